@@ -1,0 +1,259 @@
+//! The daemon's configuration: `mithaq.toml` in the home, every key of which `config/mithaq.toml` documents.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use mithaq_core::{label::tlp_text, stix::marking::Tlp};
+use serde::Deserialize;
+
+/// The UDP port on which daemons listen unless told otherwise.
+pub const PORT_DEFAULT: u16 = 8770;
+
+/// The configuration, checked.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where peers reach this daemon.
+    pub listen: Listen,
+    /// Where local programs reach it.
+    pub sockets: Sockets,
+    /// What SIEMs may read.
+    pub siem: Siem,
+    /// What our own operator lets out.
+    pub policy: Policy,
+    /// Where objects are kept.
+    pub store: Store,
+    /// What is logged and how.
+    pub log: Log,
+}
+
+/// `[listen]`: where peers reach this daemon.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Listen {
+    /// The UDP address for QUIC.
+    pub address: SocketAddr,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self { address: SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, PORT_DEFAULT)) }
+    }
+}
+
+/// `[sockets]`: where local programs reach the daemon.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sockets {
+    /// The folder of the sockets, relative to the home.
+    pub dir: PathBuf,
+}
+
+impl Default for Sockets {
+    fn default() -> Self {
+        Self { dir: "run".into() }
+    }
+}
+
+/// `[siem]`: what SIEMs may read.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Siem {
+    /// The strictest TLP level that the default collection shows.
+    #[serde(with = "tlp_text")]
+    pub tlp_max: Tlp,
+    /// The optional TCP listener.
+    pub tcp: Option<SiemTcp>,
+}
+
+impl Default for Siem {
+    fn default() -> Self {
+        Self { tlp_max: Tlp::AmberStrict, tcp: None }
+    }
+}
+
+/// `[siem.tcp]`: a listener for SIEMs that cannot read a unix socket. Loopback addresses only.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SiemTcp {
+    /// The address, such as `127.0.0.1:8771`.
+    #[serde(deserialize_with = "loopback")]
+    pub listen: SocketAddr,
+    /// The file that holds the token, relative to the home.
+    pub token_file: PathBuf,
+}
+
+fn loopback<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let address = SocketAddr::deserialize(deserializer)?;
+    if address.ip().is_loopback() {
+        Ok(address)
+    } else {
+        Err(serde::de::Error::custom(format_args!("{address} is not a loopback address such as 127.0.0.1:8771")))
+    }
+}
+
+/// `[policy]`: what our own operator lets out, whatever agreements say.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policy {
+    /// The strictest TLP level that leaves to any peer.
+    #[serde(with = "tlp_text")]
+    pub tlp_max: Tlp,
+    /// The level of objects that are pushed without one.
+    #[serde(with = "tlp_text")]
+    pub tlp_default: Tlp,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { tlp_max: Tlp::AmberStrict, tlp_default: Tlp::Amber }
+    }
+}
+
+/// `[store]`: where objects are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Store {
+    /// The folder, relative to the home.
+    pub dir: PathBuf,
+    /// Below this much free disk space, in MiB, pushes are refused with an error that may be retried.
+    pub free_mib_min: u64,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { dir: "store".into(), free_mib_min: 64 }
+    }
+}
+
+/// `[log]`: what is logged and how.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// How lines are written.
+    pub format: LogFormat,
+    /// A level, or directives such as `info,mithaq_daemon=debug`.
+    pub filter: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, filter: "info".into() }
+    }
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Why a configuration is refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {path}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A key or value is not understood.
+    #[error("{path}, line {line}, key {key}: {problem}")]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The key as it stands there.
+        key: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+impl Config {
+    /// Reads and checks the configuration file.
+    ///
+    /// # Errors
+    /// Names file, line and key of the first thing that is not understood.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        Self::parse(&text, path)
+    }
+
+    /// Checks the text of a configuration; `path` is for messages.
+    ///
+    /// # Errors
+    /// Names file, line and key of the first thing that is not understood.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        toml::from_str(text).map_err(|error| {
+            let offset = error.span().map_or(0, |span| span.start.min(text.len()));
+            let line = text[..offset].matches('\n').count() + 1;
+            ConfigError::Key {
+                path: path.to_owned(),
+                line,
+                key: key_at(text, line),
+                problem: error.message().replace('\n', " "),
+            }
+        })
+    }
+}
+
+/// The key that stands at a line, with the table that it is in.
+fn key_at(text: &str, line: usize) -> String {
+    let mut table = "";
+    for (number, row) in text.lines().enumerate() {
+        let row = row.trim();
+        if row.starts_with('[') {
+            table = row.trim_matches(|c| matches!(c, '[' | ']'));
+        }
+        if number + 1 == line {
+            let key = row.split('=').next().unwrap_or(row).trim();
+            return match (row.starts_with('['), table) {
+                (true, _) => format!("[{table}]"),
+                (false, "") => key.to_owned(),
+                (false, _) => format!("{table}.{key}"),
+            };
+        }
+    }
+    table.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expect: &str) {
+        let error = Config::parse(text, Path::new("mithaq.toml")).unwrap_err().to_string();
+        assert!(error.starts_with(expect), "{error}");
+    }
+
+    #[test]
+    fn an_empty_file_is_the_default() {
+        let config = Config::parse("", Path::new("x")).unwrap();
+        assert_eq!(config.listen.address.port(), PORT_DEFAULT);
+        assert_eq!(config.policy.tlp_default, Tlp::Amber);
+    }
+
+    #[test]
+    fn errors_name_file_line_and_key() {
+        check("[log]\n\nfornat = \"json\"\n", "mithaq.toml, line 3, key log.fornat: unknown field");
+        check("[listen]\naddress = \"nowhere\"\n", "mithaq.toml, line 2, key listen.address: ");
+        check("[policy]\ntlp_max = \"purple\"\n", "mithaq.toml, line 2, key policy.tlp_max: unknown TLP level");
+        check("\n[lisen]\n", "mithaq.toml, line 2, key [lisen]: unknown field");
+        let tcp = "[siem.tcp]\nlisten = \"0.0.0.0:8771\"\ntoken_file = \"t\"\n";
+        check(tcp, "mithaq.toml, line 2, key siem.tcp.listen: 0.0.0.0:8771 is not a loopback address");
+        check("[log\n", "mithaq.toml, line 1, key ");
+    }
+}

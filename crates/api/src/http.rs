@@ -1,0 +1,346 @@
+//! The types of the local HTTP API, as JSON on the control socket and the SIEM socket.
+//!
+//! | method and path | body or query | answer |
+//! |---|---|---|
+//! | `POST /v1/push` | [`PushQuery`], the input as body | NDJSON of [`PushLine`], one for each object and a summary last |
+//! | `GET /v1/status` | | [`Status`] |
+//! | `GET /v1/show/{id}` | | NDJSON of [`Held`] |
+//! | `GET /v1/search` | [`SearchQuery`] | NDJSON of [`Held`] |
+//! | `GET /v1/why` | [`WhyQuery`] | [`Why`] |
+//! | `GET /v1/stream` | [`StreamQuery`] | NDJSON of [`StreamLine`] |
+//! | `POST /v1/reload` | | [`Reloaded`] |
+//! | `POST /v1/check` | | [`Check`] |
+//!
+//! Errors are a [`Problem`] with a 4xx or 5xx status.
+
+use mithaq_core::{
+    code::Code,
+    id::{AgreementId, CertId, ContentId, ReleaseId},
+    time::Time,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// The most bytes of a push: 100 MB, and a little for the bundle around the objects.
+pub const PUSH_BYTES_MAX: usize = 104 * 1024 * 1024;
+
+/// The most objects of a push.
+pub const PUSH_OBJECTS_MAX: usize = 100_000;
+
+/// The most results of a search.
+pub const SEARCH_LIMIT_MAX: usize = 10_000;
+
+/// The longest that a stream waits for something new, in seconds.
+pub const STREAM_WAIT_SECONDS_MAX: u64 = 300;
+
+/// An error.
+#[derive(Debug, Clone, Serialize, Deserialize, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct Problem {
+    /// The code, `MQ-…`.
+    pub code: String,
+    /// What happened and what to do next.
+    pub message: String,
+}
+
+impl Problem {
+    /// Makes a problem.
+    #[must_use]
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code: code.to_string(), message: message.into() }
+    }
+}
+
+/// Query of `POST /v1/push`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PushQuery {
+    /// The TLP level of objects that carry none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tlp: Option<String>,
+    /// All or nothing.
+    pub atomic: bool,
+    /// Store and release nothing, but say what would be released to whom.
+    pub dry_run: bool,
+}
+
+/// What became of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PushStatus {
+    /// It was released by us, durably.
+    Stored,
+    /// We had released it before, with the same label.
+    Duplicate,
+    /// It was refused.
+    Refused,
+}
+
+/// A line of the answer to a push.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum PushLine {
+    /// What became of one object.
+    Object(PushedObject),
+    /// The last line, if the push was carried out.
+    Summary(PushSummary),
+    /// The last line, if it failed on the way.
+    Problem(Problem),
+}
+
+/// What became of one object.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PushedObject {
+    /// The object's number in the input, from 0.
+    pub index: usize,
+    /// Its STIX id, as far as it could be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// What became of it.
+    pub status: PushStatus,
+    /// Its content id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<ContentId>,
+    /// Why it was refused.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
+}
+
+/// The last line of the answer to a push.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct PushSummary {
+    /// Objects newly released.
+    pub stored: usize,
+    /// Objects that we had released before with the same label.
+    pub duplicate: usize,
+    /// Objects refused.
+    pub refused: usize,
+    /// Releases signed.
+    pub releases: usize,
+    /// Time taken by the daemon, in seconds.
+    pub seconds: f64,
+    /// Of a dry run: what would be released to whom.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub preview: Vec<Preview>,
+}
+
+/// What a dry run says of one peer and one label.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Preview {
+    /// The peer's name.
+    pub peer: String,
+    /// The label, for people.
+    pub label: String,
+    /// How many objects have it.
+    pub objects: usize,
+    /// Whether they would be released.
+    pub released: bool,
+    /// The steps of the rule that withhold.
+    pub reasons: Vec<WhyReason>,
+}
+
+/// The daemon's state.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Status {
+    /// Our CERT.
+    pub cert: CertId,
+    /// Our name.
+    pub name: String,
+    /// The program's version.
+    pub version: String,
+    /// Distinct objects held.
+    pub objects: u64,
+    /// Releases held.
+    pub releases: u64,
+    /// Objects that releases name, counted once for each release.
+    pub references: u64,
+    /// Bytes on disk.
+    pub store_bytes: u64,
+    /// Canonical bytes of all objects.
+    pub body_bytes: u64,
+    /// How long the daemon has run, in seconds.
+    pub uptime_seconds: u64,
+    /// The address where peers reach us.
+    pub listen: String,
+    /// Our peers.
+    pub peers: Vec<PeerStatus>,
+}
+
+/// What stands between us and one peer.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PeerStatus {
+    /// Our name for it.
+    pub name: String,
+    /// Its id.
+    pub cert: CertId,
+    /// `added`, `verified`, `connecting`, `connected` or `refused`.
+    pub state: String,
+    /// Why it is not connected, with a code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
+    /// Releases that it may have and has not acknowledged.
+    pub lag: u64,
+    /// Releases that it has acknowledged under this agreement.
+    pub sent: u64,
+    /// Releases that we have of it under this agreement.
+    pub received: u64,
+    /// Objects whose bodies went to it since the daemon started.
+    pub objects_sent: u64,
+    /// Objects whose bodies came from it since the daemon started.
+    pub objects_received: u64,
+    /// Objects that it released and that we held already, since the daemon started.
+    pub objects_deduplicated: u64,
+    /// Bytes sent to it on the wire since the daemon started, all of QUIC.
+    pub bytes_sent: u64,
+    /// Bytes received from it.
+    pub bytes_received: u64,
+    /// The agreement in force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agreement: Option<AgreementId>,
+    /// Until when it holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub valid_until: Option<Time>,
+}
+
+/// An object that is held.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Held {
+    /// Its STIX id.
+    pub id: String,
+    /// Its STIX type.
+    #[serde(rename = "type")]
+    pub object_type: String,
+    /// Its content id.
+    pub content: ContentId,
+    /// Whether it is the newest version of its STIX id.
+    pub current: bool,
+    /// The releases that name it.
+    pub releases: Vec<HeldRelease>,
+    /// The object.
+    pub object: Box<RawValue>,
+}
+
+/// A release that names an object.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HeldRelease {
+    /// Its id.
+    pub release: ReleaseId,
+    /// The CERT that signed it.
+    pub origin: CertId,
+    /// Our name for that CERT; `us` for our own.
+    pub from: String,
+    /// The label, for people.
+    pub label: String,
+    /// When it was signed.
+    pub published_at: Time,
+    /// When its objects were added here.
+    pub added_at: Time,
+}
+
+/// Query of `GET /v1/search`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SearchQuery {
+    /// The value to look for, defanged or not.
+    pub value: String,
+    /// The most results.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+}
+
+/// Query of `GET /v1/why`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WhyQuery {
+    /// A STIX id, a content id or a release id.
+    pub id: String,
+    /// The peer's name.
+    pub peer: String,
+}
+
+/// Whether an object may go to a peer, and why.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Why {
+    /// Whether it may go.
+    pub released: bool,
+    /// The steps of the rule.
+    pub reasons: Vec<WhyReason>,
+}
+
+/// One step of the rule.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct WhyReason {
+    /// The step's code.
+    pub code: String,
+    /// What was found.
+    pub text: String,
+    /// Whether it lets the object go.
+    pub ok: bool,
+}
+
+/// Query of `GET /v1/stream`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StreamQuery {
+    /// Where to go on: the `cursor` of the last line that was taken, or `end` for what comes from now on. From the
+    /// start if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// How many seconds to wait for something new at the end; 0 ends the answer there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wait: Option<u64>,
+    /// The most lines.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+    /// Keep the answer open and write each new line as it comes, until the client goes away.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub follow: bool,
+}
+
+/// What a stream line asks its reader to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum StreamOp {
+    /// Take the object in, in place of older versions of its id.
+    Put,
+}
+
+/// A line of the stream.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StreamLine {
+    /// Resume after this line with this cursor.
+    pub cursor: String,
+    /// What to do.
+    pub op: StreamOp,
+    /// When it was added here.
+    pub added: Time,
+    /// The CERT that released it.
+    pub origin: CertId,
+    /// The release.
+    pub release: ReleaseId,
+    /// The TLP level that applies, which may be stricter than the object's own marking.
+    pub tlp: String,
+    /// The object's content id.
+    pub content: ContentId,
+    /// The object.
+    pub object: Box<RawValue>,
+}
+
+/// Answer to `POST /v1/reload`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// How many peers are known now.
+    pub peers: usize,
+}
+
+/// Answer to `POST /v1/check`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Check {
+    /// Whether nothing is wrong.
+    pub ok: bool,
+    /// Objects read and hashed.
+    pub objects: u64,
+    /// What is wrong.
+    pub problems: Vec<String>,
+}

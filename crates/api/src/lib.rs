@@ -1,0 +1,9 @@
+//! What the programs on one machine share: the layout of a CERT's home, its configuration, the types of the local
+//! HTTP API, and a client for the daemon's control socket.
+//!
+//! Nothing here speaks to another machine, and nothing here decides what may be released.
+
+pub mod client;
+pub mod config;
+pub mod home;
+pub mod http;

@@ -1,0 +1,35 @@
+//! The commands, a module for each family: its arguments, what it does, what it prints.
+
+pub(crate) mod agreement;
+pub(crate) mod explain;
+pub(crate) mod init;
+pub(crate) mod peer;
+pub(crate) mod push;
+pub(crate) mod reload;
+pub(crate) mod show;
+pub(crate) mod status;
+pub(crate) mod store;
+pub(crate) mod tail;
+pub(crate) mod why;
+
+use mithaq_api::home::Home;
+
+use crate::{args::HomeCommand, console::Console, exit::Exit, failure::Failure};
+
+/// Runs a command on a home.
+pub(crate) fn execute(command: &HomeCommand, home: &Home, console: &mut Console) -> Result<Exit, Failure> {
+    match command {
+        HomeCommand::Init(args) => init::run(args, home, console),
+        HomeCommand::Peer(command) => peer::run(command, home, console),
+        HomeCommand::Agreement(command) => agreement::run(command, home, console),
+        HomeCommand::Push(args) => push::run(args, home, console),
+        HomeCommand::Status(args) => status::run(args, home, console),
+        HomeCommand::Show(args) => show::show(args, home, console),
+        HomeCommand::Search(args) => show::search(args, home, console),
+        HomeCommand::Why(args) => why::run(args, home, console),
+        HomeCommand::Tail(args) => tail::run(args, home, console),
+        HomeCommand::Reload(args) => reload::run(args, home, console),
+        HomeCommand::Store(command) => store::run(command, home, console),
+        HomeCommand::Explain(args) => explain::run(args, console),
+    }
+}

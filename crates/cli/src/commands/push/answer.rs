@@ -1,0 +1,170 @@
+//! The way back: a line for each object and a summary last.
+
+use anstyle::Style;
+use mithaq_api::{
+    client::ClientError,
+    http::{Preview, PushLine, PushStatus, PushSummary, PushedObject},
+};
+
+use crate::{
+    console::{BAD, Console, FAINT, GOOD, PLAIN, WARN},
+    exit::Exit,
+    failure::Failure,
+    table::Table,
+};
+
+/// Takes the lines of an answer as they come.
+pub(super) struct Answer<'a> {
+    verbose: bool,
+    dry_run: bool,
+    console: &'a mut Console,
+    summary: Option<PushSummary>,
+}
+
+impl<'a> Answer<'a> {
+    pub(super) fn new(verbose: bool, dry_run: bool, console: &'a mut Console) -> Self {
+        Self { verbose, dry_run, console, summary: None }
+    }
+
+    /// Takes one line.
+    pub(super) fn take(&mut self, line: &[u8]) -> Result<(), Failure> {
+        let parsed = serde_json::from_slice(line).map_err(|error| ClientError::Answer(error.to_string()))?;
+        let is_json = self.console.is_json();
+        if is_json {
+            self.console.json_line(line)?;
+        }
+        match parsed {
+            PushLine::Object(object) if !is_json => self.print_object(&object),
+            PushLine::Object(_) => Ok(()),
+            PushLine::Summary(summary) => {
+                self.summary = Some(summary);
+                Ok(())
+            }
+            PushLine::Problem(problem) if is_json => Err(Failure::Answered(problem)),
+            PushLine::Problem(problem) => Err(ClientError::Problem(problem).into()),
+        }
+    }
+
+    /// Says how it ended.
+    pub(super) fn end(&mut self) -> Result<Exit, Failure> {
+        // An answer without a last line was cut off: what became of the rest is not known.
+        let summary = self.summary.take().ok_or(Failure::PushCut)?;
+        if !self.console.is_json() {
+            self.print_preview(&summary.preview)?;
+            self.print_summary(&summary)?;
+        }
+        Ok(if summary.refused == 0 { Exit::Ok } else { Exit::Failure })
+    }
+
+    fn print_object(&mut self, object: &PushedObject) -> Result<(), Failure> {
+        let (style, status) = match object.status {
+            PushStatus::Stored => (GOOD, "stored   "),
+            PushStatus::Duplicate => (FAINT, "duplicate"),
+            PushStatus::Refused => (BAD, "refused  "),
+        };
+        if object.status != PushStatus::Refused && !self.verbose {
+            return Ok(());
+        }
+        let id = object.id.as_deref().unwrap_or("(no id)");
+        let mut spans = vec![(style, status.to_owned()), (PLAIN, format!("  #{} {id}", object.index))];
+        if let Some(problem) = &object.problem {
+            spans.push((PLAIN, format!("  {}: {}", problem.code, problem.message)));
+        }
+        self.console.spans(&spans)
+    }
+
+    fn print_preview(&mut self, preview: &[Preview]) -> Result<(), Failure> {
+        if preview.is_empty() {
+            return Ok(());
+        }
+        let mut table = Table::new(["peer", "objects", "label", "would be"]);
+        for row in preview {
+            let (style, verdict) = verdict(row);
+            let objects = (PLAIN, row.objects.to_string());
+            table.styled([(PLAIN, row.peer.clone()), objects, (PLAIN, row.label.clone()), (style, verdict)]);
+        }
+        table.print(self.console)
+    }
+
+    fn print_summary(&mut self, summary: &PushSummary) -> Result<(), Failure> {
+        let PushSummary { stored, duplicate, refused, releases, seconds, .. } = summary;
+        let (would, stored_word) = if self.dry_run { ("would be ", "nothing was stored") } else { ("", "durable") };
+        let text = format!("{stored} {would}stored, {duplicate} duplicate, ");
+        let rest = format!(" in {releases} releases, {seconds:.2} s; {stored_word}");
+        let style = if *refused == 0 { PLAIN } else { BAD };
+        self.console.spans(&[(PLAIN, text), (style, format!("{refused} refused")), (PLAIN, rest)])
+    }
+}
+
+/// Whether a peer would get what has this label, and what keeps it back.
+fn verdict(row: &Preview) -> (Style, String) {
+    if row.released {
+        return (GOOD, "released".to_owned());
+    }
+    let against = row.reasons.iter().filter(|reason| !reason.ok);
+    let reasons: Vec<String> = against.map(|reason| format!("{} {}", reason.code, reason.text)).collect();
+    (WARN, format!("withheld: {}", reasons.join("; ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mithaq_core::code::Code;
+
+    const SUMMARY: &str = r#"{"stored":2,"duplicate":1,"refused":0,"releases":1,"seconds":0.125}"#;
+
+    /// Feeds lines to an answer: its end, standard output.
+    fn feed(lines: &[&str], verbose: bool, json: bool) -> (Result<Exit, Failure>, String) {
+        let (mut console, captured) = Console::captured(None);
+        console.set_json(json);
+        let mut answer = Answer::new(verbose, false, &mut console);
+        let end = lines.iter().try_for_each(|line| answer.take(line.as_bytes())).and_then(|()| answer.end());
+        (end, captured.out())
+    }
+
+    #[test]
+    fn refused_objects_are_named_and_end_in_status_1() {
+        let refused = r#"{"index":7,"id":"tool--x","status":"refused","code":"MQ-1001","message":"no \u001bid"}"#;
+        let stored = r#"{"index":8,"id":"tool--y","status":"stored"}"#;
+        let summary = SUMMARY.replace(r#""refused":0"#, r#""refused":1"#);
+        let (end, out) = feed(&[refused, stored, &summary], false, false);
+        assert_eq!(end.unwrap(), Exit::Failure);
+        let expect = "refused    #7 tool--x  MQ-1001: no \\u{1b}id\n2 stored, 1 duplicate, 1 refused in 1 releases, 0.12 s; durable\n";
+        assert_eq!(out, expect);
+        let (_, out) = feed(&[refused, stored, &summary], true, false);
+        assert!(out.contains("stored     #8 tool--y\n"), "{out}");
+    }
+
+    #[test]
+    fn json_lines_pass_through_and_the_summary_is_last() {
+        let stored = r#"{"index":8,"id":"tool--y","status":"stored"}"#;
+        let (end, out) = feed(&[stored, SUMMARY], false, true);
+        assert_eq!(end.unwrap(), Exit::Ok);
+        assert_eq!(out, format!("{stored}\n{SUMMARY}\n"));
+    }
+
+    #[test]
+    fn an_answer_that_is_cut_off_is_no_success() {
+        let (end, _) = feed(&[r#"{"index":8,"status":"stored"}"#], false, false);
+        assert_eq!(end.unwrap_err().code(), Code::OUTCOME_UNKNOWN);
+        let problem = r#"{"code":"MQ-5001","message":"the disk is full"}"#;
+        for json in [false, true] {
+            let (end, _) = feed(&[problem], false, json);
+            assert_eq!(end.unwrap_err().exit(), Exit::TryAgain);
+        }
+        let (end, _) = feed(&["not json"], false, false);
+        assert_eq!(end.unwrap_err().code(), Code::INTERNAL);
+    }
+
+    #[test]
+    fn a_preview_says_who_gets_what_and_why_not() {
+        let preview = r#"{"stored":1,"duplicate":0,"refused":0,"releases":1,"seconds":0,"preview":[
+            {"peer":"cn","label":"amber threat","objects":3,"released":true,"reasons":[]},
+            {"peer":"qa","label":"amber threat","objects":3,"released":false,"reasons":[
+              {"code":"MQ-2001","text":"agreement","ok":true},{"code":"MQ-2010","text":"over the ceiling","ok":false}]}]}"#;
+        let (end, out) = feed(&[&preview.replace('\n', "")], false, false);
+        assert_eq!(end.unwrap(), Exit::Ok);
+        assert!(out.contains("cn    3        amber threat  released\n"), "{out}");
+        assert!(out.contains("qa    3        amber threat  withheld: MQ-2010 over the ceiling\n"), "{out}");
+    }
+}

@@ -1,0 +1,191 @@
+//! The way up: a file in chunks, with a progress bar for people.
+
+use std::{
+    io,
+    os::fd::AsFd,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use bytes::{Bytes, BytesMut};
+use futures_util::{StreamExt, stream};
+use hyper::body::Frame;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use mithaq_api::{client::BoxedChunks, http::PUSH_BYTES_MAX};
+use tokio::{fs::File, io::AsyncReadExt};
+
+use super::broken;
+use crate::failure::Failure;
+
+/// How much is read and sent at a time.
+const CHUNK_BYTES: usize = 256 * 1024;
+
+/// How often the bar moves while the daemon works and nothing is sent.
+const TICK: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// An input that is about to be sent.
+pub(super) struct Upload {
+    reader: File,
+    progress: Progress,
+}
+
+/// How far an upload is.
+#[derive(Clone)]
+pub(super) struct Progress {
+    input: String,
+    bar: ProgressBar,
+    sent: Arc<AtomicU64>,
+}
+
+impl Upload {
+    /// Opens a file, or standard input for `-`; a file that is too large is refused before anything is sent.
+    pub(super) async fn open(path: &Path) -> Result<Self, Failure> {
+        if path == Path::new("-") {
+            let stdin = std::fs::File::from(io::stdin().as_fd().try_clone_to_owned()?);
+            return Ok(Self { reader: File::from_std(stdin), progress: Progress::new("standard input", None) });
+        }
+        let file_error = |source| Failure::File { action: "read", path: PathBuf::from(path), source };
+        let reader = File::open(path).await.map_err(file_error)?;
+        let metadata = reader.metadata().await.map_err(file_error)?;
+        if metadata.is_dir() {
+            return Err(file_error(io::ErrorKind::IsADirectory.into()));
+        }
+        let bytes = metadata.is_file().then_some(metadata.len());
+        let progress = Progress::new(&path.to_string_lossy(), bytes);
+        match bytes.filter(|bytes| is_too_large(*bytes)) {
+            Some(bytes) => Err(Failure::TooLarge { input: progress.input, bytes }),
+            None => Ok(Self { reader, progress }),
+        }
+    }
+
+    /// Where to see how far it is.
+    pub(super) fn progress(&self) -> Progress {
+        self.progress.clone()
+    }
+
+    /// The input as a request's body; it breaks off once more was read than a push may have.
+    pub(super) fn into_chunks(self) -> BoxedChunks {
+        stream::try_unfold(self, async |mut upload| {
+            let chunk = upload.read().await?;
+            Ok((!chunk.is_empty()).then(|| (Frame::data(chunk), upload)))
+        })
+        .boxed()
+    }
+
+    async fn read(&mut self) -> io::Result<Bytes> {
+        let mut chunk = BytesMut::with_capacity(CHUNK_BYTES);
+        self.reader.read_buf(&mut chunk).await?;
+        if self.progress.advance(chunk.len()) {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        Ok(chunk.freeze())
+    }
+}
+
+fn is_too_large(bytes: u64) -> bool {
+    bytes > PUSH_BYTES_MAX as u64
+}
+
+impl Progress {
+    /// A bar on standard error, if that is a terminal.
+    fn new(input: &str, bytes: Option<u64>) -> Self {
+        let bar = ProgressBar::with_draw_target(bytes, ProgressDrawTarget::stderr());
+        let template = match bytes {
+            Some(_) => "{msg} [{bar:30}] {bytes}/{total_bytes} {elapsed}",
+            None => "{msg} {spinner} {bytes} {elapsed}",
+        };
+        // INVARIANT: both templates are well-formed; a bar in the default style would do as well.
+        bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_message("pushing");
+        bar.enable_steady_tick(TICK);
+        Self { input: input.to_owned(), bar, sent: Arc::default() }
+    }
+
+    /// Counts bytes; true if there were too many.
+    fn advance(&self, bytes: usize) -> bool {
+        let sent = self.sent.fetch_add(bytes as u64, Ordering::Relaxed) + bytes as u64;
+        self.bar.set_position(sent);
+        if bytes == 0 {
+            self.bar.set_message("storing");
+        }
+        is_too_large(sent)
+    }
+
+    /// Takes the bar away, before anything else is written.
+    pub(super) fn finish(&self) {
+        if !self.bar.is_finished() {
+            self.bar.finish_and_clear();
+        }
+    }
+
+    /// What a failure of the upload came from.
+    pub(super) fn explain(&self, failure: Failure) -> Failure {
+        let bytes = self.sent.load(Ordering::Relaxed);
+        match broken(failure) {
+            Failure::PushCut if is_too_large(bytes) => Failure::TooLarge { input: self.input.clone(), bytes },
+            other => other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::daemon::block_on;
+    use mithaq_core::code::Code;
+
+    fn temporary(content: &[u8]) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), content).unwrap();
+        file
+    }
+
+    #[test]
+    fn a_file_is_sent_as_it_is() {
+        let content: Vec<u8> = (0..CHUNK_BYTES * 2 + 7).map(|at| u8::try_from(at % 251).unwrap()).collect();
+        let file = temporary(&content);
+        let read = block_on(async {
+            let mut chunks = Upload::open(file.path()).await?.into_chunks();
+            let mut read = Vec::new();
+            while let Some(chunk) = chunks.next().await {
+                read.extend_from_slice(&chunk?.into_data().unwrap());
+            }
+            Ok(read)
+        });
+        assert!(read.unwrap() == content);
+    }
+
+    #[test]
+    fn a_file_that_is_too_large_is_refused_at_once() {
+        let file = temporary(b"");
+        file.as_file().set_len(PUSH_BYTES_MAX as u64 + 1).unwrap();
+        let failure = block_on(async { Upload::open(file.path()).await.map(|_| ()) }).unwrap_err();
+        assert_eq!(failure.code(), Code::TOO_LARGE);
+    }
+
+    #[test]
+    fn input_without_a_size_breaks_off_when_it_is_too_large() {
+        let cut = || Failure::from(mithaq_api::client::ClientError::Broken("reset".into()));
+        let progress = block_on(async {
+            let upload = Upload::open(Path::new("/dev/zero")).await?;
+            let progress = upload.progress();
+            let mut chunks = upload.into_chunks();
+            while let Some(Ok(_)) = chunks.next().await {}
+            Ok(progress)
+        });
+        assert_eq!(progress.unwrap().explain(cut()).code(), Code::TOO_LARGE);
+        assert_eq!(Progress::new("x", None).explain(cut()).code(), Code::OUTCOME_UNKNOWN);
+    }
+
+    #[test]
+    fn folders_and_missing_files_are_named() {
+        for path in ["/", "/nonexistent"] {
+            let failure = block_on(async { Upload::open(Path::new(path)).await.map(|_| ()) }).unwrap_err();
+            assert_eq!(failure.code(), Code::FILE);
+            assert!(failure.message().starts_with(&format!("cannot read {path}: ")), "{failure}");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! `mithaq status`: what the daemon holds, and how it stands with each peer.
+
+use anstyle::Style;
+use mithaq_api::{
+    home::Home,
+    http::{PeerStatus, Status},
+};
+
+use crate::{
+    clock,
+    console::{BAD, Console, GOOD, PLAIN, STRONG, WARN},
+    daemon,
+    exit::Exit,
+    failure::Failure,
+    table::Table,
+};
+
+/// Show what the daemon holds and how it stands with each peer.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  mithaq status
+  mithaq status --json | jq '.peers[] | {name, state, lag}'
+  mithaq status --check || echo 'not every active peer is connected'")]
+pub(crate) struct Args {
+    /// End with status 3 unless every peer with an agreement is connected
+    #[arg(long)]
+    check: bool,
+}
+
+/// Shows the daemon's state.
+pub(crate) fn run(args: &Args, home: &Home, console: &mut Console) -> Result<Exit, Failure> {
+    let client = daemon::client(home)?;
+    let status: Status = daemon::block_on(async { Ok(client.get("/v1/status").await?) })?;
+    if console.is_json() {
+        console.json(&status)?;
+    } else {
+        print(&status, console)?;
+    }
+    let is_degraded = args.check && status.peers.iter().any(is_degraded);
+    Ok(if is_degraded { Exit::Degraded } else { Exit::Ok })
+}
+
+fn is_degraded(peer: &PeerStatus) -> bool {
+    peer.problem.is_some() || (peer.agreement.is_some() && peer.state != "connected")
+}
+
+fn print(status: &Status, console: &mut Console) -> Result<(), Failure> {
+    let up = duration(status.uptime_seconds);
+    console.styled(STRONG, format_args!("{}  {}", status.name, status.cert.fmt_short()))?;
+    console.line(format_args!("  mithaq {}, up {up}, peers reach it at {}", status.version, status.listen))?;
+    let (store, bodies) = (bytes(status.store_bytes), bytes(status.body_bytes));
+    console.line(format_args!("  {} objects in {} releases", status.objects, status.releases))?;
+    console.line(format_args!("  {store} on disk for {bodies} of objects, named {} times", status.references))?;
+    console.line("")?;
+    if status.peers.is_empty() {
+        return console.line("No peers yet: `mithaq peer add NAME CARD_FILE` takes one in.");
+    }
+    table(&status.peers).print(console)?;
+    status.peers.iter().try_for_each(|peer| print_problem(peer, console))
+}
+
+fn table(peers: &[PeerStatus]) -> Table {
+    let titles = [
+        "peer",
+        "state",
+        "lag",
+        "sent",
+        "received",
+        "objects out",
+        "in",
+        "held already",
+        "wire out",
+        "in",
+        "agreement until",
+    ];
+    let mut table = Table::new(titles);
+    for peer in peers {
+        table.styled([
+            (PLAIN, peer.name.clone()),
+            (state_style(&peer.state), peer.state.clone()),
+            (PLAIN, peer.lag.to_string()),
+            (PLAIN, peer.sent.to_string()),
+            (PLAIN, peer.received.to_string()),
+            (PLAIN, peer.objects_sent.to_string()),
+            (PLAIN, peer.objects_received.to_string()),
+            (PLAIN, peer.objects_deduplicated.to_string()),
+            (PLAIN, bytes(peer.bytes_sent)),
+            (PLAIN, bytes(peer.bytes_received)),
+            (PLAIN, peer.valid_until.map_or_else(|| "-".to_owned(), clock::for_people)),
+        ]);
+    }
+    table
+}
+
+fn state_style(state: &str) -> Style {
+    match state {
+        "connected" => GOOD,
+        "refused" => BAD,
+        _ => WARN,
+    }
+}
+
+fn print_problem(peer: &PeerStatus, console: &mut Console) -> Result<(), Failure> {
+    match &peer.problem {
+        Some(problem) => console.styled(WARN, format_args!("{}: {}: {}", peer.name, problem.code, problem.message)),
+        None => Ok(()),
+    }
+}
+
+/// `12.3 MB`: a size for people, in powers of ten.
+pub(crate) fn bytes(bytes: u64) -> String {
+    let units = [(1_000_000_000_000, "TB"), (1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")];
+    match units.into_iter().find(|(unit, _)| bytes >= *unit) {
+        Some((unit, name)) => format!("{}.{} {name}", bytes / unit, bytes % unit * 10 / unit),
+        None => format!("{bytes} B"),
+    }
+}
+
+/// `3 h 12 min`: a duration for people.
+fn duration(seconds: u64) -> String {
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, _) => format!("{minutes} min"),
+        (0, ..) => format!("{hours} h {minutes} min"),
+        _ => format!("{days} d {hours} h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(state: &str) -> PeerStatus {
+        let text = format!(
+            r#"{{"name":"cn","cert":"{}","state":"{state}","lag":0,"sent":1,"received":2,"objects_sent":3,
+            "objects_received":4,"objects_deduplicated":5,"bytes_sent":6000,"bytes_received":7,"agreement":"{}"}}"#,
+            "ab".repeat(32),
+            "cd".repeat(32)
+        );
+        serde_json::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn sizes_and_durations_are_for_people() {
+        assert_eq!([0, 999, 1000, 12_345_678].map(bytes), ["0 B", "999 B", "1.0 kB", "12.3 MB"]);
+        assert_eq!([59, 61, 3_661, 90_000].map(duration), ["59 s", "1 min", "1 h 1 min", "1 d 1 h"]);
+    }
+
+    #[test]
+    fn a_peer_with_an_agreement_should_be_connected() {
+        assert!(!is_degraded(&peer("connected")));
+        assert!(is_degraded(&peer("connecting")));
+        assert!(is_degraded(&peer("refused")));
+        assert!(!is_degraded(&PeerStatus { agreement: None, ..peer("added") }));
+    }
+
+    #[test]
+    fn the_table_has_a_row_for_each_peer() {
+        let (mut console, captured) = Console::captured(None);
+        table(&[peer("connected")]).print(&mut console).unwrap();
+        let out = captured.out();
+        assert_eq!(out.lines().count(), 2);
+        assert!(
+            out.contains("cn    connected  0    1     2         3            4   5             6.0 kB    7 B  -"),
+            "{out}"
+        );
+    }
+}

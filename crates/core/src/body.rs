@@ -1,0 +1,221 @@
+//! Bodies: the canonical bytes of objects, checked against their content ids, with the facts that labels and
+//! indexes are made of.
+
+use std::collections::BTreeSet;
+
+use mithaq_stix::{
+    marking::Tlp,
+    object::{Object, ObjectError},
+    observable::Observable,
+};
+
+use crate::{
+    id::ContentId,
+    label::{Category, LABEL_SET_MAX, Label, SECTOR_BYTES_MAX},
+};
+
+/// The largest canonical body: 1 MiB.
+pub const BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// What the rest of Mithaq needs to know of an object without reading it again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// The object's STIX id, `type--UUID`.
+    pub stix_id: String,
+    /// Its version: `modified`, else `created`, in nanoseconds since the Unix epoch; `None` if it has neither.
+    pub version_nanos: Option<i128>,
+    /// Whether it says that it is revoked.
+    pub revoked: bool,
+    /// The identity that it says created it.
+    pub created_by_ref: Option<String>,
+    /// The strictest TLP level among its object and granular markings.
+    pub tlp: Option<Tlp>,
+    /// Its markings other than TLP, object and granular.
+    pub markings: BTreeSet<String>,
+    /// The sectors it names.
+    pub sectors: BTreeSet<String>,
+    /// The ids that define what it speaks of, and any other reference to a vulnerability; ascending, each once.
+    pub subject_refs: Vec<String>,
+    /// The normalised values to find it by.
+    pub observables: Vec<Observable>,
+}
+
+impl Facts {
+    /// Reads the facts of an object.
+    #[must_use]
+    pub fn of(object: &Object<'_>) -> Self {
+        let mut tlp = None;
+        let mut markings = BTreeSet::new();
+        for id in object.marking_refs() {
+            match Tlp::from_marking_id(id.as_str()) {
+                Some(level) => tlp = tlp.max(Some(level)),
+                None => drop(markings.insert(id.as_str().to_owned())),
+            }
+        }
+        let version = object.modified().or_else(|| object.created());
+        Self {
+            stix_id: object.id().as_str().to_owned(),
+            version_nanos: version.map(|time| time.unix_nanos()),
+            revoked: object.revoked(),
+            created_by_ref: object.created_by_ref().map(|id| id.to_string()),
+            tlp,
+            markings,
+            sectors: object
+                .sectors()
+                .into_iter()
+                .map(|sector| sector.to_string())
+                .collect(),
+            subject_refs: subject_refs(object),
+            observables: object.observables(),
+        }
+    }
+
+    /// The object's STIX type.
+    #[must_use]
+    pub fn object_type(&self) -> &str {
+        self.stix_id
+            .split_once("--")
+            .map_or("", |(object_type, _)| object_type)
+    }
+
+    /// The label of the object by itself, with `default` as the level of unmarked data.
+    ///
+    /// What it refers to counts here only by type, which its id tells; levels and markings of what it refers to
+    /// are joined by [`split`](crate::split).
+    #[must_use]
+    pub fn own_label(&self, default: Tlp) -> Label {
+        let mut categories: BTreeSet<_> = self
+            .subject_refs
+            .iter()
+            .filter_map(|id| Category::of_type(id.split_once("--")?.0))
+            .collect();
+        categories.extend(Category::of_type(self.object_type()));
+        if categories.is_empty() {
+            // A relationship between relationships says nothing of its subject: fail closed.
+            categories.insert(Category::Custom);
+        }
+        Label {
+            tlp: self.tlp.unwrap_or(default),
+            categories,
+            sectors: within_reach(&self.sectors),
+            markings: within_reach(&self.markings),
+        }
+    }
+}
+
+/// Whatever refers to a vulnerability is of that category, so a custom property must not hide the reference.
+fn subject_refs(object: &Object<'_>) -> Vec<String> {
+    let vulnerabilities = object.refs().into_iter();
+    let ids: BTreeSet<String> = vulnerabilities
+        .filter(|id| id.object_type() == "vulnerability")
+        .chain(object.subject_refs())
+        .map(|id| id.to_string())
+        .collect();
+    ids.into_iter().collect()
+}
+
+/// Cuts a hostile set to the least that still breaks a label's limits: labels are copied along references.
+fn within_reach(texts: &BTreeSet<String>) -> BTreeSet<String> {
+    texts
+        .iter()
+        .take(LABEL_SET_MAX + 1)
+        .map(|text| match text.len() {
+            0..=SECTOR_BYTES_MAX => text.clone(),
+            _ => text.chars().take(SECTOR_BYTES_MAX + 1).collect(),
+        })
+        .collect()
+}
+
+/// The canonical bytes of an object, known to be strict, canonical and named by `id`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Body {
+    id: ContentId,
+    bytes: Vec<u8>,
+    facts: Facts,
+}
+
+/// Why bytes are not the body that they should be.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BodyError {
+    /// The object is too large.
+    #[error("the object has {bytes} canonical bytes; at most {BODY_BYTES_MAX} are taken")]
+    TooLarge {
+        /// Its canonical size.
+        bytes: usize,
+    },
+    /// The bytes are other than the content id says.
+    #[error("the bytes hash to {found}, not to {expected}")]
+    Hash {
+        /// The id that was asked for.
+        expected: ContentId,
+        /// The id of what came.
+        found: ContentId,
+    },
+    /// The bytes are not in canonical form.
+    #[error("the object is not in canonical form (RFC 8785)")]
+    NotCanonical,
+    /// The bytes are not a STIX object.
+    #[error("the bytes are not a STIX 2.1 object")]
+    Object(#[source] ObjectError),
+}
+
+impl Body {
+    /// Makes the body of an object that was just read.
+    ///
+    /// # Errors
+    /// When it is larger than [`BODY_BYTES_MAX`].
+    pub fn of(object: &Object<'_>) -> Result<Self, BodyError> {
+        let bytes = object.canonical().into_owned();
+        if bytes.len() > BODY_BYTES_MAX {
+            return Err(BodyError::TooLarge { bytes: bytes.len() });
+        }
+        Ok(Self {
+            id: ContentId::of(&bytes),
+            bytes,
+            facts: Facts::of(object),
+        })
+    }
+
+    /// Checks bytes from a peer or a disk against the content id that they should have.
+    ///
+    /// # Errors
+    /// When they are too large, hash to another id, or are not the canonical form of a STIX object.
+    pub fn verify(expected: ContentId, bytes: Vec<u8>) -> Result<Self, BodyError> {
+        if bytes.len() > BODY_BYTES_MAX {
+            return Err(BodyError::TooLarge { bytes: bytes.len() });
+        }
+        let found = ContentId::of(&bytes);
+        if found != expected {
+            return Err(BodyError::Hash { expected, found });
+        }
+        let object = Object::parse(&bytes).map_err(BodyError::Object)?;
+        if *object.canonical() != bytes[..] {
+            return Err(BodyError::NotCanonical);
+        }
+        let facts = Facts::of(&object);
+        Ok(Self {
+            id: expected,
+            bytes,
+            facts,
+        })
+    }
+
+    /// The content id.
+    #[must_use]
+    pub fn id(&self) -> ContentId {
+        self.id
+    }
+
+    /// The canonical bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The facts.
+    #[must_use]
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+}

@@ -1,0 +1,180 @@
+//! Identifiers: each is a SHA-256, written as 64 lower-case hexadecimal digits, so that anyone can recompute it
+//! with stock tools.
+
+use std::{fmt, str::FromStr};
+
+use aws_lc_rs::digest;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Computes SHA-256 of `bytes`.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    sha256_of(&[bytes])
+}
+
+/// Computes SHA-256 of the concatenation of `parts`.
+#[must_use]
+pub fn sha256_of(parts: &[&[u8]]) -> [u8; 32] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for part in parts {
+        context.update(part);
+    }
+    let mut out = [0; 32];
+    out.copy_from_slice(context.finish().as_ref());
+    out
+}
+
+/// Why a text is not an identifier.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected 64 lower-case hexadecimal digits, found {found:?}")]
+pub struct IdError {
+    /// What stood there, cut to 80 characters.
+    pub found: String,
+}
+
+/// Writes `bytes` as lower-case hexadecimal digits.
+#[must_use]
+pub fn to_hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble & 15)]);
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(*byte)])
+        .collect()
+}
+
+/// Reads 64 lower-case hexadecimal digits.
+fn from_hex(text: &str) -> Result<[u8; 32], IdError> {
+    let error = || IdError {
+        found: text.chars().take(80).collect(),
+    };
+    let nibble = |byte: u8| match byte {
+        b'0'..=b'9' => Ok(byte - b'0'),
+        b'a'..=b'f' => Ok(byte - b'a' + 10),
+        _ => Err(error()),
+    };
+    let digits: &[u8; 64] = text.as_bytes().try_into().map_err(|_| error())?;
+    let mut out = [0; 32];
+    for (byte, pair) in out.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
+    }
+    Ok(out)
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name([u8; 32]);
+
+        impl $name {
+            /// Takes the 32 bytes of a digest.
+            #[must_use]
+            pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+                Self(bytes)
+            }
+
+            /// The 32 bytes.
+            #[must_use]
+            pub const fn as_bytes(&self) -> &[u8; 32] {
+                &self.0
+            }
+
+            /// The first eight digits, for logs and people.
+            #[must_use]
+            pub fn fmt_short(&self) -> String {
+                to_hex(&self.0[..4])
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&to_hex(&self.0))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self.fmt_short())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdError;
+
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                from_hex(text).map(Self)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+id!(
+    /// Names a CERT: the SHA-256 of its root public key.
+    CertId
+);
+id!(
+    /// Names an object's content: the SHA-256 of its RFC 8785 canonical bytes.
+    ContentId
+);
+id!(
+    /// Names a release: the SHA-256 of its manifest's canonical bytes.
+    ReleaseId
+);
+id!(
+    /// Names an agreement: the SHA-256 of its canonical bytes.
+    AgreementId
+);
+id!(
+    /// Names a public key: the SHA-256 of its raw bytes.
+    KeyId
+);
+id!(
+    /// The root of an RFC 6962 Merkle tree.
+    TreeHash
+);
+
+impl ContentId {
+    /// The content id of canonical bytes.
+    #[must_use]
+    pub fn of(canonical: &[u8]) -> Self {
+        Self(sha256(canonical))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_form_is_the_digest_that_stock_tools_print() {
+        let id = ContentId::of(b"abc");
+        assert_eq!(
+            id.to_string(),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert_eq!(id.fmt_short(), "ba7816bf");
+    }
+
+    #[test]
+    fn other_texts_are_refused() {
+        let upper = ContentId::of(b"abc").to_string().to_uppercase();
+        for text in ["", "ba78", &upper, &"g".repeat(64), &"0".repeat(65)] {
+            assert!(text.parse::<ContentId>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! The pure heart of Mithaq: identities, canonical documents, keys, cards, agreements, releases, the release
+//! rule, labels and the Merkle maths of releases.
+//!
+//! This crate never opens a socket or a file, never reads a clock and never draws randomness: time, seeds and
+//! bytes come in by argument, so that every decision it takes can be replayed from its inputs. Data from outside
+//! enters as an `Unverified…` or [`SignedRelease`](release::SignedRelease) value and reaches policy or a store
+//! only once `verify` has turned it into its verified form.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod agreement;
+pub mod body;
+pub mod canonical;
+pub mod card;
+pub mod code;
+pub mod dsse;
+pub mod id;
+pub mod keys;
+pub mod label;
+pub mod merkle;
+pub mod pairing;
+pub mod policy;
+pub mod release;
+pub mod split;
+mod text;
+pub mod time;
+
+pub use mithaq_stix as stix;

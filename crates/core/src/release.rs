@@ -1,0 +1,314 @@
+//! Releases: the signed unit of exchange, a manifest and the objects that it names, all with one label.
+//!
+//! A release is shared whole or not at all, so nothing that is withheld leaves a trace in what is sent. There is
+//! no serial in a manifest: a number that grows would tell each peer how much it is not shown.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    canonical::{self, CanonicalError},
+    card::VerifiedCard,
+    id::{CertId, ContentId, KeyId, ReleaseId, TreeHash, sha256},
+    keys::{SecretKey, Signature, Suite},
+    label::{Label, LabelError},
+    merkle,
+    time::Time,
+};
+
+/// The type under which manifests are signed.
+pub const RELEASE_TYPE: &str = "application/vnd.mithaq.release+json;version=1";
+
+/// The schema that manifests name.
+pub const RELEASE_SCHEMA: &str = "mithaq-release/1";
+
+/// The most objects in one release.
+pub const RELEASE_OBJECTS_MAX: usize = 1_000;
+
+/// The most bytes of a manifest.
+pub const MANIFEST_BYTES_MAX: usize = 16 * 1024;
+
+/// How far in the future a release may be dated, for clocks that differ.
+pub const CLOCK_SKEW_MAX: Duration = Duration::from_secs(5 * 60);
+
+/// What a release does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Kind {
+    /// It publishes the objects that it names.
+    Publish,
+}
+
+/// What is signed of a release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    schema: String,
+    /// How the signature is made.
+    pub suite: Suite,
+    /// The CERT that releases.
+    pub origin: CertId,
+    /// The key that signed.
+    pub key: KeyId,
+    /// What the release does.
+    pub kind: Kind,
+    /// When it was signed, by the origin's clock.
+    pub published_at: Time,
+    /// The one label of all its objects.
+    pub label: Label,
+    /// How many objects it names.
+    pub objects: u32,
+    /// The RFC 6962 tree hash over the content ids in ascending order.
+    pub tree: TreeHash,
+}
+
+/// A release as it travels and rests: nothing in it has been checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedRelease {
+    /// The manifest's canonical bytes.
+    pub manifest: Vec<u8>,
+    /// The signature over [`RELEASE_TYPE`] and the manifest.
+    pub signature: Signature,
+    /// The content ids of the objects, strictly ascending.
+    pub contents: Vec<ContentId>,
+}
+
+/// A release whose signature, tree hash, counts and limits were checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifiedRelease {
+    id: ReleaseId,
+    manifest: Manifest,
+    signed: SignedRelease,
+}
+
+/// Why a release is refused. Each of these is the sender's fault.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReleaseError {
+    /// The manifest is too large.
+    #[error("the manifest has {bytes} bytes; at most {MANIFEST_BYTES_MAX} are taken")]
+    ManifestTooLarge {
+        /// Its size.
+        bytes: usize,
+    },
+    /// The manifest cannot be read.
+    #[error("the manifest cannot be read")]
+    Manifest(#[source] CanonicalError),
+    /// The manifest is of another schema.
+    #[error("the manifest has schema {found:?}; this program knows {RELEASE_SCHEMA}")]
+    Schema {
+        /// What it names.
+        found: String,
+    },
+    /// The label breaks its limits.
+    #[error("the label cannot be used")]
+    Label(#[source] LabelError),
+    /// The release is another CERT's than the one whose card is at hand.
+    #[error("the release is of CERT {found}, not of {expected}")]
+    Origin {
+        /// Whose card is at hand.
+        expected: CertId,
+        /// Whom the manifest names.
+        found: CertId,
+    },
+    /// The card does not name the key, or not for that suite and time.
+    #[error("key {key} is not a signing key of the origin's card at {at}")]
+    Key {
+        /// The key.
+        key: KeyId,
+        /// When it signed, by its own word.
+        at: Time,
+    },
+    /// The signature does not fit.
+    #[error("the signature does not fit the manifest")]
+    Signature,
+    /// It is dated in the future.
+    #[error("the release is dated {published_at}, more than five minutes ahead of {now}")]
+    Future {
+        /// Its date.
+        published_at: Time,
+        /// This machine's clock.
+        now: Time,
+    },
+    /// There are no objects, or too many, or not as many as the manifest says.
+    #[error(
+        "the release lists {listed} objects and its manifest says {stated}; 1 to {RELEASE_OBJECTS_MAX} are taken"
+    )]
+    Count {
+        /// How many ids came.
+        listed: usize,
+        /// How many the manifest states.
+        stated: u32,
+    },
+    /// The content ids are not strictly ascending.
+    #[error("the content ids of the release are not in strictly ascending order")]
+    Order,
+    /// The content ids are others than those signed.
+    #[error("the content ids do not hash to the tree hash of the manifest")]
+    Tree,
+}
+
+impl SignedRelease {
+    /// The release's id: the SHA-256 of the manifest.
+    #[must_use]
+    pub fn id(&self) -> ReleaseId {
+        ReleaseId::from_bytes(sha256(&self.manifest))
+    }
+
+    /// Reads the manifest without checking the signature; for releases that our own store has kept since they
+    /// were verified.
+    ///
+    /// # Errors
+    /// When the bytes are not a manifest.
+    pub fn stored_manifest(&self) -> Result<Manifest, CanonicalError> {
+        canonical::from_slice(&self.manifest)
+    }
+
+    /// Checks everything that can be checked without the bodies, against the origin's card.
+    ///
+    /// The key must have been valid at the time that the release states. That time is the signer's word: who stole
+    /// a key whose time is over can date a release back into it. So a card goes on naming old keys for the sake of
+    /// what they signed, and drops a stolen one.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn verify(self, origin: &VerifiedCard, now: Time) -> Result<VerifiedRelease, ReleaseError> {
+        if self.manifest.len() > MANIFEST_BYTES_MAX {
+            return Err(ReleaseError::ManifestTooLarge {
+                bytes: self.manifest.len(),
+            });
+        }
+        let manifest = self.stored_manifest().map_err(ReleaseError::Manifest)?;
+        manifest.check(origin, now)?;
+        let key = origin.signing_key(manifest.key, manifest.suite, manifest.published_at);
+        let key = key.ok_or(ReleaseError::Key {
+            key: manifest.key,
+            at: manifest.published_at,
+        })?;
+        let _valid = key
+            .verify(RELEASE_TYPE, &self.manifest, &self.signature)
+            .map_err(|_| ReleaseError::Signature)?;
+        self.check_contents(&manifest)?;
+        Ok(VerifiedRelease {
+            id: self.id(),
+            manifest,
+            signed: self,
+        })
+    }
+
+    fn check_contents(&self, manifest: &Manifest) -> Result<(), ReleaseError> {
+        let listed = self.contents.len();
+        if !(1..=RELEASE_OBJECTS_MAX).contains(&listed)
+            || u32::try_from(listed) != Ok(manifest.objects)
+        {
+            return Err(ReleaseError::Count {
+                listed,
+                stated: manifest.objects,
+            });
+        }
+        if !self.contents.is_sorted_by(|a, b| a < b) {
+            return Err(ReleaseError::Order);
+        }
+        if tree_hash(&self.contents) != manifest.tree {
+            return Err(ReleaseError::Tree);
+        }
+        Ok(())
+    }
+}
+
+impl Manifest {
+    fn check(&self, origin: &VerifiedCard, now: Time) -> Result<(), ReleaseError> {
+        if self.schema != RELEASE_SCHEMA {
+            return Err(ReleaseError::Schema {
+                found: self.schema.chars().take(80).collect(),
+            });
+        }
+        self.label.check().map_err(ReleaseError::Label)?;
+        if self.origin != origin.cert_id() {
+            return Err(ReleaseError::Origin {
+                expected: origin.cert_id(),
+                found: self.origin,
+            });
+        }
+        if self.published_at > now.plus(CLOCK_SKEW_MAX) {
+            return Err(ReleaseError::Future {
+                published_at: self.published_at,
+                now,
+            });
+        }
+        Ok(())
+    }
+}
+
+fn tree_hash(contents: &[ContentId]) -> TreeHash {
+    merkle::root(&contents.iter().map(ContentId::as_bytes).collect::<Vec<_>>())
+}
+
+impl VerifiedRelease {
+    /// Signs a release of our own.
+    ///
+    /// # Errors
+    /// When there are no contents or too many, or the label breaks its limits.
+    pub fn sign(
+        origin: CertId,
+        key: &SecretKey,
+        label: Label,
+        mut contents: Vec<ContentId>,
+        published_at: Time,
+    ) -> Result<Self, ReleaseError> {
+        contents.sort_unstable();
+        contents.dedup();
+        label.check().map_err(ReleaseError::Label)?;
+        let manifest = Manifest {
+            schema: RELEASE_SCHEMA.to_owned(),
+            suite: Suite::Ed25519,
+            origin,
+            key: key.public().id(),
+            kind: Kind::Publish,
+            published_at,
+            label,
+            objects: u32::try_from(contents.len()).unwrap_or(u32::MAX),
+            tree: tree_hash(&contents),
+        };
+        // INVARIANT: a label that passed its check fits into a manifest of MANIFEST_BYTES_MAX.
+        let bytes = canonical::to_vec(&manifest).map_err(ReleaseError::Manifest)?;
+        let signature = key.sign(RELEASE_TYPE, &bytes);
+        let signed = SignedRelease {
+            manifest: bytes,
+            signature,
+            contents,
+        };
+        signed.check_contents(&manifest)?;
+        Ok(Self {
+            id: signed.id(),
+            manifest,
+            signed,
+        })
+    }
+
+    /// The release's id.
+    #[must_use]
+    pub fn id(&self) -> ReleaseId {
+        self.id
+    }
+
+    /// The manifest.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The release as it travels.
+    #[must_use]
+    pub fn signed(&self) -> &SignedRelease {
+        &self.signed
+    }
+
+    /// The content ids, strictly ascending.
+    #[must_use]
+    pub fn contents(&self) -> &[ContentId] {
+        &self.signed.contents
+    }
+}

@@ -1,0 +1,14 @@
+//! What must hold of the core, through its public API: one binary, one module for each area.
+#![allow(clippy::unwrap_used, clippy::panic)] // A test says what failed by panicking.
+
+mod agreement;
+mod body;
+mod canonical;
+mod card;
+mod cast;
+mod keys;
+mod pairing;
+mod policy;
+mod release;
+mod split;
+mod vectors;

@@ -1,0 +1,299 @@
+//! The feed: the log as readers see it, one line for each object that they may see, each object once.
+//!
+//! A row of the log is a release. An object is shown at the first row that names it and that the reader may see, so
+//! it comes once, however many releases name it.
+
+use std::{
+    collections::HashMap,
+    fmt::{self, Write},
+    str::FromStr,
+    sync::Arc,
+};
+
+use mithaq_core::{
+    id::{ContentId, to_hex},
+    release::Manifest,
+    stix::marking::Tlp,
+};
+use mithaq_store::{LogRow, StoreError};
+
+use crate::node::Node;
+
+/// How many rows of the log are read at a time.
+const ROWS: usize = 64;
+
+/// What a reader may see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Visibility {
+    /// The strictest TLP level.
+    pub(crate) tlp_max: Tlp,
+}
+
+impl Visibility {
+    /// Everything: for the CERT's own analysts.
+    pub(crate) const ALL: Self = Self { tlp_max: Tlp::Red };
+
+    fn allows(self, manifest: &Manifest) -> bool {
+        manifest.label.tlp <= self.tlp_max
+    }
+}
+
+/// A place in the feed: the next object to show. Written `STORE-ROW-POSITION`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    /// The row of the log, from 1.
+    pub(crate) row: u64,
+    /// The position in the row's release.
+    pub(crate) position: usize,
+}
+
+impl Place {
+    /// Before everything.
+    pub(crate) const START: Self = Self { row: 1, position: 0 };
+}
+
+/// A cursor as readers hold it: a place and the store that it is a place of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Cursor {
+    store: String,
+    place: Place,
+}
+
+/// Why a cursor cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum CursorError {
+    #[error("the cursor is malformed: take the \"cursor\" of the last line as it stands there")]
+    Malformed,
+    #[error("the cursor is of another store, or of a later state of this one: start again without one")]
+    Foreign,
+}
+
+/// The part of a store's id that cursors carry.
+fn store_tag(node: &Node) -> String {
+    to_hex(&node.store.id().as_bytes()[..8])
+}
+
+impl Cursor {
+    /// The cursor for a place in our store.
+    pub(crate) fn new(node: &Node, place: Place) -> Self {
+        Self { store: store_tag(node), place }
+    }
+
+    /// The place, if the cursor is of our store.
+    pub(crate) fn place(&self, node: &Node) -> Result<Place, CursorError> {
+        // A place that our log has not reached is of a store that was restored from an older backup.
+        let is_ours = self.store == store_tag(node) && self.place.row <= node.store.head() + 1;
+        if is_ours { Ok(self.place) } else { Err(CursorError::Foreign) }
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}-{}", self.store, self.place.row, self.place.position)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = CursorError;
+
+    fn from_str(text: &str) -> Result<Self, CursorError> {
+        let mut parts = text.split('-');
+        let (Some(store), Some(row), Some(position), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(CursorError::Malformed);
+        };
+        let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        if store.len() != 16 || !is_digits(row) || !is_digits(position) {
+            return Err(CursorError::Malformed);
+        }
+        let row = row.parse().ok().filter(|row| *row > 0).ok_or(CursorError::Malformed)?;
+        let position = position.parse().map_err(|_| CursorError::Malformed)?;
+        Ok(Self { store: store.to_owned(), place: Place { row, position } })
+    }
+}
+
+/// An object that a reader may see.
+#[derive(Debug, Clone)]
+pub(crate) struct Item {
+    /// The place behind it.
+    pub(crate) next: Place,
+    /// When it was added, in microseconds since the Unix epoch; strictly increasing over the feed.
+    pub(crate) added_micros: i64,
+    /// Its release.
+    pub(crate) release: Arc<Source>,
+    /// Its content id.
+    pub(crate) content: ContentId,
+    /// Its canonical bytes.
+    pub(crate) body: Vec<u8>,
+}
+
+/// The release that an item came with.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) row: LogRow,
+    pub(crate) manifest: Manifest,
+}
+
+/// Reads the feed for one reader.
+pub(crate) struct Feed {
+    node: Arc<Node>,
+    visibility: Visibility,
+    /// Which rows the reader may see, as far as it had to be looked up.
+    visible_rows: HashMap<u64, bool>,
+}
+
+/// The most rows whose visibility is remembered.
+const VISIBLE_ROWS_MAX: usize = 65_536;
+
+impl Feed {
+    /// A reader with these rights.
+    pub(crate) fn new(node: Arc<Node>, visibility: Visibility) -> Self {
+        Self { node, visibility, visible_rows: HashMap::new() }
+    }
+
+    /// Reads about `limit` items from `place` on, at most one release more than nothing: returns them and the place
+    /// to go on from. No items and an unchanged place mean that the end was reached. Blocks.
+    pub(crate) fn read(&mut self, place: Place, limit: usize) -> Result<(Vec<Item>, Place), StoreError> {
+        let mut next = place;
+        loop {
+            let rows = self.node.store.log(next.row - 1, ROWS)?;
+            if rows.is_empty() {
+                return Ok((Vec::new(), next));
+            }
+            for row in rows {
+                let start = if row.seq == next.row { next.position } else { 0 };
+                let behind = Place { row: row.seq + 1, position: 0 };
+                let items = self.read_sound_row(row, start, limit)?;
+                next = items.last().map_or(behind, |item| item.next);
+                if !items.is_empty() {
+                    return Ok((items, next));
+                }
+            }
+        }
+    }
+
+    fn read_row(&mut self, row: LogRow, start: usize, limit: usize) -> Result<Vec<Item>, StoreError> {
+        let damaged = || StoreError::Corrupt { what: format!("release {}", row.release.fmt_short()) };
+        let (_, release) = self.node.store.release(row.release)?.ok_or_else(damaged)?;
+        let manifest = release.stored_manifest().map_err(|_| damaged())?;
+        if !self.visibility.allows(&manifest) {
+            return Ok(Vec::new());
+        }
+        let mut shown = Vec::new();
+        for (position, content) in release.contents.iter().enumerate().skip(start) {
+            if shown.len() == limit {
+                break;
+            }
+            if row.all_new || !self.was_shown_before(*content, row.seq)? {
+                shown.push((position, *content));
+            }
+        }
+        let contents: Vec<_> = shown.iter().map(|(_, content)| *content).collect();
+        let bodies = self.node.store.bodies(&contents)?;
+        let source = Arc::new(Source { row, manifest });
+        let items = shown.into_iter().zip(bodies).map(|((position, content), body)| {
+            let last = position + 1 == release.contents.len();
+            let next = match last {
+                true => Place { row: source.row.seq + 1, position: 0 },
+                false => Place { row: source.row.seq, position: position + 1 },
+            };
+            let body = body.ok_or_else(|| StoreError::Corrupt { what: format!("object {}", content.fmt_short()) })?;
+            let added_micros = added_micros(&source.row, position);
+            Ok(Item { next, added_micros, release: Arc::clone(&source), content, body })
+        });
+        items.collect()
+    }
+
+    /// Whether the reader may see this content.
+    pub(crate) fn shows(&mut self, content: ContentId) -> Result<bool, StoreError> {
+        Ok(self.first_row_of(content)?.is_some())
+    }
+
+    /// When this content was added, as [`Item::added_micros`]; `None` if the reader may not see it.
+    pub(crate) fn added_micros(&mut self, content: ContentId) -> Result<Option<i64>, StoreError> {
+        let Some(seq) = self.first_row_of(content)? else { return Ok(None) };
+        let damaged = || StoreError::Corrupt { what: format!("row {seq} of the log") };
+        let row = self.node.store.log(seq - 1, 1)?.into_iter().next().ok_or_else(damaged)?;
+        let (_, release) = self.node.store.release(row.release)?.ok_or_else(damaged)?;
+        let position = release.contents.binary_search(&content).map_err(|_| damaged())?;
+        Ok(Some(added_micros(&row, position)))
+    }
+
+    /// The row at which the reader is shown this content.
+    fn first_row_of(&mut self, content: ContentId) -> Result<Option<u64>, StoreError> {
+        for row in self.node.store.rows_of(content)? {
+            if self.is_visible(row)? {
+                return Ok(Some(row));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a row before `seq` that the reader may see names this content.
+    fn was_shown_before(&mut self, content: ContentId, seq: u64) -> Result<bool, StoreError> {
+        let rows = self.node.store.rows_of(content)?;
+        for row in rows.into_iter().take_while(|row| *row < seq) {
+            if self.is_visible(row)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn is_visible(&mut self, seq: u64) -> Result<bool, StoreError> {
+        if let Some(visible) = self.visible_rows.get(&seq) {
+            return Ok(*visible);
+        }
+        let row = self.node.store.log(seq - 1, 1)?.into_iter().next();
+        let release = row.map(|row| self.node.store.release(row.release)).transpose()?.flatten();
+        let manifest = release.and_then(|(_, release)| release.stored_manifest().ok());
+        let visible = manifest.is_some_and(|manifest| self.visibility.allows(&manifest));
+        if self.visible_rows.len() >= VISIBLE_ROWS_MAX {
+            self.visible_rows.clear();
+        }
+        self.visible_rows.insert(seq, visible);
+        Ok(visible)
+    }
+}
+
+/// When the object at this position of a row's release was added.
+fn added_micros(row: &LogRow, position: usize) -> i64 {
+    row.added_at.as_micros().saturating_add(i64::try_from(position).unwrap_or(i64::MAX))
+}
+
+/// Writes items as lines of the stream, each with its cursor.
+pub(crate) fn write_lines(node: &Node, items: &[Item], out: &mut Vec<u8>) {
+    let mut head = String::new();
+    for item in items {
+        head.clear();
+        let Source { row, manifest } = &*item.release;
+        // INVARIANT: writing to a string does not fail, and none of these values needs escaping in JSON.
+        let _ = write!(
+            head,
+            r#"{{"cursor":"{}","op":"put","added":"{}","origin":"{}","release":"{}","tlp":"{}","content":"{}","object":"#,
+            Cursor::new(node, item.next),
+            mithaq_core::time::Time::from_micros(item.added_micros),
+            manifest.origin,
+            row.release,
+            manifest.label.tlp,
+            item.content,
+        );
+        out.extend_from_slice(head.as_bytes());
+        out.extend_from_slice(&item.body);
+        out.extend_from_slice(b"}\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cursors_survive_their_text_and_nonsense_is_refused() {
+        let cursor = Cursor { store: "0123456789abcdef".into(), place: Place { row: 7, position: 3 } };
+        assert_eq!(cursor.to_string().parse(), Ok(cursor));
+        for text in ["", "7-3", "0123456789abcdef-0-0", "0123456789abcdef-+7-3", "0123456789abcdef-7-3-1", "x-7-3"] {
+            assert_eq!(text.parse::<Cursor>(), Err(CursorError::Malformed), "{text}");
+        }
+    }
+}

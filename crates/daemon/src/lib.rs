@@ -1,0 +1,20 @@
+//! The daemon: it drives the pure parts. It owns the sockets, the clock, the randomness and the tasks, and decides
+//! nothing that `core` or `sync` can decide.
+//!
+//! ```text
+//! push  -> split, sign -> store ---> outbox (release rule, journal) -> session -> peer
+//! peer  -> session (verify) -> store -> log
+//! store -> feed (release rule of the reader) -> control socket, SIEM socket
+//! ```
+
+mod clock;
+mod feed;
+mod local;
+mod logging;
+mod node;
+mod outbox;
+mod peer;
+mod push;
+mod start;
+
+pub use start::{Overrides, run};

@@ -1,0 +1,226 @@
+//! The control socket: what operators and analysts ask of their own daemon.
+
+use std::sync::{Arc, PoisonError};
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::{Path, Query, State},
+    response::Response,
+    routing::{get, post},
+};
+use mithaq_api::{
+    home::PeerState,
+    http::{
+        Check, PUSH_BYTES_MAX, PeerStatus, Problem, PushLine, PushQuery, PushedObject, Reloaded, SearchQuery, Status,
+        StreamQuery, Why, WhyQuery,
+    },
+};
+use mithaq_core::code::Code;
+use tokio::sync::{Semaphore, mpsc};
+
+use super::{
+    answer::{self, Failed, blocking},
+    lookup, stream,
+};
+use crate::{
+    feed::Visibility,
+    node::{Node, PeerEntry},
+    push,
+};
+
+/// How many bytes of lines make a chunk of a push's answer.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// How many pushes are carried out at once, each of which may hold its whole input; the others wait.
+const PUSHES_AT_ONCE: usize = 4;
+
+#[derive(Clone)]
+struct Control {
+    node: Arc<Node>,
+    endpoint: quinn::Endpoint,
+    pushes: Arc<Semaphore>,
+}
+
+/// The routes of the control socket.
+pub(super) fn router(node: Arc<Node>, endpoint: quinn::Endpoint) -> Router {
+    Router::new()
+        .route("/v1/push", post(push_objects))
+        .route("/v1/status", get(status))
+        .route("/v1/show/{id}", get(show))
+        .route("/v1/search", get(search))
+        .route("/v1/why", get(why))
+        .route("/v1/stream", get(tail))
+        .route("/v1/reload", post(reload))
+        .route("/v1/check", post(check))
+        .fallback(unknown)
+        .with_state(Control { node, endpoint, pushes: Arc::new(Semaphore::new(PUSHES_AT_ONCE)) })
+}
+
+async fn unknown() -> Failed {
+    Failed::not_found("there is no such path on the control socket")
+}
+
+/// Collects the lines of a push's answer into chunks.
+struct Lines {
+    text: Vec<u8>,
+    chunks: mpsc::Sender<Bytes>,
+}
+
+impl Lines {
+    fn write(&mut self, line: &PushLine) {
+        answer::write_line(line, &mut self.text);
+        if self.text.len() >= CHUNK_BYTES {
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) {
+        // Whoever pushed may be gone; what was pushed is carried out all the same.
+        let _ = self.chunks.blocking_send(std::mem::take(&mut self.text).into());
+    }
+}
+
+impl push::Report for Lines {
+    fn object(&mut self, object: &PushedObject) {
+        self.write(&PushLine::Object(object.clone()));
+    }
+}
+
+async fn push_objects(
+    State(control): State<Control>,
+    Query(query): Query<PushQuery>,
+    body: Body,
+) -> Result<Response, Failed> {
+    let permit = control.pushes.acquire_owned().await;
+    let permit = permit.map_err(|_| Problem::new(Code::INTERNAL, "the daemon is stopping"))?;
+    let text = collect(body).await?;
+    let (chunks, receiver) = mpsc::channel(16);
+    let node = Arc::clone(&control.node);
+    node.tasks.clone().spawn_blocking(move || {
+        let mut lines = Lines { text: Vec::new(), chunks };
+        let last = match push::push(&node, &text, &query, &mut lines) {
+            Ok(summary) => PushLine::Summary(summary),
+            Err(problem) => PushLine::Problem(problem),
+        };
+        lines.write(&last);
+        lines.flush();
+        drop(permit);
+    });
+    Ok(answer::stream(receiver))
+}
+
+/// Takes the whole body, and no more than a push may have.
+async fn collect(body: Body) -> Result<Vec<u8>, Failed> {
+    let mut text = Vec::new();
+    let mut body = body.into_data_stream();
+    while let Some(chunk) = futures_util::StreamExt::next(&mut body).await {
+        let chunk = chunk.map_err(|error| Failed::bad_request(format!("the input broke off: {error}")))?;
+        if text.len() + chunk.len() > PUSH_BYTES_MAX {
+            let message = format!("the input has more than {PUSH_BYTES_MAX} bytes: nothing was stored; split it");
+            return Err(Problem::new(Code::TOO_LARGE, message).into());
+        }
+        text.extend_from_slice(&chunk);
+    }
+    Ok(text)
+}
+
+async fn status(State(control): State<Control>) -> Response {
+    let Control { node, endpoint, .. } = control;
+    let stats = node.store.stats();
+    let listen = endpoint.local_addr().map(|address| address.to_string()).unwrap_or_default();
+    let status = Status {
+        cert: node.us,
+        name: node.card.card().name.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        objects: stats.objects,
+        releases: stats.releases,
+        references: stats.references,
+        store_bytes: stats.disk_bytes,
+        body_bytes: stats.body_bytes,
+        uptime_seconds: node.started.elapsed().as_secs(),
+        listen,
+        peers: node.peers().iter().map(|entry| peer_status(&node, entry)).collect(),
+    };
+    answer::json(&status)
+}
+
+fn peer_status(node: &Arc<Node>, entry: &Arc<PeerEntry>) -> PeerStatus {
+    let link = entry.status.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let state = match (entry.peer.state, link.connected, &link.problem) {
+        (PeerState::Added, ..) => "added",
+        (PeerState::Verified, ..) => "verified",
+        (_, true, _) => "connected",
+        (_, false, Some(problem)) if is_refusal(problem) => "refused",
+        _ => "connecting",
+    };
+    let (sent, lag) = sent_and_lag(node, entry, &link);
+    let traffic = link.traffic();
+    PeerStatus {
+        name: entry.peer.name.clone(),
+        cert: entry.cert(),
+        state: state.into(),
+        problem: link.problem,
+        lag,
+        sent,
+        received: link.progress.received,
+        objects_sent: traffic.objects_sent,
+        objects_received: traffic.objects_received,
+        objects_deduplicated: traffic.objects_deduplicated,
+        bytes_sent: traffic.bytes_sent,
+        bytes_received: traffic.bytes_received,
+        agreement: entry.peer.agreement.as_ref().map(|agreement| agreement.id()),
+        valid_until: entry.peer.agreement.as_ref().map(|agreement| agreement.agreement().valid_until),
+    }
+}
+
+/// How far the peer is: by the session if there is one, else by what was noted when the last one ended.
+fn sent_and_lag(node: &Arc<Node>, entry: &Arc<PeerEntry>, link: &crate::peer::LinkStatus) -> (u64, u64) {
+    let head = *entry.journal_head.borrow();
+    let sent = if link.connected {
+        link.progress.sent
+    } else {
+        let outbox = crate::outbox::Outbox::new(Arc::clone(node), Arc::clone(entry));
+        outbox.and_then(|outbox| outbox.acknowledged().ok()).unwrap_or(0)
+    };
+    (sent, head.saturating_sub(sent))
+}
+
+fn is_refusal(problem: &Problem) -> bool {
+    let code = problem.code.parse().unwrap_or(Code::INTERNAL);
+    [Code::AGREEMENT_MISMATCH, Code::WRONG_PEER, Code::INCOMPATIBLE, Code::MISBEHAVED, Code::BAD_RELEASE]
+        .contains(&code)
+}
+
+async fn show(State(control): State<Control>, Path(id): Path<String>) -> Result<Response, Failed> {
+    let held = blocking(move || lookup::show(&control.node, &id)).await??;
+    Ok(answer::lines(held))
+}
+
+async fn search(State(control): State<Control>, Query(query): Query<SearchQuery>) -> Result<Response, Failed> {
+    let held = blocking(move || lookup::search(&control.node, &query)).await??;
+    Ok(answer::lines(held))
+}
+
+async fn why(State(control): State<Control>, Query(query): Query<WhyQuery>) -> Result<Response, Failed> {
+    let why: Why = blocking(move || lookup::why(&control.node, &query)).await??;
+    Ok(answer::json(&why))
+}
+
+async fn tail(State(control): State<Control>, Query(query): Query<StreamQuery>) -> Result<Response, Failed> {
+    stream::stream(control.node, query, Visibility::ALL).await
+}
+
+async fn reload(State(control): State<Control>) -> Result<Response, Failed> {
+    let reloaded = tokio::task::block_in_place(|| crate::start::reload(&control.node, &control.endpoint));
+    match reloaded {
+        Ok(peers) => Ok(answer::json(&Reloaded { peers })),
+        Err(error) => Err(Problem::new(error.code(), error.to_string()).into()),
+    }
+}
+
+async fn check(State(control): State<Control>) -> Result<Response, Failed> {
+    let report = blocking(move || control.node.store.verify()).await??;
+    let ok = report.problems.is_empty();
+    Ok(answer::json(&Check { ok, objects: report.objects, problems: report.problems }))
+}

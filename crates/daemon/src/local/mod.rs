@@ -1,0 +1,118 @@
+//! Local programs: the control socket for operators and analysts, the SIEM socket for SIEMs, and the optional loopback
+//! listener.
+
+mod answer;
+mod control;
+mod lookup;
+mod siem;
+mod stream;
+mod taxii;
+mod token;
+
+use std::{
+    fs, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use axum::Router;
+use mithaq_api::home::{HomeError, create_private_dir};
+use mithaq_core::code::Code;
+use tokio::net::{TcpListener, UnixListener};
+
+use crate::node::Node;
+
+/// Sockets that are open and not yet served.
+pub(crate) struct Bound {
+    control: UnixListener,
+    siem: UnixListener,
+    tcp: Option<(TcpListener, token::Token)>,
+    files: Vec<PathBuf>,
+}
+
+/// Why a socket cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BindError {
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    #[error("cannot listen at {path}: {source}")]
+    Socket { path: PathBuf, source: io::Error },
+    #[error("cannot listen on TCP {address}: {source}")]
+    Tcp { address: SocketAddr, source: io::Error },
+    #[error(transparent)]
+    Token(#[from] token::TokenError),
+}
+
+impl BindError {
+    pub(crate) fn code(&self) -> Code {
+        match self {
+            Self::Home(error) => error.code(),
+            Self::Socket { .. } | Self::Tcp { .. } => Code::LISTEN,
+            Self::Token(_) => Code::CONFIG,
+        }
+    }
+}
+
+/// Opens all local sockets.
+pub(crate) async fn bind(node: &Node) -> Result<Bound, BindError> {
+    let (control, siem) = (node.home.control_socket(&node.config)?, node.home.siem_socket(&node.config)?);
+    let tcp = match &node.config.siem.tcp {
+        None => None,
+        Some(tcp) => {
+            let token = token::Token::load(&node.home.dir().join(&tcp.token_file))?;
+            let bound = TcpListener::bind(tcp.listen).await;
+            let bound = bound.map_err(|source| BindError::Tcp { address: tcp.listen, source })?;
+            Some((bound, token))
+        }
+    };
+    let bound = Bound { control: bind_unix(&control)?, siem: bind_unix(&siem)?, tcp, files: vec![control, siem] };
+    Ok(bound)
+}
+
+/// Opens a socket in a folder that only the daemon's user may enter, so that there is no moment at which others may
+/// connect. The store's lock has shown that no other daemon of this home is alive, so a socket that is there is a
+/// leftover.
+fn bind_unix(path: &Path) -> Result<UnixListener, BindError> {
+    if let Some(dir) = path.parent() {
+        create_private_dir(dir)?;
+    }
+    let error = |source| BindError::Socket { path: path.to_owned(), source };
+    match fs::remove_file(path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => return Err(error(source)),
+        _ => {}
+    }
+    UnixListener::bind(path).map_err(error)
+}
+
+/// Serves the sockets until the daemon stops.
+pub(crate) fn start(node: &Arc<Node>, bound: Bound, endpoint: quinn::Endpoint) {
+    let Bound { control, siem, tcp, files } = bound;
+    spawn(node, control, control::router(Arc::clone(node), endpoint));
+    let socket = files.last().cloned();
+    spawn(node, siem, siem::router(Arc::clone(node), socket.as_deref()));
+    if let Some((listener, token)) = tcp {
+        spawn(node, listener, token::guard(siem::router(Arc::clone(node), None), token));
+    }
+    let shutdown = node.shutdown.clone();
+    node.tasks.spawn(async move {
+        shutdown.cancelled().await;
+        for file in files {
+            let _ = fs::remove_file(file);
+        }
+    });
+}
+
+fn spawn<L>(node: &Arc<Node>, listener: L, router: Router)
+where
+    L: axum::serve::Listener,
+    L::Addr: std::fmt::Debug,
+{
+    let shutdown = node.shutdown.clone();
+    node.tasks.spawn(async move {
+        let served = axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await;
+        if let Err(error) = served {
+            tracing::error!(%error, "a local socket is no longer served");
+        }
+    });
+}

@@ -1,0 +1,33 @@
+//! The SIEM socket: the stream and TAXII 2.1, read only, with what the collection may see.
+
+use std::{path::Path, sync::Arc};
+
+use axum::{
+    Router,
+    extract::{Query, State},
+    response::Response,
+    routing::get,
+};
+use mithaq_api::http::StreamQuery;
+
+use super::{answer::Failed, stream};
+use crate::{feed::Visibility, node::Node};
+
+/// The routes of a SIEM socket.
+///
+/// Some clients ask for the socket's own path (`http+unix:///path`), so that path is an alias of the collection's
+/// objects.
+pub(super) fn router(node: Arc<Node>, socket: Option<&Path>) -> Router {
+    let stream = Router::new().route("/v1/stream", get(read_stream)).with_state(Arc::clone(&node));
+    super::taxii::router(node, socket).merge(stream)
+}
+
+/// What the default collection shows.
+pub(super) fn visibility(node: &Node) -> Visibility {
+    Visibility { tlp_max: node.config.siem.tlp_max }
+}
+
+async fn read_stream(State(node): State<Arc<Node>>, Query(query): Query<StreamQuery>) -> Result<Response, Failed> {
+    let visibility = visibility(&node);
+    stream::stream(node, query, visibility).await
+}

@@ -1,0 +1,193 @@
+//! What all tasks of the daemon share.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Instant,
+};
+
+use mithaq_api::{
+    config::Config,
+    home::{Home, HomeError, KeyName, Peer},
+};
+use mithaq_core::{
+    card::VerifiedCard,
+    id::CertId,
+    keys::{PublicKey, SecretKey},
+    policy::LocalPolicy,
+    time::Time,
+};
+use mithaq_store::{Batch, Committed, Store, StoreError};
+use tokio::sync::watch;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{clock, peer::Links};
+
+/// What all tasks of the daemon share.
+pub(crate) struct Node {
+    pub(crate) home: Home,
+    pub(crate) config: Config,
+    pub(crate) us: CertId,
+    pub(crate) card: VerifiedCard,
+    pub(crate) signing_key: SecretKey,
+    pub(crate) tls_key: SecretKey,
+    pub(crate) store: Arc<dyn Store>,
+    /// This run of the daemon, 16 random bytes: tells a peer that we were restarted.
+    pub(crate) instance: [u8; 16],
+    pub(crate) links: Links,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) started: Instant,
+    peers: RwLock<BTreeMap<CertId, Arc<PeerEntry>>>,
+    head: watch::Sender<u64>,
+}
+
+/// A peer and the tasks that serve it.
+pub(crate) struct PeerEntry {
+    pub(crate) peer: Peer,
+    /// Ends the tasks of this peer: it was changed or removed.
+    pub(crate) cancel: CancellationToken,
+    /// The number of the last entry of our journal towards it.
+    pub(crate) journal_head: watch::Sender<u64>,
+    pub(crate) status: Mutex<crate::peer::LinkStatus>,
+}
+
+impl PeerEntry {
+    fn new(peer: Peer, cancel: CancellationToken) -> Self {
+        let status = Mutex::new(crate::peer::LinkStatus::default());
+        Self { peer, cancel, journal_head: watch::Sender::new(0), status }
+    }
+
+    /// Its id.
+    pub(crate) fn cert(&self) -> CertId {
+        self.peer.card.cert_id()
+    }
+
+    /// Changes what `status` shows of it.
+    pub(crate) fn update(&self, change: impl FnOnce(&mut crate::peer::LinkStatus)) {
+        change(&mut self.status.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn is_same(&self, peer: &Peer) -> bool {
+        let agreement = |peer: &Peer| peer.agreement.as_ref().map(|agreement| agreement.id());
+        self.peer.card == peer.card
+            && self.peer.name == peer.name
+            && self.peer.endpoints == peer.endpoints
+            && self.peer.state == peer.state
+            && agreement(&self.peer) == agreement(peer)
+    }
+}
+
+impl Node {
+    /// Puts the parts together; starts nothing.
+    pub(crate) fn new(
+        home: Home,
+        config: Config,
+        store: Arc<dyn Store>,
+        instance: [u8; 16],
+    ) -> Result<Self, HomeError> {
+        let card = home.card()?;
+        Ok(Self {
+            us: card.cert_id(),
+            card,
+            signing_key: home.key(KeyName::Signing)?,
+            tls_key: home.key(KeyName::Tls)?,
+            head: watch::Sender::new(store.head()),
+            store,
+            instance,
+            links: Links::default(),
+            tasks: TaskTracker::new(),
+            shutdown: CancellationToken::new(),
+            started: Instant::now(),
+            peers: RwLock::default(),
+            home,
+            config,
+        })
+    }
+
+    /// What our own operator lets out.
+    pub(crate) fn local_policy(&self) -> LocalPolicy {
+        LocalPolicy { tlp_max: self.config.policy.tlp_max }
+    }
+
+    /// All peers, in the order of names.
+    pub(crate) fn peers(&self) -> Vec<Arc<PeerEntry>> {
+        let mut peers: Vec<_> = self.read_peers().values().cloned().collect();
+        peers.sort_by(|a, b| a.peer.name.cmp(&b.peer.name));
+        peers
+    }
+
+    /// The peer with this name.
+    pub(crate) fn peer_named(&self, name: &str) -> Option<Arc<PeerEntry>> {
+        self.read_peers().values().find(|entry| entry.peer.name == name).cloned()
+    }
+
+    /// The peer with this id.
+    pub(crate) fn peer(&self, cert: CertId) -> Option<Arc<PeerEntry>> {
+        self.read_peers().get(&cert).cloned()
+    }
+
+    /// The peer whose card names this TLS key for that time.
+    pub(crate) fn peer_with_tls_key(&self, key: PublicKey, at: Time) -> Option<Arc<PeerEntry>> {
+        self.read_peers().values().find(|entry| entry.peer.card.has_tls_key(key, at)).cloned()
+    }
+
+    /// The peer whose card claims this STIX identity.
+    pub(crate) fn peer_with_identity(&self, identity: &str) -> Option<Arc<PeerEntry>> {
+        self.read_peers().values().find(|entry| entry.peer.card.card().identities.contains(identity)).cloned()
+    }
+
+    /// How people here call a CERT.
+    pub(crate) fn name_of(&self, cert: CertId) -> String {
+        if cert == self.us {
+            return "us".into();
+        }
+        self.peer(cert).map_or_else(|| cert.fmt_short(), |entry| entry.peer.name.clone())
+    }
+
+    /// Replaces the peers by `peers`; returns those that are new or changed, whose tasks are to be started. The tasks
+    /// of those that are gone or changed end.
+    pub(crate) fn replace_peers(&self, peers: Vec<Peer>) -> Vec<Arc<PeerEntry>> {
+        let mut fresh = Vec::new();
+        let mut current = self.peers.write().unwrap_or_else(PoisonError::into_inner);
+        let mut old = std::mem::take(&mut *current);
+        for peer in peers {
+            let cert = peer.card.cert_id();
+            let entry = match old.remove(&cert) {
+                Some(entry) if entry.is_same(&peer) => entry,
+                changed => {
+                    if let Some(entry) = changed {
+                        entry.cancel.cancel();
+                    }
+                    let entry = Arc::new(PeerEntry::new(peer, self.shutdown.child_token()));
+                    fresh.push(Arc::clone(&entry));
+                    entry
+                }
+            };
+            current.insert(cert, entry);
+        }
+        old.values().for_each(|entry| entry.cancel.cancel());
+        fresh
+    }
+
+    /// Commits a batch and tells everyone who follows the log. Blocks.
+    pub(crate) fn commit(&self, batch: Batch) -> Result<Vec<Committed>, StoreError> {
+        let committed = self.store.commit(batch, clock::wall())?;
+        let head = self.store.head();
+        self.head.send_if_modified(|known| {
+            let grown = head > *known;
+            *known = head.max(*known);
+            grown
+        });
+        Ok(committed)
+    }
+
+    /// Follows the log: changes whenever it grows.
+    pub(crate) fn follow(&self) -> watch::Receiver<u64> {
+        self.head.subscribe()
+    }
+
+    fn read_peers(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<CertId, Arc<PeerEntry>>> {
+        self.peers.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}

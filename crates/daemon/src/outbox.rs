@@ -1,0 +1,252 @@
+//! The outbox: the one place on the way out to peers where the release rule is asked.
+//!
+//! For each peer it walks the log, asks the rule of every release, and writes those that may go into the journal
+//! towards that peer, durably, before anything is sent. The journal's numbers count only what the peer may have.
+
+use std::sync::Arc;
+
+use mithaq_core::{
+    agreement::VerifiedAgreement,
+    id::{CertId, ReleaseId, sha256_of},
+    label::Label,
+    policy::{self, Decision, Question},
+    release::SignedRelease,
+};
+use mithaq_store::{Batch, Expect, StateChange, StoreError};
+use mithaq_sync::{Chain, Cursor};
+
+use crate::{
+    clock,
+    node::{Node, PeerEntry},
+};
+
+/// How many rows of the log are read at a time.
+const ROWS: usize = 256;
+
+/// Where the outbox of one peer stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Position {
+    /// The last row of the log of which the rule was asked.
+    pub(crate) scanned: u64,
+    /// The last entry of the journal.
+    pub(crate) head: u64,
+    /// The chain up to it.
+    pub(crate) chain: Chain,
+}
+
+impl Position {
+    const START: Self = Self { scanned: 0, head: 0, chain: Chain::START };
+
+    fn to_bytes(self) -> Vec<u8> {
+        [&self.scanned.to_be_bytes()[..], &self.head.to_be_bytes(), self.chain.as_bytes()].concat()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (scanned, rest) = bytes.split_first_chunk::<8>()?;
+        let (head, chain) = rest.split_first_chunk::<8>()?;
+        let chain = Chain::from_bytes(chain.try_into().ok()?);
+        Some(Self { scanned: u64::from_be_bytes(*scanned), head: u64::from_be_bytes(*head), chain })
+    }
+}
+
+/// The journal towards one peer under one agreement and one local policy.
+#[derive(Clone)]
+pub(crate) struct Outbox {
+    node: Arc<Node>,
+    entry: Arc<PeerEntry>,
+    agreement: VerifiedAgreement,
+    /// Names the journal: another agreement or another local policy starts another one.
+    key: [u8; 64],
+}
+
+impl Outbox {
+    /// The outbox of an active peer.
+    pub(crate) fn new(node: Arc<Node>, entry: Arc<PeerEntry>) -> Option<Self> {
+        let agreement = entry.peer.agreement.clone()?;
+        let policy = node.local_policy().tlp_max.to_string();
+        let edition = sha256_of(&[agreement.id().as_bytes(), policy.as_bytes()]);
+        let mut key = [0; 64];
+        key[..32].copy_from_slice(entry.cert().as_bytes());
+        key[32..].copy_from_slice(&edition);
+        Some(Self { node, entry, agreement, key })
+    }
+
+    fn position_key(&self) -> Vec<u8> {
+        [b"s/", &self.key[..]].concat()
+    }
+
+    fn acknowledged_key(&self) -> Vec<u8> {
+        [b"a/", &self.key[..]].concat()
+    }
+
+    fn entry_key(&self, index: u64) -> Vec<u8> {
+        [b"j/", &self.key[..], &index.to_be_bytes()].concat()
+    }
+
+    /// Where the outbox stands. Blocks.
+    pub(crate) fn position(&self) -> Result<Position, StoreError> {
+        let bytes = self.node.store.state(&self.position_key())?;
+        match bytes {
+            None => Ok(Position::START),
+            Some(bytes) => Position::from_bytes(&bytes)
+                .ok_or_else(|| StoreError::Corrupt { what: "the position of an outbox".into() }),
+        }
+    }
+
+    /// Asks the rule of every row of the log after `from`, and writes what may go into the journal, durably. Blocks.
+    pub(crate) fn extend(&self, from: Position) -> Result<Position, StoreError> {
+        let mut position = from;
+        loop {
+            let rows = self.node.store.log(position.scanned, ROWS)?;
+            let Some(last) = rows.last() else {
+                return Ok(position);
+            };
+            let last = last.seq;
+            let before = position;
+            let mut entries = Vec::new();
+            for row in rows {
+                if self.may_go(row.release)? {
+                    position.head += 1;
+                    position.chain = position.chain.after(row.release);
+                    let value = [row.release.as_bytes(), &position.chain.as_bytes()[..]].concat();
+                    entries.push(StateChange::set(self.entry_key(position.head), value));
+                }
+            }
+            position.scanned = last;
+            if !entries.is_empty() {
+                self.write(before, position, entries)?;
+            }
+        }
+    }
+
+    fn write(&self, before: Position, after: Position, mut changes: Vec<StateChange>) -> Result<(), StoreError> {
+        // The stored position may lag behind `before` by rows that the rule withheld, but never in its head.
+        let key = self.position_key();
+        let stored = self.node.store.state(&key)?;
+        let stored_head = stored.as_deref().and_then(Position::from_bytes).map_or(0, |position| position.head);
+        if stored_head != before.head {
+            return Err(StoreError::Conflict { key });
+        }
+        let expect = stored.map_or(Expect::Absent, Expect::Value);
+        changes.push(StateChange { key, expect, value: Some(after.to_bytes()) });
+        self.node.commit(Batch { arrivals: Vec::new(), state: changes }).map(drop)
+    }
+
+    /// Whether the rule lets a release of our store go to the peer now. A damaged release goes nowhere, and holds up
+    /// nothing behind it. Blocks.
+    fn may_go(&self, id: ReleaseId) -> Result<bool, StoreError> {
+        match self.load(id) {
+            Ok(release) => Ok(release.is_some()),
+            Err(StoreError::Corrupt { what }) => {
+                tracing::error!(what, "a damaged release is not shared: run `mithaq store check`");
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A release of our store, if the rule lets it go to the peer now. Blocks.
+    pub(crate) fn load(&self, id: ReleaseId) -> Result<Option<SignedRelease>, StoreError> {
+        let Some((_, release)) = self.node.store.release(id)? else {
+            return Ok(None);
+        };
+        let manifest = release
+            .stored_manifest()
+            .map_err(|_| StoreError::Corrupt { what: format!("release {}", id.fmt_short()) })?;
+        let released = decide(&self.node, &manifest.label, manifest.origin, self.entry.cert(), Some(&self.agreement));
+        Ok(released.released.then_some(release))
+    }
+
+    /// At most `limit` entries after entry `after`. Blocks.
+    pub(crate) fn read(&self, after: u64, limit: usize) -> Result<Vec<ReleaseId>, StoreError> {
+        let prefix = [b"j/", &self.key[..]].concat();
+        let rows = self.node.store.state_range(&prefix, Some(&self.entry_key(after)), limit)?;
+        rows.iter().map(|(_, value)| Ok(entry_of(value)?.0)).collect()
+    }
+
+    /// Where the journal goes on for a peer with this cursor: at the cursor if it is into this very journal, else at
+    /// the start. Blocks.
+    pub(crate) fn resume_at(&self, cursor: Option<Cursor>) -> Result<u64, StoreError> {
+        let Some(cursor) = cursor.filter(|cursor| cursor.index > 0) else {
+            return Ok(0);
+        };
+        let Some(value) = self.node.store.state(&self.entry_key(cursor.index))? else {
+            return Ok(0);
+        };
+        Ok(if entry_of(&value)?.1 == cursor.chain { cursor.index } else { 0 })
+    }
+
+    /// How many entries the peer had acknowledged when the last session ended. Blocks.
+    pub(crate) fn acknowledged(&self) -> Result<u64, StoreError> {
+        let value = self.node.store.state(&self.acknowledged_key())?;
+        Ok(value.and_then(|value| value.try_into().ok()).map_or(0, u64::from_be_bytes))
+    }
+
+    /// Remembers how many entries the peer has acknowledged. Blocks.
+    pub(crate) fn set_acknowledged(&self, index: u64) -> Result<(), StoreError> {
+        let change = StateChange::set(self.acknowledged_key(), index.to_be_bytes().to_vec());
+        self.node.commit(Batch { arrivals: Vec::new(), state: vec![change] }).map(drop)
+    }
+}
+
+/// The release and the chain of a journal entry.
+fn entry_of(value: &[u8]) -> Result<(ReleaseId, Chain), StoreError> {
+    let halves = value.split_first_chunk::<32>();
+    let entry =
+        halves.and_then(|(id, chain)| Some((ReleaseId::from_bytes(*id), Chain::from_bytes(chain.try_into().ok()?))));
+    entry.ok_or_else(|| StoreError::Corrupt { what: "a journal entry".into() })
+}
+
+/// Asks the release rule whether something with this label may go to a CERT now.
+pub(crate) fn decide(
+    node: &Node,
+    label: &Label,
+    origin: CertId,
+    peer: CertId,
+    agreement: Option<&VerifiedAgreement>,
+) -> Decision {
+    policy::release(&Question {
+        label,
+        origin,
+        us: node.us,
+        peer,
+        agreement,
+        local: node.local_policy(),
+        now: clock::wall(),
+    })
+}
+
+/// Keeps the journal towards a peer up to date with the log until the peer is changed or the daemon stops.
+pub(crate) async fn follow(outbox: Outbox) {
+    let node = Arc::clone(&outbox.node);
+    let entry = Arc::clone(&outbox.entry);
+    let mut log = node.follow();
+    let mut position = None;
+    loop {
+        log.mark_unchanged();
+        let worker = outbox.clone();
+        let extended = tokio::task::spawn_blocking(move || {
+            let from = position.map_or_else(|| worker.position(), Ok)?;
+            worker.extend(from)
+        });
+        match extended.await {
+            Ok(Ok(extended)) => {
+                position = Some(extended);
+                entry.journal_head.send_replace(extended.head);
+            }
+            Ok(Err(error)) => {
+                tracing::error!(peer = entry.peer.name, %error, "the journal towards the peer cannot be written; trying again");
+                position = None;
+                tokio::select! {
+                    () = tokio::time::sleep(std::time::Duration::from_secs(1)) => continue,
+                    () = entry.cancel.cancelled() => return,
+                }
+            }
+            Err(_) => return,
+        }
+        tokio::select! {
+            changed = log.changed() => if changed.is_err() { return },
+            () = entry.cancel.cancelled() => return,
+        }
+    }
+}

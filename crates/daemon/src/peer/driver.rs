@@ -1,0 +1,401 @@
+//! The driver of one session: it performs what the state machine asks for, and tells it what came of it.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use mithaq_api::http::Problem;
+use mithaq_core::{code::Code, id::CertId};
+use mithaq_store::StoreError;
+use mithaq_sync::{Channel, Cursor, Fault, Input, Output, Session, Setup};
+use quinn::{Connection, RecvStream, SendStream};
+use tokio::{sync::mpsc, task::JoinSet};
+use tracing::Instrument;
+
+use super::{
+    endpoint::HANDSHAKE_TIMEOUT,
+    frames::{self, StreamError},
+    links::Claim,
+    loader::{self, Loader, Request},
+    storer::{self, Item},
+};
+use crate::{
+    clock,
+    node::{Node, PeerEntry},
+    outbox::Outbox,
+};
+
+/// Frames that wait to be handled or to be sent, per stream; a full queue holds up the stream, and so the peer.
+const FRAMES: usize = 64;
+
+/// Answers of the store that wait to be handled.
+const ANSWERS: usize = 64;
+
+/// How long the reason for the end of a stream may take to arrive.
+const CLOSE_GRACE: Duration = Duration::from_secs(1);
+
+/// How often timeouts are checked and counters are refreshed.
+const TICK: Duration = Duration::from_millis(500);
+
+/// Why a session ended.
+#[derive(Debug, thiserror::Error)]
+enum End {
+    #[error("we hold no agreement with this CERT in force")]
+    NoAgreement,
+    #[error("the daemon is stopping or its peers were changed")]
+    GoingAway,
+    #[error("another connection serves this peer")]
+    Replaced,
+    #[error("{}", .0.message())]
+    Fault(Fault),
+    #[error("the peer closed the session: {0}: {1}")]
+    ClosedByPeer(Code, String),
+    #[error("the connection was lost: {0}")]
+    Lost(quinn::ConnectionError),
+    #[error("the peer opened no stream in time")]
+    NoStream,
+    #[error("the store failed: {0}")]
+    Store(#[from] StoreError),
+}
+
+impl End {
+    fn code(&self) -> Code {
+        match self {
+            Self::NoAgreement => Code::AGREEMENT_MISMATCH,
+            Self::GoingAway => Code::GOING_AWAY,
+            Self::Replaced => Code::REPLACED,
+            Self::Fault(fault) => fault.code(),
+            Self::ClosedByPeer(code, _) => *code,
+            Self::Lost(_) => Code::UNREACHABLE,
+            Self::NoStream => Code::MISBEHAVED,
+            Self::Store(_) => Code::STORE,
+        }
+    }
+
+    /// What the peer is told: nothing of our own troubles but that there are some.
+    fn tell(&self) -> String {
+        match self {
+            Self::Store(_) => "the daemon cannot store or read just now".into(),
+            other => other.to_string(),
+        }
+    }
+
+    /// Whether an operator should hear of it.
+    fn is_trouble(&self) -> bool {
+        !matches!(self, Self::GoingAway | Self::Replaced | Self::Lost(_))
+            && !matches!(self, Self::ClosedByPeer(code, _) if [Code::GOING_AWAY, Code::REPLACED].contains(code))
+    }
+}
+
+/// Serves a peer over an authenticated connection that `initiator` dialled, until it ends. Says whether a session was
+/// established.
+pub(super) async fn run(node: &Arc<Node>, entry: &Arc<PeerEntry>, connection: Connection, initiator: CertId) -> bool {
+    let span = tracing::info_span!("session", peer = entry.peer.name, remote = %connection.remote_address());
+    serve(node, entry, connection, initiator).instrument(span).await
+}
+
+async fn serve(node: &Arc<Node>, entry: &Arc<PeerEntry>, connection: Connection, initiator: CertId) -> bool {
+    let mut pump = match Pump::open(node, entry, &connection, initiator).await {
+        Ok(pump) => pump,
+        Err(end) => {
+            finish(entry, &connection, &end, !node.links.is_served(entry.cert()));
+            return false;
+        }
+    };
+    let end = pump.run().await;
+    let established = pump.established;
+    let in_force = match &pump.claim {
+        Some(claim) => node.links.release(claim),
+        None => !node.links.is_served(entry.cert()),
+    };
+    pump.refresh(in_force && established);
+    let acknowledged = pump.session.progress().sent;
+    let outbox = pump.outbox.clone();
+    pump.close().await;
+    finish(entry, &connection, &end, in_force);
+    if established {
+        let saved = tokio::task::spawn_blocking(move || outbox.set_acknowledged(acknowledged)).await;
+        if !matches!(saved, Ok(Ok(()))) {
+            tracing::debug!("how far the peer has come could not be noted");
+        }
+    }
+    established
+}
+
+/// Closes the connection and tells status and log.
+fn finish(entry: &PeerEntry, connection: &Connection, end: &End, counts: bool) {
+    connection.close(end.code().number().into(), end.tell().as_bytes());
+    let problem = Problem::new(end.code(), end.to_string());
+    if end.is_trouble() {
+        tracing::warn!(code = problem.code, reason = problem.message, "the session ended");
+    } else {
+        tracing::info!(code = problem.code, reason = problem.message, "the session ended");
+    }
+    if counts {
+        entry.update(|status| status.end_session(Some(problem)));
+    }
+}
+
+/// The key under which our cursor into a peer's journal is kept.
+fn cursor_key(entry: &PeerEntry, agreement: mithaq_core::id::AgreementId) -> Vec<u8> {
+    [b"c/", &entry.cert().as_bytes()[..], agreement.as_bytes()].concat()
+}
+
+/// A session and all that it is pumped through.
+struct Pump {
+    node: Arc<Node>,
+    entry: Arc<PeerEntry>,
+    connection: Connection,
+    initiator: CertId,
+    outbox: Outbox,
+    session: Session,
+    claim: Option<Claim>,
+    established: bool,
+    senders: [mpsc::Sender<Bytes>; 3],
+    frames: mpsc::Receiver<Bytes>,
+    frames_in: mpsc::Sender<Bytes>,
+    answers: mpsc::Receiver<Result<Input, StoreError>>,
+    requests: mpsc::UnboundedSender<Request>,
+    items: mpsc::UnboundedSender<Item>,
+    streams: JoinSet<StreamError>,
+    storing: tokio::task::JoinHandle<()>,
+}
+
+impl Pump {
+    async fn open(
+        node: &Arc<Node>,
+        entry: &Arc<PeerEntry>,
+        connection: &Connection,
+        initiator: CertId,
+    ) -> Result<Self, End> {
+        let outbox = Outbox::new(Arc::clone(node), Arc::clone(entry)).ok_or(End::NoAgreement)?;
+        let agreement = entry.peer.agreement.as_ref().filter(|agreement| agreement.is_in_force(clock::wall()));
+        let agreement = agreement.ok_or(End::NoAgreement)?.id();
+        let key = cursor_key(entry, agreement);
+        let setup = Setup {
+            agreement,
+            store: *node.store.id().as_bytes(),
+            instance: node.instance,
+            card_serial: node.card.card().serial,
+            peer: Arc::new(entry.peer.card.clone()),
+            cursor: read_cursor(node, key.clone()).await?,
+        };
+        let opening = open_streams(connection, initiator == node.us);
+        let opened = tokio::time::timeout(HANDSHAKE_TIMEOUT, opening).await.map_err(|_| End::NoStream)?;
+        let (sends, control) = opened.map_err(lost)?;
+        let mut streams = JoinSet::new();
+        let senders = sends.map(|stream| {
+            let (sender, receiver) = mpsc::channel(FRAMES);
+            streams.spawn(frames::write(stream, receiver));
+            sender
+        });
+        let (frames_in, frames) = mpsc::channel(FRAMES);
+        streams.spawn(frames::read(control, frames_in.clone()));
+        let (answers_in, answers) = mpsc::channel(ANSWERS);
+        let (requests, requests_out) = mpsc::unbounded_channel();
+        let (items, items_out) = mpsc::unbounded_channel();
+        let loader = Loader { node: Arc::clone(node), outbox: outbox.clone(), peer: entry.cert() };
+        node.tasks.spawn(loader::run(loader, requests_out, answers_in.clone()));
+        let storing = node.tasks.spawn(storer::run(Arc::clone(node), key, items_out, answers_in));
+        Ok(Self {
+            node: Arc::clone(node),
+            entry: Arc::clone(entry),
+            connection: connection.clone(),
+            initiator,
+            outbox,
+            session: Session::new(setup, clock::now()),
+            claim: None,
+            established: false,
+            senders,
+            frames,
+            frames_in,
+            answers,
+            requests,
+            items,
+            streams,
+            storing,
+        })
+    }
+
+    /// Pumps until the session ends.
+    async fn run(&mut self) -> End {
+        match self.pump().await {
+            Ok(never) => match never {},
+            Err(end) => end,
+        }
+    }
+
+    async fn pump(&mut self) -> Result<std::convert::Infallible, End> {
+        let mut tick = tokio::time::interval(TICK);
+        let mut journal = self.entry.journal_head.subscribe();
+        let replaced = tokio_util::sync::CancellationToken::new();
+        self.perform().await?;
+        loop {
+            let replaced = self.claim.as_ref().map_or(&replaced, |claim| &claim.replaced).clone();
+            let input = tokio::select! {
+                biased;
+                () = self.entry.cancel.cancelled() => return Err(End::GoingAway),
+                () = replaced.cancelled() => return Err(End::Replaced),
+                error = self.connection.closed() => return Err(lost(error)),
+                Some(ended) = self.streams.join_next() => return Err(self.stream_ended(ended.ok()).await),
+                Some(answer) = self.answers.recv() => answer?,
+                Ok(()) = journal.changed() => Input::JournalGrew { head: *journal.borrow_and_update() },
+                _ = tick.tick() => {
+                    self.refresh(self.established);
+                    if !self.agreement_in_force() {
+                        return Err(End::NoAgreement);
+                    }
+                    Input::Tick
+                }
+                Some(frame) = self.frames.recv() => Input::Received(frame),
+            };
+            self.session.handle(input, clock::now());
+            self.perform().await?;
+        }
+    }
+
+    fn agreement_in_force(&self) -> bool {
+        self.entry.peer.agreement.as_ref().is_some_and(|agreement| agreement.is_in_force(clock::wall()))
+    }
+
+    /// Why a stream ended: most often the connection is being closed, and says why a moment later.
+    async fn stream_ended(&self, ended: Option<StreamError>) -> End {
+        if let Some(StreamError::Fault(fault)) = ended {
+            return End::Fault(fault);
+        }
+        match tokio::time::timeout(CLOSE_GRACE, self.connection.closed()).await {
+            Ok(reason) => lost(reason),
+            Err(_) => End::Fault(Fault::Misbehaved("a stream that ended")),
+        }
+    }
+
+    /// Performs all that the machine has asked for.
+    async fn perform(&mut self) -> Result<(), End> {
+        if self.claim.is_none()
+            && let Some(instance) = self.session.peer_instance()
+        {
+            let claim = self.node.links.claim(self.entry.cert(), self.initiator, instance);
+            self.claim = Some(claim.ok_or(End::Replaced)?);
+        }
+        while let Some(output) = self.session.poll_output() {
+            match output {
+                Output::Send { channel, frame } => self.send(channel, frame).await?,
+                Output::Established => self.establish(),
+                Output::Store { index, release, bodies, cursor } => {
+                    let _ = self.items.send(Item::Release { index, release, bodies, cursor });
+                }
+                Output::SaveCursor(cursor) => {
+                    let _ = self.items.send(Item::Cursor(cursor));
+                }
+                Output::Close(fault) => return Err(End::Fault(fault)),
+                Output::OpenJournal { cursor } => self.request(Request::OpenJournal { cursor }),
+                Output::ReadJournal { after, limit } => self.request(Request::ReadJournal { after, limit }),
+                Output::LoadRelease { index, id, inline } => self.request(Request::LoadRelease { index, id, inline }),
+                Output::LoadBodies { index, release, contents } => {
+                    self.request(Request::LoadBodies { index, release, contents });
+                }
+                Output::CheckReleases { first, ids } => self.request(Request::CheckReleases { first, ids }),
+                Output::CheckBodies { index, contents } => self.request(Request::CheckBodies { index, contents }),
+            }
+        }
+        Ok(())
+    }
+
+    /// The machine bounds how much it asks for before it is answered, so this queue is bounded too.
+    fn request(&self, request: Request) {
+        let _ = self.requests.send(request);
+    }
+
+    async fn send(&self, channel: Channel, frame: Bytes) -> Result<(), End> {
+        let sender = &self.senders[usize::from(frames::channel_number(channel))];
+        match tokio::time::timeout(mithaq_sync::STALL_TIMEOUT, sender.send(frame)).await {
+            Ok(Ok(())) => Ok(()),
+            // The writer has ended; the pump is about to hear why.
+            Ok(Err(_)) => Ok(()),
+            Err(_) => Err(End::Fault(Fault::Stalled("what we send"))),
+        }
+    }
+
+    /// Reads the other streams too, now that frames on them have a meaning.
+    fn establish(&mut self) {
+        self.established = true;
+        self.entry.update(|status| {
+            status.connected = true;
+            status.problem = None;
+        });
+        tracing::info!("the session is established");
+        let (connection, frames) = (self.connection.clone(), self.frames_in.clone());
+        self.streams.spawn(async move {
+            let mut readers = JoinSet::new();
+            loop {
+                tokio::select! {
+                    stream = connection.accept_uni() => {
+                        let Ok(mut stream) = stream else { return StreamError::Ended };
+                        let frames = frames.clone();
+                        readers.spawn(async move {
+                            match frames::read_channel(&mut stream).await {
+                                Ok(1 | 2) => frames::read(stream, frames).await,
+                                Ok(_) => Fault::Misbehaved("a stream of an unknown channel").into(),
+                                Err(error) => error,
+                            }
+                        });
+                    }
+                    Some(ended) = readers.join_next() => return ended.unwrap_or(StreamError::Ended),
+                }
+            }
+        });
+    }
+
+    /// Refreshes what `status` shows.
+    fn refresh(&self, counts: bool) {
+        if counts {
+            let stats = self.connection.stats();
+            let progress = self.session.progress();
+            self.entry.update(|status| {
+                status.progress = progress;
+                status.bytes = (stats.udp_tx.bytes, stats.udp_rx.bytes);
+            });
+        }
+    }
+
+    /// Waits until what was verified is stored.
+    async fn close(self) {
+        let Self { items, requests, streams, storing, answers, .. } = self;
+        drop((items, requests, streams, answers));
+        let _ = storing.await;
+    }
+}
+
+fn lost(error: quinn::ConnectionError) -> End {
+    match frames::closed_by_peer(&error) {
+        Some((code, text)) => End::ClosedByPeer(code, text),
+        None => End::Lost(error),
+    }
+}
+
+async fn read_cursor(node: &Arc<Node>, key: Vec<u8>) -> Result<Option<Cursor>, End> {
+    let node = Arc::clone(node);
+    let read = tokio::task::spawn_blocking(move || node.store.state(&key)).await;
+    let bytes = read.map_err(|_| End::GoingAway)??;
+    Ok(bytes.and_then(|bytes| Cursor::from_bytes(&bytes)))
+}
+
+/// Opens our streams: the dialling side opens the control stream, the other takes it.
+async fn open_streams(
+    connection: &Connection,
+    dialled: bool,
+) -> Result<([SendStream; 3], RecvStream), quinn::ConnectionError> {
+    let (control, receive) = if dialled { connection.open_bi().await? } else { connection.accept_bi().await? };
+    let live = open_uni(connection, Channel::Live).await?;
+    let backfill = open_uni(connection, Channel::Backfill).await?;
+    let _ = control.set_priority(frames::priority(Channel::Control));
+    Ok(([control, live, backfill], receive))
+}
+
+async fn open_uni(connection: &Connection, channel: Channel) -> Result<SendStream, quinn::ConnectionError> {
+    let mut stream = connection.open_uni().await?;
+    let _ = stream.set_priority(frames::priority(channel));
+    match stream.write_all(&[frames::channel_number(channel)]).await {
+        Err(quinn::WriteError::ConnectionLost(error)) => Err(error),
+        _ => Ok(stream),
+    }
+}

@@ -1,0 +1,116 @@
+//! The QUIC endpoint: one UDP socket for all peers, in both directions.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use mithaq_core::code::Code;
+use quinn::{Endpoint, EndpointConfig, IdleTimeout, Incoming, TransportConfig, VarInt, default_runtime};
+
+use super::{dial, driver, tls};
+use crate::{
+    node::{Node, PeerEntry},
+    outbox::{self, Outbox},
+};
+
+/// The most handshakes under way at once.
+pub(crate) const INCOMING_MAX: usize = 64;
+
+/// How long a handshake may take.
+pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a connection may be silent.
+const IDLE_TIMEOUT_MS: u32 = 120_000;
+
+/// How often a silent connection is kept alive.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+
+/// What a stream may have in flight: 16 MiB carry 200 Mbit/s over 600 ms.
+const STREAM_WINDOW: u32 = 16 * 1024 * 1024;
+
+/// What a connection may have in flight, all streams together.
+const CONNECTION_WINDOW: u32 = 20 * 1024 * 1024;
+
+/// Why the endpoint cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BindError {
+    #[error("cannot listen on UDP {address}: {source}")]
+    Socket { address: SocketAddr, source: std::io::Error },
+    #[error(transparent)]
+    Tls(#[from] tls::TlsError),
+}
+
+/// The transport's settings, the same for both directions.
+pub(super) fn transport() -> Arc<TransportConfig> {
+    let mut config = TransportConfig::default();
+    config
+        .max_concurrent_bidi_streams(1_u8.into())
+        .max_concurrent_uni_streams(2_u8.into())
+        .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))
+        .receive_window(VarInt::from_u32(CONNECTION_WINDOW))
+        .send_window(u64::from(CONNECTION_WINDOW))
+        .datagram_receive_buffer_size(None)
+        .keep_alive_interval(Some(KEEP_ALIVE))
+        .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(IDLE_TIMEOUT_MS))));
+    Arc::new(config)
+}
+
+/// Opens the endpoint.
+pub(crate) fn bind(node: &Arc<Node>, address: SocketAddr) -> Result<Endpoint, BindError> {
+    let socket_error = |source| BindError::Socket { address, source };
+    let socket = std::net::UdpSocket::bind(address).map_err(socket_error)?;
+    let runtime = default_runtime().ok_or_else(|| socket_error(std::io::Error::other("no async runtime")))?;
+    let server = tls::server(node, transport())?;
+    Endpoint::new(EndpointConfig::default(), Some(server), socket, runtime).map_err(socket_error)
+}
+
+/// Takes connections until the daemon stops.
+pub(crate) async fn accept(node: Arc<Node>, endpoint: Endpoint) {
+    loop {
+        let incoming = tokio::select! {
+            incoming = endpoint.accept() => incoming,
+            () = node.shutdown.cancelled() => return,
+        };
+        let Some(incoming) = incoming else { return };
+        // An address that has not proved that it can be reached must prove it before a handshake costs us anything.
+        if !incoming.remote_address_validated() && incoming.may_retry() {
+            let _ = incoming.retry();
+            continue;
+        }
+        let node = Arc::clone(&node);
+        node.tasks.clone().spawn(async move { handshake(&node, incoming).await });
+    }
+}
+
+async fn handshake(node: &Arc<Node>, incoming: Incoming) {
+    let remote = incoming.remote_address();
+    let connecting = match incoming.accept() {
+        Ok(connecting) => connecting,
+        Err(error) => {
+            return tracing::debug!(%remote, %error, "a connection failed before its handshake");
+        }
+    };
+    let connection = match tokio::time::timeout(HANDSHAKE_TIMEOUT, connecting).await {
+        Ok(Ok(connection)) => connection,
+        Ok(Err(error)) => {
+            return tracing::warn!(%remote, %error, "a connection was refused: no peer's card names its key");
+        }
+        Err(_) => return tracing::debug!(%remote, "a handshake took too long"),
+    };
+    let entry = tls::peer_key(&connection).and_then(|key| node.peer_with_tls_key(key, crate::clock::wall()));
+    let Some(entry) = entry else {
+        // The peer was removed while it shook hands.
+        return connection.close(Code::WRONG_PEER.number().into(), b"unknown key");
+    };
+    let initiator = entry.cert();
+    driver::run(node, &entry, connection, initiator).await;
+}
+
+/// Starts the tasks of a peer.
+pub(crate) fn start_peer(node: &Arc<Node>, endpoint: &Endpoint, entry: Arc<PeerEntry>) {
+    let Some(outbox) = Outbox::new(Arc::clone(node), Arc::clone(&entry)) else {
+        return;
+    };
+    node.tasks.spawn(outbox::follow(outbox));
+    if !entry.peer.endpoints.is_empty() {
+        node.tasks.spawn(dial::keep_connected(Arc::clone(node), endpoint.clone(), entry));
+    }
+}

@@ -1,0 +1,155 @@
+//! Which connection serves which peer, and what `status` shows of it.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use mithaq_api::http::Problem;
+use mithaq_core::id::CertId;
+use mithaq_sync::Progress;
+use tokio_util::sync::CancellationToken;
+
+/// What `status` shows of a peer.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LinkStatus {
+    /// Whether a session is established.
+    pub(crate) connected: bool,
+    /// Why none is.
+    pub(crate) problem: Option<Problem>,
+    /// How far the present session, or the last, has come.
+    pub(crate) progress: Progress,
+    /// Counters of all sessions that have ended since the daemon started.
+    pub(crate) ended: Traffic,
+    /// Bytes of the present session.
+    pub(crate) bytes: (u64, u64),
+}
+
+/// What went to and fro.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Traffic {
+    pub(crate) objects_sent: u64,
+    pub(crate) objects_received: u64,
+    pub(crate) objects_deduplicated: u64,
+    pub(crate) bytes_sent: u64,
+    pub(crate) bytes_received: u64,
+}
+
+impl LinkStatus {
+    /// All that went to and fro since the daemon started.
+    pub(crate) fn traffic(&self) -> Traffic {
+        Traffic {
+            objects_sent: self.ended.objects_sent + self.progress.objects_sent,
+            objects_received: self.ended.objects_received + self.progress.objects_received,
+            objects_deduplicated: self.ended.objects_deduplicated + self.progress.objects_deduplicated,
+            bytes_sent: self.ended.bytes_sent + self.bytes.0,
+            bytes_received: self.ended.bytes_received + self.bytes.1,
+        }
+    }
+
+    /// Ends the present session: its counters join those that have ended.
+    pub(crate) fn end_session(&mut self, problem: Option<Problem>) {
+        self.ended = self.traffic();
+        self.progress = Progress { objects_sent: 0, objects_received: 0, objects_deduplicated: 0, ..self.progress };
+        self.bytes = (0, 0);
+        self.connected = false;
+        self.problem = problem;
+    }
+}
+
+/// The connection that serves a peer.
+#[derive(Debug)]
+struct Link {
+    number: u64,
+    initiator: CertId,
+    instance: [u8; 16],
+    replaced: CancellationToken,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    next: u64,
+    links: HashMap<CertId, Link>,
+}
+
+/// All connections that serve a peer: at most one each.
+#[derive(Debug, Default)]
+pub(crate) struct Links(Mutex<Table>);
+
+/// The right to serve a peer; given back by [`Links::release`].
+#[derive(Debug)]
+pub(crate) struct Claim {
+    peer: CertId,
+    number: u64,
+    /// Fires when a newer connection takes over.
+    pub(crate) replaced: CancellationToken,
+}
+
+impl Links {
+    /// Claims a peer for a connection that `initiator` dialled, to that run of the peer's daemon; `None` if the
+    /// connection that serves it already is the one to keep.
+    ///
+    /// When both sides dial at once there are two connections; both sides keep the one that the CERT with the smaller
+    /// id dialled. A connection to another run of the peer's daemon is dead, and a second dial by the same side means
+    /// that it gave up the first: both are replaced.
+    pub(crate) fn claim(&self, peer: CertId, initiator: CertId, instance: [u8; 16]) -> Option<Claim> {
+        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(link) = table.links.get(&peer) {
+            let stays = link.instance == instance && link.initiator < initiator;
+            if stays {
+                return None;
+            }
+            link.replaced.cancel();
+        }
+        table.next += 1;
+        let number = table.next;
+        let replaced = CancellationToken::new();
+        table.links.insert(peer, Link { number, initiator, instance, replaced: replaced.clone() });
+        Some(Claim { peer, number, replaced })
+    }
+
+    /// Gives a claim back. Says whether it was still the one in force.
+    pub(crate) fn release(&self, claim: &Claim) -> bool {
+        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = table.links.get(&claim.peer).is_some_and(|link| link.number == claim.number);
+        if current {
+            table.links.remove(&claim.peer);
+        }
+        current
+    }
+
+    /// Whether a connection serves the peer.
+    pub(crate) fn is_served(&self, peer: CertId) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).links.contains_key(&peer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PEER: CertId = CertId::from_bytes([9; 32]);
+    const LOW: CertId = CertId::from_bytes([1; 32]);
+    const HIGH: CertId = CertId::from_bytes([2; 32]);
+
+    #[test]
+    fn of_two_connections_the_one_that_the_smaller_id_dialled_stays() {
+        let links = Links::default();
+        let high = links.claim(PEER, HIGH, [0; 16]).unwrap();
+        let low = links.claim(PEER, LOW, [0; 16]).unwrap();
+        assert!(high.replaced.is_cancelled() && !low.replaced.is_cancelled());
+        assert!(links.claim(PEER, HIGH, [0; 16]).is_none());
+        assert!(!links.release(&high) && links.is_served(PEER));
+        assert!(links.release(&low) && !links.is_served(PEER));
+    }
+
+    #[test]
+    fn a_restarted_peer_and_a_second_dial_take_over() {
+        let links = Links::default();
+        let first = links.claim(PEER, LOW, [0; 16]).unwrap();
+        let restarted = links.claim(PEER, HIGH, [1; 16]).unwrap();
+        assert!(first.replaced.is_cancelled());
+        let again = links.claim(PEER, HIGH, [1; 16]).unwrap();
+        assert!(restarted.replaced.is_cancelled() && !again.replaced.is_cancelled());
+    }
+}

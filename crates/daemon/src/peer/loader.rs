@@ -1,0 +1,147 @@
+//! What a session asks of the store: read in order on a thread that may block.
+
+use std::sync::Arc;
+
+use mithaq_core::{
+    id::{CertId, ContentId, ReleaseId},
+    release::SignedRelease,
+};
+use mithaq_store::StoreError;
+use mithaq_sync::{Cursor, GROUP_BYTES, INLINE_BYTES_MAX, Input};
+use tokio::sync::mpsc;
+
+use crate::{
+    node::Node,
+    outbox::{self, Outbox},
+};
+
+/// How many requests are taken at a time.
+const REQUESTS: usize = 64;
+
+/// How many bodies are read from the store at a time.
+const BODIES: usize = 512;
+
+/// A question of a session.
+#[derive(Debug)]
+pub(super) enum Request {
+    OpenJournal { cursor: Option<Cursor> },
+    ReadJournal { after: u64, limit: usize },
+    LoadRelease { index: u64, id: ReleaseId, inline: bool },
+    LoadBodies { index: u64, release: ReleaseId, contents: Vec<ContentId> },
+    CheckReleases { first: u64, ids: Vec<ReleaseId> },
+    CheckBodies { index: u64, contents: Vec<ContentId> },
+}
+
+/// Answers requests until the session ends.
+pub(super) async fn run(
+    loader: Loader,
+    mut requests: mpsc::UnboundedReceiver<Request>,
+    answers: mpsc::Sender<Result<Input, StoreError>>,
+) {
+    let loader = Arc::new(loader);
+    let mut batch = Vec::new();
+    while requests.recv_many(&mut batch, REQUESTS).await > 0 {
+        let (worker, answers) = (Arc::clone(&loader), answers.clone());
+        let requests = std::mem::take(&mut batch);
+        let done = tokio::task::spawn_blocking(move || {
+            requests.into_iter().all(|request| answers.blocking_send(worker.answer(request)).is_ok())
+        });
+        if !matches!(done.await, Ok(true)) {
+            return;
+        }
+    }
+}
+
+/// Reads for one session.
+pub(super) struct Loader {
+    pub(super) node: Arc<Node>,
+    pub(super) outbox: Outbox,
+    pub(super) peer: CertId,
+}
+
+impl Loader {
+    fn answer(&self, request: Request) -> Result<Input, StoreError> {
+        match request {
+            Request::OpenJournal { cursor } => {
+                let head = self.outbox.position()?.head;
+                Ok(Input::JournalOpened { after: self.outbox.resume_at(cursor)?, head })
+            }
+            Request::ReadJournal { after, limit } => Ok(Input::JournalRead { ids: self.outbox.read(after, limit)? }),
+            Request::LoadRelease { index, id, inline } => self.load_release(index, id, inline),
+            Request::LoadBodies { index, release, contents } => self.load_bodies(index, release, &contents),
+            Request::CheckReleases { first, ids } => {
+                let known = ids.iter().map(|id| self.is_known(*id)).collect::<Result<_, _>>()?;
+                Ok(Input::ReleasesKnown { first, known })
+            }
+            Request::CheckBodies { index, contents } => Ok(Input::BodiesHeld { index, held: self.held(&contents)? }),
+        }
+    }
+
+    fn load_release(&self, index: u64, id: ReleaseId, inline: bool) -> Result<Input, StoreError> {
+        let release = self.outbox.load(id)?;
+        let inline = match &release {
+            Some(release) if inline => self.small_bodies(release)?,
+            _ => None,
+        };
+        Ok(Input::ReleaseLoaded { index, release, inline })
+    }
+
+    /// All bodies of a release, if they are few and small enough to travel with its manifest.
+    fn small_bodies(&self, release: &SignedRelease) -> Result<Option<Vec<Vec<u8>>>, StoreError> {
+        if release.contents.len() > BODIES {
+            return Ok(None);
+        }
+        let bodies: Option<Vec<_>> = self.node.store.bodies(&release.contents)?.into_iter().collect();
+        Ok(bodies.filter(|bodies| bodies.iter().map(Vec::len).sum::<usize>() <= INLINE_BYTES_MAX))
+    }
+
+    /// The first of the bodies asked for, as many as make a group; none if the rule no longer lets the release go.
+    fn load_bodies(&self, index: u64, release: ReleaseId, contents: &[ContentId]) -> Result<Input, StoreError> {
+        let mut bodies = Vec::new();
+        let mut bytes = 0;
+        if self.outbox.load(release)?.is_some() {
+            for body in
+                self.node.store.bodies(&contents[..contents.len().min(BODIES)])?.into_iter().map_while(|body| body)
+            {
+                bytes += body.len();
+                if bytes > GROUP_BYTES && !bodies.is_empty() {
+                    break;
+                }
+                bodies.push(body);
+            }
+        }
+        Ok(Input::BodiesLoaded { index, bodies })
+    }
+
+    /// Whether we hold a release that the peer itself signed; of others it learns nothing.
+    fn is_known(&self, id: ReleaseId) -> Result<bool, StoreError> {
+        let Some((_, release)) = self.node.store.release(id)? else { return Ok(false) };
+        Ok(release.stored_manifest().is_ok_and(|manifest| manifest.origin == self.peer))
+    }
+
+    /// Which bodies we hold and may say so: those that the peer itself released to us, or that it may see of ours.
+    fn held(&self, contents: &[ContentId]) -> Result<Vec<bool>, StoreError> {
+        let held = self.node.store.has_bodies(contents)?;
+        contents.iter().zip(held).map(|(content, held)| Ok(held && self.may_tell(*content)?)).collect()
+    }
+
+    fn may_tell(&self, content: ContentId) -> Result<bool, StoreError> {
+        for seq in self.node.store.rows_of(content)? {
+            let Some(row) = self.node.store.log(seq.saturating_sub(1), 1)?.into_iter().next() else {
+                continue;
+            };
+            let Some((_, release)) = self.node.store.release(row.release)? else {
+                continue;
+            };
+            let Ok(manifest) = release.stored_manifest() else {
+                continue;
+            };
+            let agreement = self.node.peer(self.peer).and_then(|entry| entry.peer.agreement.clone());
+            let decision = outbox::decide(&self.node, &manifest.label, manifest.origin, self.peer, agreement.as_ref());
+            if manifest.origin == self.peer || decision.released {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}

@@ -1,0 +1,193 @@
+//! Starting and stopping: configuration, store, sockets, tasks, and a bounded drain.
+
+use std::{fmt, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
+
+use mithaq_api::{
+    config::{Config, LogFormat},
+    home::{Home, HomeError, Peer, create_private_dir, with_sources},
+};
+use mithaq_core::code::Code;
+use mithaq_store::{Options, SledStore, Store, StoreError};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{local, logging, node::Node, peer};
+
+/// How long tasks may take to end once the daemon stops.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The exit code of a daemon that does not start on what it was configured with.
+const EXIT_CONFIG: u8 = 64;
+
+/// What the command line sets in place of the configuration file.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    /// In place of `[listen] address`.
+    pub listen: Option<SocketAddr>,
+    /// In place of `[log] format`.
+    pub log_format: Option<LogFormat>,
+    /// In place of `[log] filter`.
+    pub log_filter: Option<String>,
+}
+
+/// Why the daemon does not start, or stopped with an error.
+#[derive(Debug)]
+struct Failure {
+    code: Code,
+    message: String,
+    exit: u8,
+}
+
+impl Failure {
+    fn new(code: Code, error: impl fmt::Display) -> Self {
+        Self { code, message: error.to_string(), exit: 1 }
+    }
+}
+
+impl From<HomeError> for Failure {
+    fn from(error: HomeError) -> Self {
+        Self { code: error.code(), exit: EXIT_CONFIG, message: with_sources(&error) }
+    }
+}
+
+/// Runs the daemon of a home until it is told to stop.
+#[must_use]
+pub fn run(home: &Home, overrides: Overrides) -> ExitCode {
+    match try_run(home, overrides) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            complain(&failure);
+            ExitCode::from(failure.exit)
+        }
+    }
+}
+
+/// The last words of a daemon that does not start: on standard error, whether logging started or not.
+#[allow(clippy::print_stderr)] // There may be no logging yet, and an operator must see this.
+fn complain(failure: &Failure) {
+    eprintln!("error: {}: {}", failure.code, failure.message);
+    eprintln!("help: `mithaq explain {}` says more", failure.code);
+}
+
+fn try_run(home: &Home, overrides: Overrides) -> Result<(), Failure> {
+    let config = configure(home, overrides)?;
+    let bad_filter = |error| Failure {
+        code: Code::CONFIG,
+        message: format!("{}, key log.filter: {error}", home.config_path().display()),
+        exit: EXIT_CONFIG,
+    };
+    logging::start(&config.log).map_err(bad_filter)?;
+    let store = open_store(home, &config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Code::INTERNAL, error))?;
+    let served = runtime.block_on(serve(home.clone(), config, store));
+    runtime.shutdown_timeout(DRAIN_TIMEOUT);
+    served
+}
+
+fn configure(home: &Home, overrides: Overrides) -> Result<Config, Failure> {
+    let mut config = home.config()?;
+    if let Some(address) = overrides.listen {
+        config.listen.address = address;
+    }
+    if let Some(format) = overrides.log_format {
+        config.log.format = format;
+    }
+    if let Some(filter) = overrides.log_filter {
+        config.log.filter = filter;
+    }
+    Ok(config)
+}
+
+fn open_store(home: &Home, config: &Config) -> Result<Arc<dyn Store>, Failure> {
+    let dir = home.dir().join(&config.store.dir);
+    create_private_dir(&dir)?;
+    let options = Options { free_bytes_min: config.store.free_mib_min * 1024 * 1024, ..Options::default() };
+    let failure = |error: StoreError| {
+        let code = match error {
+            StoreError::Locked { .. } => Code::STORE_LOCKED,
+            StoreError::Full => Code::DISK_FULL,
+            _ => Code::STORE,
+        };
+        Failure::new(code, with_sources(&error))
+    };
+    Ok(Arc::new(SledStore::open(&dir, options).map_err(failure)?))
+}
+
+async fn serve(home: Home, config: Config, store: Arc<dyn Store>) -> Result<(), Failure> {
+    let mut instance = [0; 16];
+    aws_lc_rs::rand::fill(&mut instance).map_err(|_| Failure::new(Code::INTERNAL, "no randomness"))?;
+    let node = Arc::new(Node::new(home, config, store, instance)?);
+    let endpoint = peer::bind(&node, node.config.listen.address)
+        .map_err(|error| Failure::new(Code::LISTEN, with_sources(&error)))?;
+    let local = local::bind(&node).await.map_err(|error| Failure::new(error.code(), error))?;
+    load_peers(&node, &endpoint)?;
+    node.tasks.spawn(peer::accept(Arc::clone(&node), endpoint.clone()));
+    local::start(&node, local, endpoint.clone());
+    let address = endpoint.local_addr().map_err(|error| Failure::new(Code::LISTEN, error))?;
+    tracing::info!(cert = node.us.fmt_short(), %address, objects = node.store.stats().objects, "ready");
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    let stopped = until_stopped(&node, &endpoint).await;
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    drain(&node, &endpoint).await;
+    stopped
+}
+
+/// Waits for SIGTERM or SIGINT; SIGHUP reloads the peers.
+async fn until_stopped(node: &Arc<Node>, endpoint: &quinn::Endpoint) -> Result<(), Failure> {
+    let listen = |kind| signal(kind).map_err(|error| Failure::new(Code::INTERNAL, error));
+    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    let mut hangup = listen(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = hangup.recv() => match reload(node, endpoint) {
+                Ok(peers) => tracing::info!(peers, "reloaded"),
+                Err(error) => tracing::error!(%error, "not reloaded: the peers stay as they were"),
+            },
+        }
+    }
+}
+
+/// Stops accepting, lets handlers end, closes the endpoint.
+async fn drain(node: &Arc<Node>, endpoint: &quinn::Endpoint) {
+    tracing::info!("stopping");
+    node.shutdown.cancel();
+    node.tasks.close();
+    if tokio::time::timeout(DRAIN_TIMEOUT, node.tasks.wait()).await.is_err() {
+        tracing::warn!("some tasks did not end in time");
+    }
+    endpoint.close(Code::GOING_AWAY.number().into(), b"the daemon is stopping");
+    let _ = tokio::time::timeout(Duration::from_secs(2), endpoint.wait_idle()).await;
+    tracing::info!("stopped");
+}
+
+/// At the start a peer file that cannot be used costs its peer alone: the others are served.
+fn load_peers(node: &Arc<Node>, endpoint: &quinn::Endpoint) -> Result<(), Failure> {
+    let mut peers = Vec::new();
+    for name in node.home.peer_names()? {
+        match node.home.peer(&name) {
+            Ok(peer) => peers.push(peer),
+            Err(error) => {
+                tracing::error!(peer = name, code = %error.code(), %error, "the peer is not served")
+            }
+        }
+    }
+    start_peers(node, endpoint, peers);
+    Ok(())
+}
+
+/// Reads the peer files again; on an error everything stays as it was.
+pub(crate) fn reload(node: &Arc<Node>, endpoint: &quinn::Endpoint) -> Result<usize, HomeError> {
+    let peers = node.home.peers()?;
+    Ok(start_peers(node, endpoint, peers))
+}
+
+fn start_peers(node: &Arc<Node>, endpoint: &quinn::Endpoint, peers: Vec<Peer>) -> usize {
+    for entry in node.replace_peers(peers) {
+        peer::start_peer(node, endpoint, entry);
+    }
+    node.peers().len()
+}

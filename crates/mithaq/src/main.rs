@@ -1,0 +1,15 @@
+//! The program: one binary for operators, analysts and the daemon. Called as `mithaqd`, it is its own `run` command.
+
+use std::process::ExitCode;
+
+use mithaq_cli::RunArgs;
+use mithaq_daemon::Overrides;
+
+fn main() -> ExitCode {
+    mithaq_cli::main_with(std::env::args_os(), run_daemon)
+}
+
+fn run_daemon(args: RunArgs) -> ExitCode {
+    let RunArgs { home, listen, log_format, log_filter } = args;
+    mithaq_daemon::run(&home, Overrides { listen, log_format, log_filter })
+}

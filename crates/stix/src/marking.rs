@@ -1,0 +1,278 @@
+//! Data markings: the Traffic Light Protocol, and what a marking-definition object says (STIX 2.1 §7.2).
+
+use crate::{json::Value, object::Object};
+use std::{borrow::Cow, fmt, str::FromStr};
+use thiserror::Error;
+
+/// The extension by which TLP 2.0 is expressed in STIX 2.1.
+pub const TLP_2_EXTENSION: &str = "extension-definition--60a3c5c5-0d10-413e-aab3-9e08dde9e88d";
+
+/// The extension by which IEP 2.0 policies are expressed in STIX 2.1.
+pub const IEP_EXTENSION: &str = "extension-definition--762e2e97-ee51-43e5-a9ea-165fbb862c4a";
+
+/// A level of the Traffic Light Protocol 2.0 (FIRST), from the least to the most strict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Tlp {
+    /// No limit on disclosure; WHITE in TLP 1.
+    Clear,
+    /// The community, through no public channel.
+    Green,
+    /// The recipient's organisation and its clients.
+    Amber,
+    /// The recipient's organisation only.
+    AmberStrict,
+    /// Named recipients only.
+    Red,
+}
+
+/// Each level with the ids of the marking definitions that mean it: TLP 2.0 first, then TLP 1 (STIX 2.1 §7.2.1.4),
+/// then the id that OpenCTI gave AMBER+STRICT before OASIS gave it one.
+const MARKINGS: [(&str, Tlp); 10] = [
+    (
+        "marking-definition--94868c89-83c2-464b-929b-a1a8aa3c8487",
+        Tlp::Clear,
+    ),
+    (
+        "marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb",
+        Tlp::Green,
+    ),
+    (
+        "marking-definition--55d920b0-5e8b-4f79-9ee9-91f868d9b421",
+        Tlp::Amber,
+    ),
+    (
+        "marking-definition--939a9414-2ddd-4d32-a0cd-375ea402b003",
+        Tlp::AmberStrict,
+    ),
+    (
+        "marking-definition--e828b379-4e03-4974-9ac4-e53a884c97c1",
+        Tlp::Red,
+    ),
+    (
+        "marking-definition--613f2e26-407d-48c7-9eca-b8e91df99dc9",
+        Tlp::Clear,
+    ),
+    (
+        "marking-definition--34098fce-860f-48ae-8e50-ebd3cc5e41da",
+        Tlp::Green,
+    ),
+    (
+        "marking-definition--f88d31f6-486f-44da-b317-01333bde0b82",
+        Tlp::Amber,
+    ),
+    (
+        "marking-definition--5e57c739-391a-4eb3-b6be-7d15ca92d5ed",
+        Tlp::Red,
+    ),
+    (
+        "marking-definition--826578e1-40ad-459f-bc73-ede076f81f37",
+        Tlp::AmberStrict,
+    ),
+];
+
+impl Tlp {
+    /// All levels, from the least to the most strict.
+    pub const ALL: [Tlp; 5] = [
+        Tlp::Clear,
+        Tlp::Green,
+        Tlp::Amber,
+        Tlp::AmberStrict,
+        Tlp::Red,
+    ];
+
+    /// The level that the marking definition with this id means.
+    ///
+    /// Only the id counts. Names differ between producers, and no marking definition but these may claim to be TLP.
+    #[must_use]
+    pub fn from_marking_id(id: &str) -> Option<Tlp> {
+        MARKINGS
+            .iter()
+            .find(|(known, _)| *known == id)
+            .map(|(_, level)| *level)
+    }
+
+    /// The id of the level's TLP 2.0 marking definition.
+    #[must_use]
+    pub fn marking_id(self) -> &'static str {
+        // INVARIANT: the table's first five rows are the levels in order.
+        MARKINGS[self as usize].0
+    }
+
+    /// The level's name: `clear`, `green`, `amber`, `amber+strict` or `red`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Tlp::Clear => "clear",
+            Tlp::Green => "green",
+            Tlp::Amber => "amber",
+            Tlp::AmberStrict => "amber+strict",
+            Tlp::Red => "red",
+        }
+    }
+}
+
+impl fmt::Display for Tlp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The text names no TLP level.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("not a TLP level: write clear, green, amber, amber+strict or red")]
+pub struct TlpError(());
+
+impl FromStr for Tlp {
+    type Err = TlpError;
+
+    /// Reads a level's name in any case, with `TLP:` before it or without; TLP 1's WHITE is CLEAR.
+    fn from_str(text: &str) -> Result<Tlp, TlpError> {
+        let lower = text.trim().to_ascii_lowercase();
+        let name = lower.strip_prefix("tlp:").unwrap_or(&lower);
+        if name == "white" {
+            return Ok(Tlp::Clear);
+        }
+        Tlp::ALL
+            .into_iter()
+            .find(|level| level.as_str() == name)
+            .ok_or(TlpError(()))
+    }
+}
+
+/// What a marking-definition object says of what it marks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Definition<'a> {
+    /// One of TLP's own definitions.
+    Tlp(Tlp),
+    /// It claims to be TLP, but its id is none of TLP's: it means nothing, and must not be taken for a level.
+    FalseTlp,
+    /// A statement, such as a copyright notice.
+    Statement(Cow<'a, str>),
+    /// A FIRST Information Exchange Policy.
+    Iep,
+    /// A definition that this crate does not know.
+    Unknown,
+}
+
+/// Reads a marking-definition object; `None` for an object of another type.
+#[must_use]
+pub fn definition<'a>(object: &Object<'a>) -> Option<Definition<'a>> {
+    if object.object_type() != "marking-definition" {
+        return None;
+    }
+    if let Some(level) = Tlp::from_marking_id(object.id().as_str()) {
+        return Some(Definition::Tlp(level));
+    }
+    let value = object.value();
+    let kind = value.get("definition_type").and_then(Value::as_str);
+    let body = value.get("definition");
+    let has_extension = |id| {
+        value
+            .get("extensions")
+            .is_some_and(|extensions| extensions.get(id).is_some())
+    };
+    let claims_tlp = kind
+        .as_deref()
+        .is_some_and(|kind| kind.to_ascii_lowercase().starts_with("tlp"))
+        || body.is_some_and(|body| body.get("tlp").is_some())
+        || has_extension(TLP_2_EXTENSION);
+    let statement = body
+        .and_then(|body| body.get("statement"))
+        .and_then(Value::as_str);
+    Some(match statement {
+        _ if claims_tlp => Definition::FalseTlp,
+        _ if has_extension(IEP_EXTENSION) => Definition::Iep,
+        Some(statement) if kind.as_deref() == Some("statement") => Definition::Statement(statement),
+        _ => Definition::Unknown,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// Written out again, apart from the table: a wrong id here releases what must not be released.
+    #[test]
+    fn every_id_is_pinned() {
+        let check = |uuid: &str, level| {
+            assert_eq!(
+                Tlp::from_marking_id(&format!("marking-definition--{uuid}")),
+                Some(level),
+                "{uuid}"
+            );
+        };
+        check("94868c89-83c2-464b-929b-a1a8aa3c8487", Tlp::Clear);
+        check("613f2e26-407d-48c7-9eca-b8e91df99dc9", Tlp::Clear);
+        check("bab4a63c-aed9-4cf5-a766-dfca5abac2bb", Tlp::Green);
+        check("34098fce-860f-48ae-8e50-ebd3cc5e41da", Tlp::Green);
+        check("55d920b0-5e8b-4f79-9ee9-91f868d9b421", Tlp::Amber);
+        check("f88d31f6-486f-44da-b317-01333bde0b82", Tlp::Amber);
+        check("939a9414-2ddd-4d32-a0cd-375ea402b003", Tlp::AmberStrict);
+        check("826578e1-40ad-459f-bc73-ede076f81f37", Tlp::AmberStrict);
+        check("e828b379-4e03-4974-9ac4-e53a884c97c1", Tlp::Red);
+        check("5e57c739-391a-4eb3-b6be-7d15ca92d5ed", Tlp::Red);
+        assert_eq!(
+            Tlp::from_marking_id("marking-definition--fa42a846-8d90-4e51-bc29-71d5b4802168"),
+            None
+        );
+        assert_eq!(
+            Tlp::from_marking_id("identity--94868c89-83c2-464b-929b-a1a8aa3c8487"),
+            None
+        );
+    }
+
+    #[test]
+    fn levels_have_an_order_a_name_and_an_id() {
+        assert!(Tlp::ALL.is_sorted());
+        for level in Tlp::ALL {
+            assert_eq!(level.to_string().parse(), Ok(level));
+            assert_eq!(Tlp::from_marking_id(level.marking_id()), Some(level));
+        }
+        assert_eq!("TLP:White".parse(), Ok(Tlp::Clear));
+        assert_eq!("tlp:AMBER+STRICT".parse(), Ok(Tlp::AmberStrict));
+        assert!("chartreuse".parse::<Tlp>().is_err());
+        assert!("".parse::<Tlp>().is_err());
+    }
+
+    #[track_caller]
+    fn check(members: &str, expect: Definition<'_>) {
+        let text = format!(
+            r#"{{"type":"marking-definition","spec_version":"2.1","created":"2020-01-01T00:00:00Z",{members}}}"#
+        );
+        assert_eq!(
+            definition(&Object::parse(text.as_bytes()).unwrap()),
+            Some(expect),
+            "{members}"
+        );
+    }
+
+    #[test]
+    fn only_the_id_makes_a_tlp_level() {
+        const OTHER: &str = r#""id":"marking-definition--00000000-0000-4000-8000-000000000001""#;
+        let opencti = r#""id":"marking-definition--613f2e26-407d-48c7-9eca-b8e91df99dc9","definition_type":"TLP",
+            "name":"TLP:CLEAR","definition":{"TLP":"TLP:CLEAR"}"#;
+        check(opencti, Definition::Tlp(Tlp::Clear));
+        check(
+            &format!(r#"{OTHER},"definition_type":"tlp","definition":{{"tlp":"clear"}}"#),
+            Definition::FalseTlp,
+        );
+        check(
+            &format!(r#"{OTHER},"definition_type":"tlp","definition":{{"tlp":"mauve"}}"#),
+            Definition::FalseTlp,
+        );
+        check(
+            &format!(r#"{OTHER},"extensions":{{"{TLP_2_EXTENSION}":{{"tlp_2_0":"clear"}}}}"#),
+            Definition::FalseTlp,
+        );
+        let statement =
+            format!(r#"{OTHER},"definition_type":"statement","definition":{{"statement":"©"}}"#);
+        check(&statement, Definition::Statement("©".into()));
+        check(
+            &format!(r#"{OTHER},"extensions":{{"{IEP_EXTENSION}":{{}}}}"#),
+            Definition::Iep,
+        );
+        check(OTHER, Definition::Unknown);
+    }
+}

@@ -1,0 +1,300 @@
+//! The contract that every store keeps; `conformance` holds each implementation to it.
+
+use std::fmt;
+
+use mithaq_core::{
+    body::Body,
+    id::{ContentId, ReleaseId, to_hex},
+    release::{SignedRelease, VerifiedRelease},
+    stix::observable::Observable,
+    time::Time,
+};
+
+/// The most bytes of a state key.
+pub const STATE_KEY_BYTES_MAX: usize = 200;
+
+/// The most bytes of a state value: 1 MiB.
+pub const STATE_VALUE_BYTES_MAX: usize = 1024 * 1024;
+
+/// Names one store for as long as its history is one: a wiped or re-created store has another id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StoreId([u8; 16]);
+
+impl StoreId {
+    /// Takes 16 random bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 16 bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl fmt::Display for StoreId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&to_hex(&self.0))
+    }
+}
+
+/// A release that arrived, with those of its bodies that the caller found missing.
+#[derive(Debug, Clone)]
+pub struct Arrival {
+    /// The release.
+    pub release: VerifiedRelease,
+    /// Bodies of the release; those that the store has are counted and dropped. Every content of the release must
+    /// be here, in the store, or in an earlier arrival of the batch.
+    pub bodies: Vec<Body>,
+}
+
+/// What a state key must hold for a batch to be committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expect {
+    /// Whatever it holds.
+    Anything,
+    /// Nothing.
+    Absent,
+    /// Exactly this.
+    Value(Vec<u8>),
+}
+
+/// A compare-and-set of one state key.
+#[derive(Debug, Clone)]
+pub struct StateChange {
+    /// The key, at most [`STATE_KEY_BYTES_MAX`] bytes.
+    pub key: Vec<u8>,
+    /// What it must hold now.
+    pub expect: Expect,
+    /// What it is to hold; `None` removes it.
+    pub value: Option<Vec<u8>>,
+}
+
+impl StateChange {
+    /// Sets `key` to `value`, whatever it holds.
+    #[must_use]
+    pub fn set(key: Vec<u8>, value: Vec<u8>) -> Self {
+        Self { key, expect: Expect::Anything, value: Some(value) }
+    }
+}
+
+/// What is committed together: all of it or nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    /// Releases with their bodies.
+    pub arrivals: Vec<Arrival>,
+    /// Changes of state; if one's expectation fails, nothing of the batch is committed.
+    pub state: Vec<StateChange>,
+}
+
+/// What became of one arrival.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Committed {
+    /// The release's place in the log.
+    pub seq: u64,
+    /// Whether the release was new; a duplicate has the place of its first arrival.
+    pub new: bool,
+    /// How many of its bodies were not yet in the store.
+    pub bodies_new: u32,
+}
+
+/// A row of the log: one release, in the order of commits. Rows are dense: 1, 2, 3, ...
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogRow {
+    /// The row's number, from 1.
+    pub seq: u64,
+    /// The release.
+    pub release: ReleaseId,
+    /// When its first object was added; object `i` (in content order) was added `i` microseconds later. Over the
+    /// whole log these times increase strictly.
+    pub added_at: Time,
+    /// How many objects it names.
+    pub objects: u32,
+    /// Whether every one of its bodies was new to the store, so that no earlier row names any of them.
+    pub all_new: bool,
+}
+
+/// One version of a STIX id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// `modified` (else `created`) in nanoseconds since the Unix epoch; `None` if the object has neither.
+    pub version_nanos: Option<i128>,
+    /// The content.
+    pub content: ContentId,
+}
+
+/// Counters of a store.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Bodies held: distinct contents.
+    pub objects: u64,
+    /// Releases held.
+    pub releases: u64,
+    /// Contents that releases name, counted once for each release: `references - objects` bodies were deduplicated.
+    pub references: u64,
+    /// Canonical bytes of all bodies.
+    pub body_bytes: u64,
+    /// Bytes on disk, packs and index.
+    pub disk_bytes: u64,
+}
+
+/// What a check of the whole store found.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// Bodies read and hashed.
+    pub objects: u64,
+    /// What is wrong, a sentence each; empty if all is well.
+    pub problems: Vec<String>,
+}
+
+/// Why a store could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The disk is full or below its low-water mark: nothing was stored, free space and try again.
+    #[error("the disk that holds the store is full: nothing was stored; free some space and try again")]
+    Full,
+    /// The store is busy: nothing was stored, try again.
+    #[error("the store is busy: nothing was stored; try again")]
+    Busy,
+    /// Whether it was stored is not known; storing again is safe, since puts are idempotent.
+    #[error("whether it was stored is not known; to store it again is safe")]
+    OutcomeUnknown(#[source] std::io::Error),
+    /// A record is damaged.
+    #[error("{what} is damaged: run `mithaq store check`")]
+    Corrupt {
+        /// Which record.
+        what: String,
+    },
+    /// A state key did not hold what was expected: nothing was stored.
+    #[error("state changed meanwhile")]
+    Conflict {
+        /// The key.
+        key: Vec<u8>,
+    },
+    /// The caller broke the contract; a bug.
+    #[error("the store was misused: {what}")]
+    Misuse {
+        /// How.
+        what: String,
+    },
+    /// Another process has the store open.
+    #[error("another process has the store at {path} open")]
+    Locked {
+        /// The store's folder.
+        path: String,
+    },
+    /// The store was written by a program with another layout.
+    #[error("the store has schema {found}; this program reads {known}")]
+    Schema {
+        /// What it has.
+        found: u32,
+        /// What is known.
+        known: u32,
+    },
+    /// The operating system failed.
+    #[error("the store at {path} cannot be used")]
+    Io {
+        /// The file or folder.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The index failed; it can always be rebuilt.
+    #[error("the store's index failed: {what}")]
+    Index {
+        /// How.
+        what: String,
+    },
+}
+
+/// A store. All calls block; an async caller wraps them.
+///
+/// A commit that returned `Ok` is durable: it survives a power cut at once. Readers never see what is not durable.
+pub trait Store: Send + Sync + 'static {
+    /// The store's id.
+    fn id(&self) -> StoreId;
+
+    /// Commits a batch at time `now`: all of it or nothing, durable when it returns.
+    ///
+    /// # Errors
+    /// Those of [`StoreError`]; only after [`StoreError::OutcomeUnknown`] may anything have been stored.
+    fn commit(&self, batch: Batch, now: Time) -> Result<Vec<Committed>, StoreError>;
+
+    /// Which of these contents the store holds.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    fn has_bodies(&self, ids: &[ContentId]) -> Result<Vec<bool>, StoreError>;
+
+    /// The canonical bytes of contents, checked against their ids; `None` where the store has none.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] names a body that is damaged; no damaged byte is ever returned.
+    fn bodies(&self, ids: &[ContentId]) -> Result<Vec<Option<Vec<u8>>>, StoreError>;
+
+    /// A release by its id, with its place in the log.
+    ///
+    /// # Errors
+    /// When it is damaged.
+    fn release(&self, id: ReleaseId) -> Result<Option<(u64, SignedRelease)>, StoreError>;
+
+    /// At most `limit` rows of the log after row `after`, in order.
+    ///
+    /// Having seen row n, no row at or below n appears later.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    fn log(&self, after: u64, limit: usize) -> Result<Vec<LogRow>, StoreError>;
+
+    /// The number of the newest row; 0 if there is none.
+    fn head(&self) -> u64;
+
+    /// The rows whose releases name this content, in ascending order.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    fn rows_of(&self, content: ContentId) -> Result<Vec<u64>, StoreError>;
+
+    /// All versions of a STIX id, the oldest first; ties in ascending order of content id.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    fn versions(&self, stix_id: &str) -> Result<Vec<Version>, StoreError>;
+
+    /// At most `limit` contents that carry this observable.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    fn observed(&self, observable: &Observable, limit: usize) -> Result<Vec<ContentId>, StoreError>;
+
+    /// The value of a state key.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    fn state(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// At most `limit` state keys with this prefix after `after` (or from the first), with their values, in order.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    #[allow(clippy::type_complexity)] // Pairs of key and value need no name of their own.
+    fn state_range(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError>;
+
+    /// Counters.
+    fn stats(&self) -> Stats;
+
+    /// Reads and hashes everything and compares index and packs both ways.
+    ///
+    /// # Errors
+    /// When the store cannot be read at all; damage is not an error but a row of the report.
+    fn verify(&self) -> Result<Report, StoreError>;
+}

@@ -1,0 +1,196 @@
+//! The one thread that writes: it takes the commits that wait, writes them as one frame, and answers all of them
+//! after the one sync.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        mpsc::{Receiver, Sender, SyncSender},
+    },
+};
+
+use super::{
+    Shared,
+    plan::{Plan, PlanError},
+    prepare::Prepared,
+};
+use crate::{
+    contract::{Committed, StoreError},
+    index::{Checkpoint, Delta, Extent},
+    pack::{
+        frame::Frame,
+        group::{GroupKind, Packed},
+        segments::{AppendError, Position},
+    },
+};
+
+/// What a caller waits for.
+pub(crate) type Answer = Result<Vec<Committed>, StoreError>;
+
+/// A commit in the queue.
+pub(crate) struct Job {
+    pub(crate) batch: Prepared,
+    pub(crate) answer: SyncSender<Answer>,
+}
+
+/// How many times more than its limit may wait in the index's memory while sled cannot be written to.
+const OVERFULL: usize = 8;
+
+/// The committer's state.
+pub(crate) struct Committer {
+    pub(crate) shared: Arc<Shared>,
+    /// Wakes the thread that merges runs.
+    pub(crate) merger: Sender<()>,
+}
+
+/// Why nothing of a group was committed.
+enum GroupError {
+    NotStored(io::Error),
+    Unknown(io::Error),
+    TooLarge,
+}
+
+impl Committer {
+    /// Serves the queue until the store is closed.
+    pub(crate) fn run(&self, jobs: &Receiver<Job>) {
+        while let Ok(first) = jobs.recv() {
+            let group = self.drain(first, jobs);
+            if self.is_overfull() {
+                self.refuse(group);
+            } else {
+                self.commit(group);
+            }
+            self.tend();
+        }
+        if !self.shared.index.is_flushed() {
+            self.flush();
+        }
+    }
+
+    /// The job and those that wait behind it, up to the limit of a group.
+    fn drain(&self, first: Job, jobs: &Receiver<Job>) -> Vec<Job> {
+        let mut bytes = first.batch.bytes;
+        let mut group = vec![first];
+        while bytes < self.shared.options.group_bytes_max {
+            let Ok(job) = jobs.try_recv() else { break };
+            bytes += job.batch.bytes;
+            group.push(job);
+        }
+        group
+    }
+
+    fn commit(&self, group: Vec<Job>) {
+        let mut plan = Plan::new(&self.shared.index, &self.shared.zip);
+        let mut planned = Vec::with_capacity(group.len());
+        let mut failure = None;
+        for job in group {
+            match plan.add(job.batch) {
+                _ if failure.is_some() => planned.push((job.answer, Vec::new())),
+                Ok(committed) => planned.push((job.answer, committed)),
+                Err(PlanError::Batch(error)) => reply(&job.answer, Err(error)),
+                Err(PlanError::Group(error)) => {
+                    failure = Some(GroupError::NotStored(error));
+                    planned.push((job.answer, Vec::new()));
+                }
+            }
+        }
+        let written = match failure {
+            Some(error) => Err(error),
+            None => plan.finish().map_err(GroupError::NotStored).and_then(|plan| self.write(plan.0, plan.1)),
+        };
+        for (answer, committed) in planned {
+            reply(&answer, written.as_ref().map(|()| committed).map_err(|error| self.explain(error)));
+        }
+    }
+
+    /// Makes a frame durable, then visible.
+    fn write(&self, groups: Vec<(u64, Packed)>, mut delta: Delta) -> Result<(), GroupError> {
+        if groups.is_empty() {
+            return Ok(());
+        }
+        let shared = &self.shared;
+        let number = shared.index.reached().frame + 1;
+        let frame = Frame::build(number, &groups).ok_or(GroupError::TooLarge)?;
+        let bytes = frame.bytes.len() as u64;
+        if !shared.segments.has_room(shared.options.free_bytes_min.saturating_add(bytes)) {
+            return Err(GroupError::NotStored(io::ErrorKind::StorageFull.into()));
+        }
+        let at = shared.segments.append(&frame.bytes).map_err(|error| match error {
+            AppendError::NotStored(error) => GroupError::NotStored(error),
+            AppendError::Unknown(error) => GroupError::Unknown(error),
+        })?;
+        for (entry, offset) in &frame.entries {
+            let extent = Extent::of(entry, Position { offset: at.offset + offset, ..at });
+            // INVARIANT: `Options` keep segments under 4 GiB, so every group has an extent.
+            let Some(extent) = extent else { continue };
+            match entry.kind {
+                GroupKind::Bodies => delta.add_body_extent(extent),
+                GroupKind::Releases => delta.add_release_extent(extent),
+                GroupKind::State => {}
+            }
+        }
+        let next = Position { offset: at.offset + bytes, ..at };
+        let reached = Checkpoint { next, frame: number, frame_at: at, frame_crc: frame.header.crc };
+        shared.index.apply(delta, reached);
+        Ok(())
+    }
+
+    fn explain(&self, error: &GroupError) -> StoreError {
+        // `io::Error` cannot be cloned, and each of the group's callers needs one.
+        let copy = |error: &io::Error| match error.raw_os_error() {
+            Some(code) => io::Error::from_raw_os_error(code),
+            None => io::Error::new(error.kind(), error.to_string()),
+        };
+        match error {
+            GroupError::NotStored(error) if is_full(error) => StoreError::Full,
+            GroupError::NotStored(error) => {
+                StoreError::Io { path: self.shared.packs.display().to_string(), source: copy(error) }
+            }
+            GroupError::Unknown(error) => StoreError::OutcomeUnknown(copy(error)),
+            GroupError::TooLarge => StoreError::Busy,
+        }
+    }
+
+    fn refuse(&self, group: Vec<Job>) {
+        for job in group {
+            let what = "it cannot be written to, and no more fits in memory".to_owned();
+            reply(&job.answer, Err(StoreError::Index { what }));
+        }
+    }
+
+    fn is_overfull(&self) -> bool {
+        let limits = self.shared.options.flush_limits();
+        self.shared.index.is_full(&limits.times(OVERFULL))
+    }
+
+    /// Empties the index's memory when it is full.
+    fn tend(&self) {
+        if self.shared.index.is_full(&self.shared.options.flush_limits()) {
+            self.flush();
+        }
+    }
+
+    fn flush(&self) {
+        match self.shared.index.flush() {
+            Ok(()) => {
+                // A merger that has panicked leaves the index right, only slower.
+                let _merger_lives = self.merger.send(());
+            }
+            // Nothing is lost: what waits is in the packs. The next commit tries again.
+            Err(error) => tracing::warn!(%error, "the index cannot be written"),
+        }
+    }
+}
+
+/// Whether an error says that the disk, or this process's share of it, is used up.
+fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+    )
+}
+
+fn reply(answer: &SyncSender<Answer>, result: Answer) {
+    // A caller that has gone away does not want to know.
+    drop(answer.try_send(result));
+}

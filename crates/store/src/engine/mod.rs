@@ -1,0 +1,281 @@
+//! The store on packs and sled.
+
+mod committer;
+mod options;
+mod prepare;
+mod read;
+mod recover;
+#[cfg(test)]
+mod tests;
+mod verify;
+
+mod plan;
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{self, Read},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        mpsc::{Sender, SyncSender, channel, sync_channel},
+    },
+    thread::{self, JoinHandle},
+};
+
+use mithaq_core::{
+    id::{ContentId, ReleaseId},
+    release::SignedRelease,
+    stix::observable::Observable,
+    time::Time,
+};
+
+use self::{
+    committer::{Committer, Job},
+    read::GroupCache,
+};
+pub use self::{options::Options, prepare::COMMIT_BYTES_MAX};
+use crate::{
+    contract::{Batch, Committed, LogRow, Report, Stats, Store, StoreError, StoreId, Version},
+    index::{Index, OpenedIndex},
+    pack::{
+        disk::{Disk, SystemDisk, sync_dir},
+        group::Zip,
+        segments::{Segments, io_error},
+    },
+};
+
+/// What the committer, the merger and readers share.
+struct Shared {
+    dir: PathBuf,
+    packs: PathBuf,
+    options: Options,
+    segments: Segments,
+    index: Index,
+    zip: Zip,
+    cache: GroupCache,
+    /// What opening found wrong.
+    problems: Vec<String>,
+    /// Held for as long as the store is open.
+    _lock: File,
+}
+
+/// A store in a folder: packs hold what it was given, sled finds it.
+pub struct SledStore {
+    shared: Arc<Shared>,
+    /// Taken when the store is closed, which ends the committer.
+    jobs: Option<SyncSender<Job>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl std::fmt::Debug for SledStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SledStore").field("dir", &self.shared.dir).finish_non_exhaustive()
+    }
+}
+
+impl SledStore {
+    /// Opens the store in `dir`; creates it if there is none.
+    ///
+    /// A tail that a crash tore is cut off, an index that is behind is brought up to date, and one that cannot be
+    /// used is rebuilt. Damage is logged and told by [`Self::problems`]; it does not keep a store from opening.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] if another process has it open, [`StoreError::Schema`] if it was written by another
+    /// version, [`StoreError::Io`] and [`StoreError::Index`] if the operating system fails.
+    pub fn open(dir: &Path, options: Options) -> Result<Self, StoreError> {
+        Self::open_on(dir, options, Arc::new(SystemDisk))
+    }
+
+    fn open_on(dir: &Path, options: Options, disk: Arc<dyn Disk>) -> Result<Self, StoreError> {
+        let options = options.within_limits();
+        let packs = dir.join("packs");
+        create_dir(dir)?;
+        let lock = lock(dir)?;
+        create_dir(&packs)?;
+        let opened = Segments::open(&packs, disk, options.segment_bytes, random_id)?;
+        let (segments, mut problems) = (opened.segments, opened.problems);
+        let OpenedIndex { index, rebuilt_because } = OpenedIndex::open(dir, options.engine(), &segments)?;
+        problems.extend(rebuilt_because.map(|why| format!("the index was rebuilt from the packs: {why}")));
+        let zip = Zip::new(options.compression_level);
+        problems.extend(recover::recover(&segments, &index, &zip, &options)?);
+        for problem in &problems {
+            tracing::warn!(problem, "the store was opened in spite of a problem");
+        }
+        let cache = GroupCache::new(options.group_cache_bytes);
+        let dir = dir.to_owned();
+        let shared = Shared { dir, packs, options, segments, index, zip, cache, problems, _lock: lock };
+        Self::start(Arc::new(shared))
+    }
+
+    fn start(shared: Arc<Shared>) -> Result<Self, StoreError> {
+        let (jobs, queue) = sync_channel(shared.options.queue_commits);
+        let (wake, woken) = channel();
+        let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
+            thread::Builder::new().name(name.to_owned()).spawn(work).map_err(io_error(&shared.dir))
+        };
+        let committer = Committer { shared: Arc::clone(&shared), merger: Sender::clone(&wake) };
+        let merging = Arc::clone(&shared);
+        let threads = vec![
+            spawn("store-commit", Box::new(move || committer.run(&queue)))?,
+            spawn("store-merge", Box::new(move || woken.iter().for_each(|()| merging.merge())))?,
+        ];
+        // An earlier process may have left something to merge. The merger lives as long as the committer.
+        let _merger_lives = wake.send(());
+        Ok(Self { shared, jobs: Some(jobs), threads })
+    }
+
+    /// What was wrong when the store was opened, a sentence each; empty if nothing was.
+    #[must_use]
+    pub fn problems(&self) -> &[String] {
+        &self.shared.problems
+    }
+
+    /// Whether the file system has more room than [`Options::free_bytes_min`]; without it commits fail as
+    /// [`StoreError::Full`].
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.shared.segments.has_room(self.shared.options.free_bytes_min)
+    }
+}
+
+impl Drop for SledStore {
+    /// Waits until what is queued is committed and the index is written.
+    fn drop(&mut self) {
+        self.jobs = None;
+        for thread in self.threads.drain(..) {
+            // A thread that panicked has said so; what was acknowledged is in the packs.
+            drop(thread.join());
+        }
+    }
+}
+
+impl Shared {
+    /// Merges until nothing is left to merge.
+    fn merge(&self) {
+        loop {
+            match self.index.merge_once() {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "the index cannot be merged");
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Creates a folder, durable under its name.
+fn create_dir(dir: &Path) -> Result<(), StoreError> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(dir).map_err(io_error(dir))?;
+    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
+    sync_dir(parent.unwrap_or(Path::new("."))).map_err(io_error(dir))
+}
+
+/// Takes the store for this process; the operating system lets go of it when the process ends, however it ends.
+fn lock(dir: &Path) -> Result<File, StoreError> {
+    let path = dir.join("lock");
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(io_error(&path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Locked { path: dir.display().to_string() }),
+        Err(TryLockError::Error(source)) => Err(io_error(&path)(source)),
+    }
+}
+
+fn random_id() -> io::Result<StoreId> {
+    let mut bytes = [0; 16];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(StoreId::from_bytes(bytes))
+}
+
+/// The committer is gone: it panicked.
+fn stopped() -> io::Error {
+    io::Error::other("the store's committer has stopped")
+}
+
+impl Store for SledStore {
+    fn id(&self) -> StoreId {
+        self.shared.segments.id()
+    }
+
+    fn commit(&self, batch: Batch, now: Time) -> Result<Vec<Committed>, StoreError> {
+        let batch = prepare::prepare(&self.shared.index, &self.shared.zip, batch, now)?;
+        let (answer, answered) = sync_channel(1);
+        let gone = |source| StoreError::Io { path: self.shared.dir.display().to_string(), source };
+        let jobs = self.jobs.as_ref().ok_or_else(|| gone(stopped()))?;
+        jobs.send(Job { batch, answer }).map_err(|_| gone(stopped()))?;
+        answered.recv().unwrap_or_else(|_| Err(StoreError::OutcomeUnknown(stopped())))
+    }
+
+    fn has_bodies(&self, ids: &[ContentId]) -> Result<Vec<bool>, StoreError> {
+        Ok(self.shared.index.find_bodies(ids)?.iter().map(Option::is_some).collect())
+    }
+
+    fn bodies(&self, ids: &[ContentId]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.shared.bodies(ids)
+    }
+
+    fn release(&self, id: ReleaseId) -> Result<Option<(u64, SignedRelease)>, StoreError> {
+        self.shared.release(id)
+    }
+
+    fn log(&self, after: u64, limit: usize) -> Result<Vec<LogRow>, StoreError> {
+        let rows = self.shared.index.rows(after, limit)?;
+        Ok(rows.iter().filter(|(_, row)| !row.is_hole()).map(|(seq, row)| row.public(*seq)).collect())
+    }
+
+    fn head(&self) -> u64 {
+        self.shared.index.counters().head
+    }
+
+    fn rows_of(&self, content: ContentId) -> Result<Vec<u64>, StoreError> {
+        self.shared.rows_of(content)
+    }
+
+    fn versions(&self, stix_id: &str) -> Result<Vec<Version>, StoreError> {
+        self.shared.versions(stix_id)
+    }
+
+    fn observed(&self, observable: &Observable, limit: usize) -> Result<Vec<ContentId>, StoreError> {
+        self.shared.observed(observable, limit)
+    }
+
+    fn state(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.shared.index.state(key)
+    }
+
+    fn state_range(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+        self.shared.index.state_range(prefix, after, limit)
+    }
+
+    fn stats(&self) -> Stats {
+        let counters = self.shared.index.counters();
+        Stats {
+            objects: counters.objects,
+            releases: counters.releases,
+            references: counters.references,
+            body_bytes: counters.body_bytes,
+            disk_bytes: self.shared.segments.bytes() + files_bytes(&self.shared.dir.join("index")),
+        }
+    }
+
+    fn verify(&self) -> Result<Report, StoreError> {
+        self.shared.verify()
+    }
+}
+
+/// The bytes of the files in a folder; files that vanish meanwhile do not count.
+fn files_bytes(dir: &Path) -> u64 {
+    let Ok(entries) = fs::read_dir(dir) else { return 0 };
+    let files = entries.filter_map(|entry| entry.ok()?.metadata().ok()).filter(fs::Metadata::is_file);
+    files.map(|metadata| metadata.len()).sum()
+}

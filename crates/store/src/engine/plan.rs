@@ -1,0 +1,263 @@
+//! Decides what a group of commits adds: which batches hold, which bodies are new, which number each row gets.
+//!
+//! A batch is first checked as a whole against the index and against the batches before it, and only then taken in,
+//! so that one that fails leaves no trace in the group.
+
+use std::{
+    collections::{HashMap, HashSet},
+    io,
+};
+
+use mithaq_core::{
+    id::{ContentId, ReleaseId},
+    time::Time,
+};
+
+use super::prepare::{Fresh, Prepared, PreparedArrival};
+use crate::{
+    contract::{Committed, Expect, StateChange, StoreError},
+    index::{Delta, Index, Row},
+    pack::{
+        group::{GroupKind, Packed, RawGroup, Zip},
+        record::{ReleaseRecord, encode_state},
+    },
+};
+
+/// What batches of the group have brought that the index does not know yet.
+#[derive(Default)]
+struct Overlay {
+    contents: HashSet<ContentId>,
+    state: HashMap<Vec<u8>, Option<Vec<u8>>>,
+}
+
+/// A group of commits in the making.
+pub(crate) struct Plan<'a> {
+    index: &'a Index,
+    zip: &'a Zip,
+    /// What the group has brought so far.
+    brought: Overlay,
+    releases: HashMap<ReleaseId, u64>,
+    next_seq: u64,
+    next_ordinal: u64,
+    next_added_at: Time,
+    delta: Delta,
+    groups: Vec<(u64, Packed)>,
+    bodies: Collector,
+    rows: Collector,
+    state: Collector,
+}
+
+/// Puts records into groups of one kind.
+struct Collector {
+    kind: GroupKind,
+    /// The number of the first record in `raw`.
+    first: u64,
+    raw: RawGroup,
+}
+
+impl Collector {
+    fn new(kind: GroupKind) -> Self {
+        Self { kind, first: 0, raw: RawGroup::default() }
+    }
+
+    fn push(&mut self, number: u64, record: &[u8], zip: &Zip, out: &mut Vec<(u64, Packed)>) -> io::Result<()> {
+        if self.raw.is_empty() {
+            self.first = number;
+        }
+        self.raw.push(record);
+        if self.raw.is_full() { self.close(zip, out) } else { Ok(()) }
+    }
+
+    fn close(&mut self, zip: &Zip, out: &mut Vec<(u64, Packed)>) -> io::Result<()> {
+        if !self.raw.is_empty() {
+            out.push((self.first, zip.pack(self.kind, &mut self.raw)?));
+        }
+        Ok(())
+    }
+}
+
+/// Why a batch is not in the plan.
+pub(crate) enum PlanError {
+    /// The batch fails, the others go on.
+    Batch(StoreError),
+    /// The group fails.
+    Group(io::Error),
+}
+
+impl From<StoreError> for PlanError {
+    fn from(error: StoreError) -> Self {
+        Self::Batch(error)
+    }
+}
+
+impl From<io::Error> for PlanError {
+    fn from(error: io::Error) -> Self {
+        Self::Group(error)
+    }
+}
+
+impl<'a> Plan<'a> {
+    pub(crate) fn new(index: &'a Index, zip: &'a Zip) -> Self {
+        let counters = index.counters();
+        Self {
+            index,
+            zip,
+            brought: Overlay::default(),
+            releases: HashMap::new(),
+            next_seq: counters.head + 1,
+            next_ordinal: counters.next_ordinal,
+            next_added_at: counters.next_added_at,
+            delta: Delta::default(),
+            groups: Vec::new(),
+            bodies: Collector::new(GroupKind::Bodies),
+            rows: Collector::new(GroupKind::Releases),
+            state: Collector::new(GroupKind::State),
+        }
+    }
+
+    /// Takes a batch in, or refuses it.
+    pub(crate) fn add(&mut self, batch: Prepared) -> Result<Vec<Committed>, PlanError> {
+        self.check_state(&batch.state)?;
+        let places = self.check_arrivals(&batch)?;
+        if !batch.packed.is_empty() {
+            // What came loose has lower numbers and must come first.
+            self.bodies.close(self.zip, &mut self.groups)?;
+            let mut first = self.next_ordinal;
+            for group in batch.packed {
+                let count = u64::from(group.count);
+                self.groups.push((first, group));
+                first += count;
+            }
+        }
+        let mut committed = Vec::with_capacity(batch.arrivals.len());
+        for (arrival, place) in batch.arrivals.into_iter().zip(places) {
+            committed.push(self.take_arrival(arrival, place, batch.now, batch.flushes)?);
+        }
+        for change in batch.state {
+            let record = encode_state(&change.key, change.value.as_deref());
+            self.state.push(0, &record, self.zip, &mut self.groups)?;
+            self.delta.add_state((change.key.clone(), change.value.clone()));
+            self.brought.state.insert(change.key, change.value);
+        }
+        Ok(committed)
+    }
+
+    /// Closes the plan: the groups of its frame, none if there is nothing to write, and what they add.
+    pub(crate) fn finish(mut self) -> io::Result<(Vec<(u64, Packed)>, Delta)> {
+        self.rows.close(self.zip, &mut self.groups)?;
+        self.state.close(self.zip, &mut self.groups)?;
+        self.bodies.close(self.zip, &mut self.groups)?;
+        Ok((self.groups, self.delta))
+    }
+
+    fn check_state(&self, changes: &[StateChange]) -> Result<(), StoreError> {
+        let mut local: HashMap<&[u8], Option<&[u8]>> = HashMap::new();
+        for change in changes {
+            if change.expect != Expect::Anything {
+                let found = match (local.get(change.key.as_slice()), self.brought.state.get(&change.key)) {
+                    (Some(value), _) => value.map(<[u8]>::to_vec),
+                    (None, Some(value)) => value.clone(),
+                    (None, None) => self.index.state(&change.key)?,
+                };
+                let expected = match &change.expect {
+                    Expect::Value(value) => Some(value),
+                    _ => None,
+                };
+                if found.as_ref() != expected {
+                    return Err(StoreError::Conflict { key: change.key.clone() });
+                }
+            }
+            local.insert(&change.key, change.value.as_deref());
+        }
+        Ok(())
+    }
+
+    /// Checks that every content of every release is or will be there; gives the rows of releases that are known.
+    fn check_arrivals(&self, batch: &Prepared) -> Result<Vec<Option<u64>>, StoreError> {
+        let mut local: HashSet<ContentId> = HashSet::new();
+        let mut places = Vec::with_capacity(batch.arrivals.len());
+        for arrival in &batch.arrivals {
+            local.extend(arrival.fresh.iter().map(|body| body.keys.content));
+            for content in &arrival.absent {
+                if !local.contains(content) && !self.has_recent(content, batch.flushes)? {
+                    let what = format!("release {} names {content}, which is nowhere", arrival.release.id());
+                    return Err(StoreError::Misuse { what });
+                }
+            }
+            places.push(self.index.find_release(arrival.release.id())?);
+        }
+        Ok(places)
+    }
+
+    /// Whether a content is here that was not when the index had flushed `flushes` times.
+    fn has_recent(&self, content: &ContentId, flushes: u64) -> Result<bool, StoreError> {
+        if self.brought.contents.contains(content) || self.index.find_recent_body(content).is_some() {
+            return Ok(true);
+        }
+        // A flush in between has moved what came lately.
+        Ok(self.index.flushes() != flushes && self.index.find_bodies(&[*content])?[0].is_some())
+    }
+
+    fn take_arrival(
+        &mut self,
+        arrival: PreparedArrival,
+        place: Option<u64>,
+        now: Time,
+        flushes: u64,
+    ) -> io::Result<Committed> {
+        let PreparedArrival { release, fresh, .. } = arrival;
+        let first = self.next_ordinal;
+        let mut new = Vec::with_capacity(fresh.len());
+        for body in fresh {
+            if self.take_body(&body, flushes)? {
+                new.push(body.keys.content);
+            }
+        }
+        let bodies_new = count(new.len());
+        if let Some(seq) = place.or_else(|| self.releases.get(&release.id()).copied()) {
+            return Ok(Committed { seq, new: false, bodies_new });
+        }
+        let seq = self.next_seq;
+        let added_at = now.max(self.next_added_at);
+        let stored = u32::try_from(self.next_ordinal - first).unwrap_or(u32::MAX);
+        let objects = count(release.contents().len());
+        let row = Row {
+            release: *release.id().as_bytes(),
+            added_at,
+            first,
+            stored,
+            objects,
+            all_new: bodies_new == objects,
+        };
+        let others = release.contents().iter().filter(|content| new.binary_search(content).is_err());
+        self.delta.add_row(seq, row, others);
+        let record = ReleaseRecord { added_at, first, stored, new: bodies_new, signed: release.signed().clone() };
+        self.rows.push(seq, &record.encode(), self.zip, &mut self.groups)?;
+        self.releases.insert(release.id(), seq);
+        self.next_seq += 1;
+        self.next_added_at = row.next_added_at();
+        Ok(Committed { seq, new: true, bodies_new })
+    }
+
+    /// Takes a body in; says whether it is new.
+    fn take_body(&mut self, body: &Fresh, flushes: u64) -> io::Result<bool> {
+        // The batch is half taken in: an index that fails now fails the group.
+        let is_new = !self.has_recent(&body.keys.content, flushes).map_err(io::Error::other)?;
+        let is_packed = body.bytes.is_empty();
+        if is_new {
+            self.delta.add_body(self.next_ordinal, &body.keys);
+            self.brought.contents.insert(body.keys.content);
+        }
+        if !is_packed && is_new {
+            self.bodies.push(self.next_ordinal, &body.bytes, self.zip, &mut self.groups)?;
+        }
+        // A body that was compressed before another commit brought it stays in its group and keeps its number.
+        self.next_ordinal += u64::from(is_packed || is_new);
+        Ok(is_new)
+    }
+}
+
+/// The number of objects in a release, which is at most a thousand.
+fn count(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,215 @@
+//! Reads: each body is checked against its content id, each release against its id, whatever the disk returned.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use mithaq_core::{
+    body::Body,
+    id::{ContentId, ReleaseId},
+    merkle,
+    release::SignedRelease,
+    stix::observable::Observable,
+};
+
+use super::Shared;
+use crate::{
+    contract::{StoreError, Version},
+    index::{Extent, observable_key},
+    pack::{
+        group::Group,
+        record::ReleaseRecord,
+        segments::{Position, file_name, io_error},
+    },
+};
+
+/// Decompressed groups that were read last.
+pub(super) struct GroupCache {
+    bytes_max: usize,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    groups: HashMap<(u32, u32), (Arc<Group>, u64)>,
+    bytes: usize,
+    /// Counts uses; the group with the lowest count goes first.
+    clock: u64,
+}
+
+impl GroupCache {
+    pub(super) fn new(bytes_max: usize) -> Self {
+        Self { bytes_max, kept: Mutex::default() }
+    }
+
+    fn find(&self, extent: &Extent) -> Option<Arc<Group>> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.clock += 1;
+        let clock = kept.clock;
+        let (group, used) = kept.groups.get_mut(&(extent.segment, extent.offset))?;
+        *used = clock;
+        Some(Arc::clone(group))
+    }
+
+    fn keep(&self, extent: &Extent, group: &Arc<Group>) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let used = (Arc::clone(group), kept.clock);
+        kept.bytes += group.bytes();
+        if let Some((old, _)) = kept.groups.insert((extent.segment, extent.offset), used) {
+            kept.bytes -= old.bytes();
+        }
+        // Few groups fit, so a search for the oldest is cheaper than an order that every use updates.
+        while kept.bytes > self.bytes_max {
+            let oldest = kept.groups.iter().min_by_key(|(_, (_, used))| *used).map(|(place, _)| *place);
+            let Some((old, _)) = oldest.and_then(|place| kept.groups.remove(&place)) else { break };
+            kept.bytes -= old.bytes();
+        }
+    }
+}
+
+/// A body that is wanted, and where it lies.
+struct Wanted {
+    /// Its place in the question.
+    index: usize,
+    ordinal: u64,
+    extent: Extent,
+    position: usize,
+}
+
+impl Shared {
+    /// The group at a place; `None` if it is damaged.
+    fn group(&self, extent: &Extent) -> Result<Option<Arc<Group>>, StoreError> {
+        if let Some(group) = self.cache.find(extent) {
+            return Ok(Some(group));
+        }
+        let read = self.segments.read(extent.at(), extent.packed_bytes as usize);
+        let Some(packed) = read.map_err(io_error(&self.packs))? else { return Ok(None) };
+        let group = self.zip.unpack(&packed, extent.count, extent.raw_bytes, extent.crc).map(Arc::new);
+        if let Some(group) = &group {
+            self.cache.keep(extent, group);
+        }
+        Ok(group)
+    }
+
+    /// A body was found damaged: from now on the store says that it does not have it, so that it can come again.
+    fn damaged(&self, what: &str, ordinal: u64, at: Position) -> StoreError {
+        self.index.set_damaged(ordinal);
+        let what = format!("{what} in {} at {}", file_name(at.segment), at.offset);
+        tracing::warn!(what, "damage was found");
+        StoreError::Corrupt { what }
+    }
+
+    pub(super) fn bodies(&self, ids: &[ContentId]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let mut bodies = vec![None; ids.len()];
+        for wanted in self.locate(ids)? {
+            let id = ids[wanted.index];
+            let group = self.group(&wanted.extent)?;
+            let body = group.as_ref().and_then(|group| group.record(wanted.position));
+            let Some(body) = body.filter(|body| ContentId::of(body) == id) else {
+                return Err(self.damaged(&format!("body {id}"), wanted.ordinal, wanted.extent.at()));
+            };
+            bodies[wanted.index] = Some(body.to_vec());
+        }
+        Ok(bodies)
+    }
+
+    /// Where the bodies lie, in the order of the packs, so that each group is read once.
+    fn locate(&self, ids: &[ContentId]) -> Result<Vec<Wanted>, StoreError> {
+        let ordinals = self.index.find_bodies(ids)?;
+        let found: Vec<_> =
+            ordinals.iter().enumerate().filter_map(|(index, ordinal)| Some((index, (*ordinal)?))).collect();
+        let extents = self.index.body_extents(found.iter().map(|(_, ordinal)| *ordinal));
+        let mut wanted = Vec::with_capacity(found.len());
+        for ((index, ordinal), extent) in found.into_iter().zip(extents) {
+            let Some((extent, position)) = extent else {
+                return Err(self.damaged(&format!("body {}", ids[index]), ordinal, Position::NOWHERE));
+            };
+            wanted.push(Wanted { index, ordinal, extent, position });
+        }
+        wanted.sort_unstable_by_key(|wanted| (wanted.extent.segment, wanted.extent.offset, wanted.position));
+        Ok(wanted)
+    }
+
+    /// The body with an ordinal that a short key has led to; `None` if the store no longer claims to have it.
+    fn candidate(&self, ordinal: u64) -> Result<Option<Body>, StoreError> {
+        let Some((extent, position)) = self.index.body_extents([ordinal].into_iter()).pop().flatten() else {
+            return Err(self.damaged(&format!("body number {ordinal}"), ordinal, Position::NOWHERE));
+        };
+        let group = self.group(&extent)?;
+        let bytes = group.as_ref().and_then(|group| group.record(position));
+        let body = bytes.and_then(|bytes| Body::verify(ContentId::of(bytes), bytes.to_vec()).ok());
+        let Some(body) = body else {
+            return Err(self.damaged(&format!("body number {ordinal}"), ordinal, extent.at()));
+        };
+        // The ordinal does not tell which content id was expected, but the index knows what it led to.
+        match self.index.find_bodies(&[body.id()])?[0] {
+            Some(found) if found == ordinal => Ok(Some(body)),
+            Some(_) => Ok(None),
+            None => Err(self.damaged(&format!("body number {ordinal}"), ordinal, extent.at())),
+        }
+    }
+
+    pub(super) fn versions(&self, stix_id: &str) -> Result<Vec<Version>, StoreError> {
+        let mut versions = Vec::new();
+        for ordinal in self.index.version_candidates(stix_id)? {
+            let body = self.candidate(ordinal)?.filter(|body| body.facts().stix_id == stix_id);
+            versions.extend(
+                body.map(|body| Version { version_nanos: body.facts().version_nanos, content: body.id() }),
+            );
+        }
+        versions.sort_unstable_by_key(|version| (version.version_nanos, version.content));
+        Ok(versions)
+    }
+
+    pub(super) fn observed(&self, observable: &Observable, limit: usize) -> Result<Vec<ContentId>, StoreError> {
+        let mut contents = Vec::new();
+        for ordinal in self.index.observable_candidates(&observable_key(observable))? {
+            if contents.len() == limit {
+                break;
+            }
+            let body = self.candidate(ordinal)?.filter(|body| body.facts().observables.contains(observable));
+            contents.extend(body.map(|body| body.id()));
+        }
+        Ok(contents)
+    }
+
+    pub(super) fn rows_of(&self, content: ContentId) -> Result<Vec<u64>, StoreError> {
+        let mut rows = Vec::new();
+        for seq in self.index.row_candidates(&content)? {
+            let release = self.release_at(seq)?;
+            if release.is_some_and(|release| release.contents.binary_search(&content).is_ok()) {
+                rows.push(seq);
+            }
+        }
+        Ok(rows)
+    }
+
+    pub(super) fn release(&self, id: ReleaseId) -> Result<Option<(u64, SignedRelease)>, StoreError> {
+        let Some(seq) = self.index.find_release(id)? else { return Ok(None) };
+        match self.release_at(seq)? {
+            Some(release) if release.id() == id => Ok(Some((seq, release))),
+            _ => Err(StoreError::Corrupt { what: format!("release {id}, row {seq} of the log") }),
+        }
+    }
+
+    /// The release of a row, checked against its own manifest; `None` if the row was lost.
+    pub(super) fn release_at(&self, seq: u64) -> Result<Option<SignedRelease>, StoreError> {
+        let Some((extent, position)) = self.index.release_extent(seq) else { return Ok(None) };
+        let group = self.group(&extent)?;
+        let record = group.as_ref().and_then(|group| ReleaseRecord::decode(group.record(position)?));
+        match record.map(|record| record.signed).filter(is_sound) {
+            Some(release) => Ok(Some(release)),
+            None => {
+                let what = format!("row {seq} of the log in {} at {}", file_name(extent.segment), extent.offset);
+                Err(StoreError::Corrupt { what })
+            }
+        }
+    }
+}
+
+/// Whether the contents are those that the manifest names.
+fn is_sound(release: &SignedRelease) -> bool {
+    let leaves: Vec<_> = release.contents.iter().map(ContentId::as_bytes).collect();
+    release.stored_manifest().is_ok_and(|manifest| manifest.tree == merkle::root(&leaves))
+}

@@ -1,0 +1,212 @@
+//! Brings the index up to the end of the packs.
+
+use std::{collections::HashSet, io};
+
+use mithaq_core::{
+    body::Body,
+    id::{ContentId, ReleaseId},
+};
+
+use super::Options;
+use crate::{
+    contract::StoreError,
+    index::{BodyKeys, Checkpoint, Delta, Extent, Index, Row},
+    pack::{
+        frame::Entry,
+        group::{Group, GroupKind, Zip},
+        record::{ReleaseRecord, decode_state},
+        scan::{FoundFrame, Scanned, Scanner},
+        segments::{Position, Segments, file_name, io_error},
+    },
+};
+
+/// Reads the packs from the index's checkpoint on; gives what was found damaged.
+pub(super) fn recover(
+    segments: &Segments,
+    index: &Index,
+    zip: &Zip,
+    options: &Options,
+) -> Result<Vec<String>, StoreError> {
+    let mut recovery = Recovery { segments, index, zip, problems: Vec::new() };
+    let mut scanner = Scanner::new(segments, index.reached().next);
+    let failed = |error| io_error(std::path::Path::new("packs"))(error);
+    while let Some(scanned) = scanner.next().map_err(failed)? {
+        recovery.take(scanned, scanner.is_at_end())?;
+        if index.is_full(&options.flush_limits()) {
+            index.flush()?;
+            // Merging at once keeps a rebuild's searches short; nobody waits for anything else yet.
+            while index.merge_once()? {}
+        }
+    }
+    Ok(recovery.problems)
+}
+
+struct Recovery<'a> {
+    segments: &'a Segments,
+    index: &'a Index,
+    zip: &'a Zip,
+    problems: Vec<String>,
+}
+
+/// A group of a frame; `None` in place of one that is damaged.
+type ReadGroup = (Entry, Position, Option<Group>);
+
+impl Recovery<'_> {
+    fn take(&mut self, scanned: Scanned, is_last: bool) -> Result<(), StoreError> {
+        let packs = |error| io_error(std::path::Path::new("packs"))(error);
+        match scanned {
+            Scanned::Damage { at, .. } if is_last => self.cut(at).map_err(packs),
+            Scanned::Damage { at, bytes } => {
+                self.problem(at, &format!("{bytes} bytes are no frame"));
+                Ok(())
+            }
+            Scanned::Frame(frame) => {
+                let groups = self.read_groups(&frame).map_err(packs)?;
+                let is_sound = groups.iter().all(|(_, _, group)| group.is_some());
+                if is_last && !is_sound {
+                    return self.cut(frame.at).map_err(packs);
+                }
+                self.take_frame(&frame, &groups)
+            }
+        }
+    }
+
+    fn problem(&mut self, at: Position, what: &str) {
+        self.problems.push(format!("{} at {}: {what}", file_name(at.segment), at.offset));
+    }
+
+    /// The newest frame is torn: a crash came before it was acknowledged.
+    fn cut(&mut self, at: Position) -> io::Result<()> {
+        tracing::warn!(segment = at.segment, offset = at.offset, "a frame that a crash tore is cut off");
+        self.segments.cut_tail(at.offset)
+    }
+
+    fn read_groups(&self, frame: &FoundFrame) -> io::Result<Vec<ReadGroup>> {
+        let mut groups = Vec::with_capacity(frame.entries.len());
+        for (entry, offset) in &frame.entries {
+            let at = frame.group_at(*offset);
+            let packed = self.segments.read(at, entry.packed_bytes as usize)?;
+            let group = packed.and_then(|packed| self.zip.unpack(&packed, entry.count, entry.raw_bytes, entry.crc));
+            groups.push((*entry, at, group));
+        }
+        Ok(groups)
+    }
+
+    fn take_frame(&mut self, frame: &FoundFrame, groups: &[ReadGroup]) -> Result<(), StoreError> {
+        let number = frame.header.number;
+        let expected = self.index.reached().frame + 1;
+        if number < expected {
+            self.problem(frame.at, &format!("frame {number} was there before"));
+            return Ok(());
+        }
+        if number > expected {
+            self.problem(frame.at, &format!("frames {expected} to {} are lost", number - 1));
+        }
+        let mut delta = Delta::default();
+        let new = self.take_bodies(groups, &mut delta)?;
+        self.take_releases(groups, &new, &mut delta);
+        self.take_state(groups, &mut delta);
+        for (entry, at, group) in groups {
+            match (entry.kind, group, Extent::of(entry, *at)) {
+                (_, None, _) => self.problem(*at, &format!("a group of {:?} is damaged", entry.kind)),
+                (GroupKind::Bodies, _, Some(extent)) => delta.add_body_extent(extent),
+                (GroupKind::Releases, _, Some(extent)) => delta.add_release_extent(extent),
+                _ => {}
+            }
+        }
+        let reached = Checkpoint {
+            next: frame.end(),
+            frame: number,
+            frame_at: frame.at,
+            frame_crc: frame.header.crc,
+        };
+        self.index.apply(delta, reached);
+        Ok(())
+    }
+
+    /// Takes bodies in; gives the ordinals and contents of those that are new, in ascending order.
+    fn take_bodies(
+        &mut self,
+        groups: &[ReadGroup],
+        delta: &mut Delta,
+    ) -> Result<Vec<(u64, ContentId)>, StoreError> {
+        let mut found = Vec::new();
+        for (entry, at, group) in groups.iter().filter(|(entry, ..)| entry.kind == GroupKind::Bodies) {
+            delta.reserve_ordinals(entry.first + u64::from(entry.count));
+            for (ordinal, bytes) in (entry.first..).zip(group.iter().flat_map(Group::records)) {
+                match Body::verify(ContentId::of(bytes), bytes.to_vec()) {
+                    Ok(body) => found.push((ordinal, BodyKeys::of(&body))),
+                    Err(error) => self.problem(*at, &format!("body number {ordinal}: {error}")),
+                }
+            }
+        }
+        found.sort_unstable_by_key(|(ordinal, _)| *ordinal);
+        let contents: Vec<_> = found.iter().map(|(_, keys)| keys.content).collect();
+        let held = self.index.find_bodies(&contents)?;
+        let mut seen = HashSet::new();
+        let mut new = Vec::with_capacity(found.len());
+        for ((ordinal, keys), held) in found.into_iter().zip(held) {
+            if held.is_none() && seen.insert(keys.content) {
+                delta.add_body(ordinal, &keys);
+                new.push((ordinal, keys.content));
+            }
+        }
+        Ok(new)
+    }
+
+    fn take_releases(&mut self, groups: &[ReadGroup], new: &[(u64, ContentId)], delta: &mut Delta) {
+        let counters = self.index.counters();
+        let mut seq = counters.head + 1;
+        let mut next_ordinal = counters.next_ordinal;
+        for (entry, at, group) in groups.iter().filter(|(entry, ..)| entry.kind == GroupKind::Releases) {
+            for lost in seq..entry.first {
+                self.problem(*at, &format!("row {lost} of the log is lost"));
+                delta.add_hole(next_ordinal);
+            }
+            seq = seq.max(entry.first);
+            for position in 0..entry.count as usize {
+                let record = group.as_ref().and_then(|group| ReleaseRecord::decode(group.record(position)?));
+                match record {
+                    Some(record) => {
+                        next_ordinal = record.first + u64::from(record.stored);
+                        add_row(delta, seq, &record, new);
+                    }
+                    None => {
+                        self.problem(*at, &format!("row {seq} of the log is lost"));
+                        delta.add_hole(next_ordinal);
+                    }
+                }
+                seq += 1;
+            }
+        }
+    }
+
+    fn take_state(&mut self, groups: &[ReadGroup], delta: &mut Delta) {
+        for (_, at, group) in groups.iter().filter(|(entry, ..)| entry.kind == GroupKind::State) {
+            for record in group.iter().flat_map(Group::records) {
+                match decode_state(record) {
+                    Some(record) => delta.add_state(record),
+                    None => self.problem(*at, "a change of state cannot be read"),
+                }
+            }
+        }
+    }
+}
+
+fn add_row(delta: &mut Delta, seq: u64, record: &ReleaseRecord, new: &[(u64, ContentId)]) {
+    let contents = &record.signed.contents;
+    let from = new.partition_point(|(ordinal, _)| *ordinal < record.first);
+    let to = new.partition_point(|(ordinal, _)| *ordinal < record.first + u64::from(record.stored));
+    let brought: HashSet<_> = new[from..to].iter().map(|(_, content)| content).collect();
+    let objects = u32::try_from(contents.len()).unwrap_or(u32::MAX);
+    let release: ReleaseId = record.signed.id();
+    let row = Row {
+        release: *release.as_bytes(),
+        added_at: record.added_at,
+        first: record.first,
+        stored: record.stored,
+        objects,
+        all_new: record.new == objects,
+    };
+    delta.add_row(seq, row, contents.iter().filter(|content| !brought.contains(content)));
+}

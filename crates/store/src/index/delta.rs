@@ -1,0 +1,91 @@
+//! What one frame adds to the index: made by the committer for a new frame, and by recovery for one read back.
+
+use mithaq_core::{
+    body::{Body, Facts},
+    id::{ContentId, ReleaseId},
+};
+
+use super::{
+    dense::{Extent, Row},
+    table::{Key, Table, content_key, observable_key, reference_key, release_key, version_key},
+};
+use crate::pack::record::StateRecord;
+
+/// What the index needs to know of a body.
+#[derive(Debug, Clone)]
+pub(crate) struct BodyKeys {
+    pub(crate) content: ContentId,
+    bytes: u64,
+    version: Key,
+    observables: Vec<Key>,
+}
+
+impl BodyKeys {
+    pub(crate) fn of(body: &Body) -> Self {
+        Self::new(body.id(), body.bytes().len() as u64, body.facts())
+    }
+
+    fn new(content: ContentId, bytes: u64, facts: &Facts) -> Self {
+        let mut observables: Vec<_> = facts.observables.iter().map(observable_key).collect();
+        observables.sort_unstable();
+        observables.dedup();
+        Self { content, bytes, version: version_key(&facts.stix_id), observables }
+    }
+}
+
+/// Everything that one frame adds.
+#[derive(Debug, Default)]
+pub(crate) struct Delta {
+    pub(super) postings: Vec<(Table, Key, u64)>,
+    pub(super) rows: Vec<Row>,
+    pub(super) bodies: Vec<Extent>,
+    pub(super) releases: Vec<Extent>,
+    pub(super) state: Vec<StateRecord>,
+    pub(super) objects: u64,
+    pub(super) body_bytes: u64,
+    pub(super) next_ordinal: u64,
+}
+
+impl Delta {
+    /// A body that the store did not have.
+    pub(crate) fn add_body(&mut self, ordinal: u64, keys: &BodyKeys) {
+        self.postings.push((Table::Contents, content_key(&keys.content), ordinal));
+        self.postings.push((Table::Versions, keys.version, ordinal));
+        self.postings.extend(keys.observables.iter().map(|key| (Table::Observables, *key, ordinal)));
+        self.objects += 1;
+        self.body_bytes += keys.bytes;
+    }
+
+    /// The next row; `others` are the contents that it names and did not bring.
+    pub(crate) fn add_row<'a>(&mut self, seq: u64, row: Row, others: impl Iterator<Item = &'a ContentId>) {
+        self.postings.push((Table::Releases, release_key(&ReleaseId::from_bytes(row.release)), seq));
+        self.postings.extend(others.map(|content| (Table::References, reference_key(content), seq)));
+        self.rows.push(row);
+    }
+
+    /// A row that was lost to damage: its number stays taken.
+    pub(crate) fn add_hole(&mut self, first: u64) {
+        self.rows.push(Row::hole(first));
+    }
+
+    /// A change of state.
+    pub(crate) fn add_state(&mut self, record: StateRecord) {
+        self.state.push(record);
+    }
+
+    /// A group of bodies.
+    pub(crate) fn add_body_extent(&mut self, extent: Extent) {
+        self.reserve_ordinals(extent.first + u64::from(extent.count));
+        self.bodies.push(extent);
+    }
+
+    /// Bodies below `next` are numbered, even if they are damaged.
+    pub(crate) fn reserve_ordinals(&mut self, next: u64) {
+        self.next_ordinal = self.next_ordinal.max(next);
+    }
+
+    /// A group of releases.
+    pub(crate) fn add_release_extent(&mut self, extent: Extent) {
+        self.releases.push(extent);
+    }
+}

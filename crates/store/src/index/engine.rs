@@ -1,0 +1,233 @@
+//! Opens sled with care: it can refuse to open, panic or hold something else than was written, and then it is moved
+//! aside and the index starts empty, to be filled from the packs.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    sync::{Mutex, RwLock},
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{
+    Index, View,
+    dense::{RowStore, read_items},
+    failed,
+    flush::{BODIES, RELEASES},
+    manifest::{Checkpoint, MANIFEST, Manifest},
+    memory::Memory,
+    run::Run,
+};
+use crate::{
+    contract::StoreError,
+    pack::{
+        disk::sync_dir,
+        scan::frame_at,
+        segments::{Segments, io_error},
+    },
+};
+
+/// How many times in a row opening may be cut off before the index is taken to be the cause.
+const CUT_OFF_MAX: u8 = 2;
+
+/// With fewer bytes than this left, it is the disk that keeps an index from opening.
+const ROOM_MIN: u64 = 16 * 1024 * 1024;
+
+/// How sled is set up.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EngineOptions {
+    pub(crate) cache_bytes: u64,
+}
+
+/// An index, and whether it had to start empty though there was one.
+pub(crate) struct OpenedIndex {
+    pub(crate) index: Index,
+    pub(crate) rebuilt_because: Option<String>,
+}
+
+/// The paths of an index.
+struct Paths {
+    index: PathBuf,
+    opening: PathBuf,
+}
+
+impl Paths {
+    fn of(dir: &Path) -> Self {
+        Self { index: dir.join("index"), opening: dir.join("opening") }
+    }
+
+    /// Moves the index out of the way, in place of one that was moved before.
+    fn set_aside(&self) -> io::Result<()> {
+        let aside = self.index.with_extension("bad");
+        if aside.exists() {
+            fs::remove_dir_all(&aside)?;
+        }
+        fs::rename(&self.index, &aside)
+    }
+
+    /// Counts an attempt to open; says how many before it did not come to an end.
+    fn begin(&self) -> u8 {
+        let before = fs::read(&self.opening).ok().and_then(|bytes| bytes.first().copied()).unwrap_or(0);
+        if let Err(error) = fs::write(&self.opening, [before.saturating_add(1)]) {
+            tracing::warn!(%error, "the attempt to open the index could not be noted");
+        }
+        before
+    }
+
+    fn end(&self) -> io::Result<()> {
+        match fs::remove_file(&self.opening) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// A snapshot that was not finished keeps sled from opening for ever.
+    fn remove_unfinished_snapshots(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.index)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "generating") {
+                fs::remove_file(path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl OpenedIndex {
+    /// Opens the index of a store, or an empty one if there is none that fits the packs.
+    pub(crate) fn open(dir: &Path, options: EngineOptions, segments: &Segments) -> Result<Self, StoreError> {
+        let paths = Paths::of(dir);
+        let existed = paths.index.exists();
+        let opened = match paths.begin() {
+            0..CUT_OFF_MAX => Index::open(&paths, options, segments),
+            _ => Err(StoreError::Index { what: "opening it was cut off again and again".to_owned() }),
+        };
+        let opened = match opened {
+            Ok(index) => Self { index, rebuilt_because: None },
+            // sled does not open without room to write; a new index would not either.
+            Err(_) if !segments.has_room(ROOM_MIN) => return Err(StoreError::Full),
+            Err(error) if existed => {
+                tracing::warn!(%error, "the index cannot be used and is rebuilt from the packs");
+                paths.set_aside().map_err(io_error(&paths.index))?;
+                let index = Index::open(&paths, options, segments)?;
+                Self { index, rebuilt_because: Some(error.to_string()) }
+            }
+            Err(error) => return Err(error),
+        };
+        paths.end().map_err(io_error(&paths.opening))?;
+        Ok(opened)
+    }
+}
+
+/// Waits, when it is dropped, until sled has let go of its files: its threads outlive its handles a little, and
+/// whoever opens the store next would find it locked.
+struct Released(PathBuf);
+
+/// An open sled. The order of the fields is that in which they are dropped.
+pub(super) struct Engine {
+    pub(super) tree: sled::Db,
+    _released: Released,
+}
+
+/// How long that may take: sled writes what it has not written yet.
+const RELEASE_WAIT: Duration = Duration::from_secs(30);
+
+impl Drop for Released {
+    fn drop(&mut self) {
+        let begun = Instant::now();
+        while begun.elapsed() < RELEASE_WAIT {
+            match File::open(&self.0).map(|file| file.try_lock()) {
+                Ok(Err(TryLockError::WouldBlock)) => thread::sleep(Duration::from_millis(1)),
+                _ => return,
+            }
+        }
+        tracing::warn!("the index is still locked");
+    }
+}
+
+impl Index {
+    fn open(paths: &Paths, options: EngineOptions, segments: &Segments) -> Result<Self, StoreError> {
+        if paths.index.exists() {
+            paths.remove_unfinished_snapshots().map_err(io_error(&paths.index))?;
+        }
+        let config = sled::Config::new()
+            .path(&paths.index)
+            .mode(sled::Mode::HighThroughput)
+            .cache_capacity(options.cache_bytes)
+            .flush_every_ms(Some(500));
+        // Whatever a panic leaves behind is dropped with the handle that never came to be.
+        let released = Released(paths.index.join("db"));
+        let opened = catch_unwind(AssertUnwindSafe(|| {
+            Self::load(Engine { tree: config.open()?, _released: released }, segments)
+        }));
+        match opened {
+            Ok(Ok(Ok(index))) => {
+                if let Some(parent) = paths.index.parent() {
+                    sync_dir(parent).map_err(io_error(parent))?;
+                }
+                Ok(index)
+            }
+            Ok(Ok(Err(error))) => Err(error),
+            Ok(Err(error)) => Err(failed(&error)),
+            Err(_) => Err(StoreError::Index { what: "it panicked while it was opened".to_owned() }),
+        }
+    }
+
+    fn load(engine: Engine, segments: &Segments) -> Result<Result<Self, StoreError>, sled::Error> {
+        let manifest = match engine.tree.get(MANIFEST)? {
+            None if engine.tree.is_empty() => Some(Manifest::empty(segments.id(), segments.start())),
+            None => None,
+            Some(bytes) => Manifest::decode(&bytes),
+        };
+        let Some(manifest) = manifest.filter(|manifest| fits(manifest, segments)) else {
+            return Ok(Err(StoreError::Index { what: "it does not belong to these packs".to_owned() }));
+        };
+        Ok(Self::with_manifest(engine, manifest))
+    }
+
+    fn with_manifest(engine: Engine, manifest: Manifest) -> Result<Self, StoreError> {
+        let tree = &engine.tree;
+        remove_orphans(tree, &manifest)?;
+        let mut memory = Memory::default();
+        manifest.damaged.iter().for_each(|ordinal| memory.set_damaged(*ordinal));
+        let runs = manifest.runs.iter().map(|meta| Run::open(tree, *meta)).collect::<Result<_, _>>()?;
+        let view = View {
+            memory,
+            runs,
+            rows: RowStore::open(tree, manifest.counters.head)?,
+            bodies: read_items(tree, BODIES, 0, manifest.bodies)?,
+            releases: read_items(tree, RELEASES, 0, manifest.releases)?,
+            counters: manifest.counters,
+            reached: manifest.checkpoint,
+        };
+        Ok(Self { engine, view: RwLock::new(view), written: Mutex::new(manifest) })
+    }
+
+}
+
+/// Whether an index was made of these packs.
+fn fits(manifest: &Manifest, segments: &Segments) -> bool {
+    let Checkpoint { next, frame, frame_at: at, frame_crc } = manifest.checkpoint;
+    if manifest.id != segments.id() {
+        return false;
+    }
+    if frame == 0 {
+        return next == segments.start();
+    }
+    match frame_at(segments, at) {
+        Ok(Some(found)) => found.header.number == frame && found.header.crc == frame_crc && found.end() == next,
+        _ => false,
+    }
+}
+
+/// Removes runs that were being written when the process ended.
+fn remove_orphans(tree: &sled::Db, manifest: &Manifest) -> Result<(), StoreError> {
+    for id in Run::ids(tree)? {
+        if !manifest.runs.iter().any(|run| run.id == id) {
+            Run::remove(tree, id)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,235 @@
+//! The index: everything that can be derived from the packs, for quick answers.
+//!
+//! New postings, rows and state stay in memory until there are enough of them to be written to sled at once, as
+//! sorted runs of large rows, together with the place in the packs that they reach up to (the checkpoint). What was
+//! only in memory when a process ended is read again from the packs. So no commit waits for sled, sled holds few
+//! and large rows, and a sled that is behind, damaged or gone costs time and never data.
+
+mod delta;
+mod dense;
+mod engine;
+mod flush;
+mod manifest;
+mod memory;
+mod merge;
+mod run;
+mod state;
+mod table;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use mithaq_core::id::{ContentId, ReleaseId};
+
+pub(crate) use self::{
+    delta::{BodyKeys, Delta},
+    dense::{Extent, Row},
+    engine::{EngineOptions, OpenedIndex},
+    flush::FlushLimits,
+    manifest::{Checkpoint, Counters},
+    table::observable_key,
+};
+use self::{
+    dense::RowStore,
+    engine::Engine,
+    manifest::Manifest,
+    memory::Memory,
+    run::Run,
+    table::{Key, Table, content_key, reference_key, release_key, version_key},
+};
+use crate::contract::StoreError;
+
+/// What readers see, all of one moment.
+struct View {
+    memory: Memory,
+    runs: Vec<Arc<Run>>,
+    rows: RowStore,
+    /// Where the groups of bodies and of releases lie, in ascending order of the first number in each.
+    bodies: Vec<Extent>,
+    releases: Vec<Extent>,
+    counters: Counters,
+    /// Where the packs end for this view.
+    reached: Checkpoint,
+}
+
+/// The index of a store.
+pub(crate) struct Index {
+    engine: Engine,
+    view: RwLock<View>,
+    /// What sled holds; the lock also orders those who change it.
+    written: Mutex<Manifest>,
+}
+
+/// Says that sled failed.
+fn failed(error: &sled::Error) -> StoreError {
+    StoreError::Index { what: error.to_string() }
+}
+
+/// Says that sled holds something else than was written.
+fn unreadable(what: &str) -> StoreError {
+    StoreError::Index { what: format!("{what} cannot be read: delete the folder `index` and open the store again") }
+}
+
+impl Index {
+    fn view(&self) -> RwLockReadGuard<'_, View> {
+        self.view.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn view_mut(&self) -> RwLockWriteGuard<'_, View> {
+        self.view.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn written(&self) -> MutexGuard<'_, Manifest> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The counters.
+    pub(crate) fn counters(&self) -> Counters {
+        self.view().counters
+    }
+
+    /// How often the memory was emptied into sled: while this stays, what comes new is in memory.
+    pub(crate) fn flushes(&self) -> u64 {
+        self.view().counters.flushes
+    }
+
+    /// The ordinals of the newest sound body of each content.
+    pub(crate) fn find_bodies(&self, contents: &[ContentId]) -> Result<Vec<Option<u64>>, StoreError> {
+        let view = self.view();
+        let mut finder = view.finder(&self.engine.tree, Table::Contents);
+        contents.iter().map(|content| Ok(view.newest_sound(finder.find(&content_key(content))?))).collect()
+    }
+
+    /// Like [`Self::find_bodies`] for one content that came since the last flush.
+    pub(crate) fn find_recent_body(&self, content: &ContentId) -> Option<u64> {
+        let view = self.view();
+        view.newest_sound(view.memory.find(Table::Contents, &content_key(content)))
+    }
+
+    /// The log row of a release.
+    pub(crate) fn find_release(&self, release: ReleaseId) -> Result<Option<u64>, StoreError> {
+        let view = self.view();
+        let rows = view.finder(&self.engine.tree, Table::Releases).find(&release_key(&release))?.to_vec();
+        Ok(rows.first().copied())
+    }
+
+    /// The ordinals of bodies that may be versions of a STIX id: the caller compares.
+    pub(crate) fn version_candidates(&self, stix_id: &str) -> Result<Vec<u64>, StoreError> {
+        self.candidates(Table::Versions, &version_key(stix_id))
+    }
+
+    /// The ordinals of bodies that may carry an observable: the caller compares.
+    pub(crate) fn observable_candidates(&self, key: &Key) -> Result<Vec<u64>, StoreError> {
+        self.candidates(Table::Observables, key)
+    }
+
+    fn candidates(&self, table: Table, key: &Key) -> Result<Vec<u64>, StoreError> {
+        let view = self.view();
+        let mut found = view.finder(&self.engine.tree, table).find(key)?.to_vec();
+        found.retain(|ordinal| !view.memory.is_damaged(*ordinal));
+        found.sort_unstable();
+        found.dedup();
+        Ok(found)
+    }
+
+    /// The rows whose releases may name a content, ascending: the caller compares.
+    pub(crate) fn row_candidates(&self, content: &ContentId) -> Result<Vec<u64>, StoreError> {
+        let view = self.view();
+        let mut rows = view.finder(&self.engine.tree, Table::References).find(&reference_key(content))?.to_vec();
+        let ordinals = view.finder(&self.engine.tree, Table::Contents).find(&content_key(content))?.to_vec();
+        for ordinal in ordinals {
+            rows.extend(view.rows.row_of_body(&self.engine.tree, ordinal)?);
+        }
+        rows.sort_unstable();
+        rows.dedup();
+        Ok(rows)
+    }
+
+    /// At most `limit` rows after row `after`, each with its number.
+    pub(crate) fn rows(&self, after: u64, limit: usize) -> Result<Vec<(u64, Row)>, StoreError> {
+        let view = self.view();
+        view.rows.range(&self.engine.tree, after, limit)
+    }
+
+    /// For each body the group that holds it, and its place in it.
+    pub(crate) fn body_extents(&self, ordinals: impl Iterator<Item = u64>) -> Vec<Option<(Extent, usize)>> {
+        let view = self.view();
+        ordinals.map(|ordinal| dense::find_extent(&view.bodies, ordinal)).collect()
+    }
+
+    /// The group that holds a release, and the release's place in it.
+    pub(crate) fn release_extent(&self, row: u64) -> Option<(Extent, usize)> {
+        dense::find_extent(&self.view().releases, row)
+    }
+
+    /// Takes a body out of what the store claims to hold.
+    pub(crate) fn set_damaged(&self, ordinal: u64) {
+        self.view_mut().memory.set_damaged(ordinal);
+    }
+
+    /// Whether a body was found damaged since the store was opened.
+    pub(crate) fn is_damaged(&self, ordinal: u64) -> bool {
+        self.view().memory.is_damaged(ordinal)
+    }
+
+    /// Where the packs end for the index.
+    pub(crate) fn reached(&self) -> Checkpoint {
+        self.view().reached
+    }
+
+    /// Takes in a frame that is durable.
+    pub(crate) fn apply(&self, delta: Delta, reached: Checkpoint) {
+        let mut view = self.view_mut();
+        let view = &mut *view;
+        view.reached = reached;
+        for (table, key, value) in delta.postings {
+            view.memory.insert(table, key, value);
+        }
+        for (key, value) in delta.state {
+            view.memory.set_state(key, value);
+        }
+        let counters = &mut view.counters;
+        for row in delta.rows {
+            counters.next_added_at = counters.next_added_at.max(row.next_added_at());
+            counters.releases += u64::from(!row.is_hole());
+            counters.references += u64::from(row.objects);
+            view.rows.push(row);
+        }
+        counters.head = view.rows.len();
+        counters.next_ordinal = counters.next_ordinal.max(delta.next_ordinal);
+        counters.objects += delta.objects;
+        counters.body_bytes += delta.body_bytes;
+        view.bodies.extend(delta.bodies);
+        view.releases.extend(delta.releases);
+    }
+}
+
+impl View {
+    fn finder<'a>(&'a self, tree: &'a sled::Db, table: Table) -> Finder<'a> {
+        let runs = self.runs.iter().filter(|run| run.table() == table).map(|run| run.reader(tree)).collect();
+        Finder { memory: &self.memory, table, runs, found: Vec::new() }
+    }
+
+    fn newest_sound(&self, ordinals: &[u64]) -> Option<u64> {
+        ordinals.iter().copied().filter(|ordinal| !self.memory.is_damaged(*ordinal)).max()
+    }
+}
+
+/// Looks keys of one table up; quick when they come in ascending order.
+struct Finder<'a> {
+    memory: &'a Memory,
+    table: Table,
+    runs: Vec<run::Reader<'a>>,
+    found: Vec<u64>,
+}
+
+impl Finder<'_> {
+    fn find(&mut self, key: &Key) -> Result<&[u64], StoreError> {
+        self.found.clear();
+        for run in &mut self.runs {
+            run.find(key, &mut self.found)?;
+        }
+        self.found.extend(self.memory.find(self.table, key));
+        Ok(&self.found)
+    }
+}
+

@@ -1,0 +1,346 @@
+//! Runs: the postings of one table, sorted, written once and never changed.
+//!
+//! A run is some blocks of 16 KB, and a head with the first key of each block and a Bloom filter, which are kept in
+//! memory. A key that a run does not have costs a few bit tests, one that it has costs one read from sled.
+
+use std::sync::Arc;
+
+use super::{
+    failed,
+    table::{Key, Table},
+    unreadable,
+};
+use crate::contract::StoreError;
+
+/// The prefix of blocks in sled.
+const BLOCK: u8 = b'b';
+
+/// The prefix of heads in sled, which are cut into pieces.
+const HEAD: u8 = b'h';
+
+/// How many bytes a row of a run has in sled, about. Smaller rows cost sled more than they hold; rows of 32 KB and
+/// more go to a file each, which sled never syncs.
+const ROW_BYTES: usize = 16 * 1024;
+
+/// Bits of the filter for each posting: one key in a hundred that is not there looks as if it were.
+const FILTER_BITS: u64 = 10;
+
+/// How many bits a key sets.
+const FILTER_HASHES: u64 = 6;
+
+/// What the manifest says of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RunMeta {
+    pub(super) table: Table,
+    /// 0 for what a flush writes, one more for each merge.
+    pub(super) level: u8,
+    pub(super) id: u32,
+    pub(super) postings: u64,
+    pub(super) blocks: u32,
+    pub(super) head_bytes: u32,
+}
+
+/// A run that can be searched.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) meta: RunMeta,
+    /// The first key of each block.
+    fences: Vec<Key>,
+    filter: Filter,
+}
+
+/// Says of a key that it is not there, or that it may be.
+#[derive(Debug)]
+struct Filter(Vec<u8>);
+
+/// Spreads the bits of a key, which is a cut hash already but may be as short as six bytes.
+fn spread(key: &Key) -> (u64, u64) {
+    let [a, b, c, d, e, f, g, h, ..] = *key;
+    let mut mixed = u64::from_le_bytes([a, b, c, d, e, f, g, h]).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed ^= mixed >> 27;
+    (mixed, mixed.rotate_left(32) | 1)
+}
+
+impl Filter {
+    fn new(postings: u64) -> Self {
+        let bytes = (postings * FILTER_BITS).div_ceil(8).max(8);
+        Self(vec![0; usize::try_from(bytes).unwrap_or(8)])
+    }
+
+    fn bits(&self, key: &Key) -> impl Iterator<Item = (usize, u8)> + use<> {
+        let (mut hash, step) = spread(key);
+        let bits = self.0.len() as u64 * 8;
+        (0..FILTER_HASHES).map(move |_| {
+            hash = hash.wrapping_add(step);
+            let bit = hash % bits;
+            ((bit / 8) as usize, 1 << (bit % 8))
+        })
+    }
+
+    fn insert(&mut self, key: &Key) {
+        for (byte, bit) in self.bits(key) {
+            self.0[byte] |= bit;
+        }
+    }
+
+    fn may_hold(&self, key: &Key) -> bool {
+        self.bits(key).all(|(byte, bit)| self.0[byte] & bit != 0)
+    }
+}
+
+fn row_key(prefix: u8, run: u32, row: u32) -> [u8; 9] {
+    let mut key = [prefix; 9];
+    key[1..5].copy_from_slice(&run.to_be_bytes());
+    key[5..].copy_from_slice(&row.to_be_bytes());
+    key
+}
+
+/// Writes a run, posting by posting in ascending order.
+pub(super) struct RunWriter<'a> {
+    tree: &'a sled::Db,
+    run: Run,
+    pending: Vec<(Key, u64)>,
+}
+
+impl<'a> RunWriter<'a> {
+    pub(super) fn new(tree: &'a sled::Db, table: Table, level: u8, id: u32, postings: u64) -> Self {
+        let meta = RunMeta { table, level, id, postings: 0, blocks: 0, head_bytes: 0 };
+        let run = Run { meta, fences: Vec::new(), filter: Filter::new(postings) };
+        Self { tree, run, pending: Vec::new() }
+    }
+
+    pub(super) fn push(&mut self, key: Key, value: u64) -> Result<(), StoreError> {
+        self.run.filter.insert(&key);
+        self.pending.push((key, value));
+        let entry_bytes = self.run.meta.table.key_bytes() + 4;
+        if self.pending.len() * entry_bytes >= ROW_BYTES { self.write_block() } else { Ok(()) }
+    }
+
+    fn write_block(&mut self) -> Result<(), StoreError> {
+        let Some((first, _)) = self.pending.first() else { return Ok(()) };
+        self.run.fences.push(*first);
+        let block = encode_block(&self.pending, self.run.meta.table.key_bytes());
+        let key = row_key(BLOCK, self.run.meta.id, self.run.meta.blocks);
+        self.tree.insert(key, block).map_err(|error| failed(&error))?;
+        self.run.meta.blocks += 1;
+        self.run.meta.postings += self.pending.len() as u64;
+        self.pending.clear();
+        Ok(())
+    }
+
+    pub(super) fn finish(mut self) -> Result<Arc<Run>, StoreError> {
+        self.write_block()?;
+        let width = self.run.meta.table.key_bytes();
+        let mut head: Vec<u8> = self.run.fences.iter().flat_map(|fence| &fence[..width]).copied().collect();
+        head.extend_from_slice(&self.run.filter.0);
+        self.run.meta.head_bytes = u32::try_from(head.len()).map_err(|_| unreadable("a run so large"))?;
+        for (row, piece) in (0..).zip(head.chunks(ROW_BYTES)) {
+            let key = row_key(HEAD, self.run.meta.id, row);
+            self.tree.insert(key, piece).map_err(|error| failed(&error))?;
+        }
+        Ok(Arc::new(self.run))
+    }
+}
+
+/// Lays a block out: the bytes that all its keys begin with once, and values as wide as the largest needs.
+fn encode_block(postings: &[(Key, u64)], width: usize) -> Vec<u8> {
+    let (first, last) = (postings[0].0, postings[postings.len() - 1].0);
+    let shared = first[..width].iter().zip(&last[..width]).take_while(|(a, b)| a == b).count();
+    let largest = postings.iter().map(|(_, value)| *value).max().unwrap_or(0);
+    let value_width = (8 - largest.leading_zeros() as usize / 8).max(1);
+    let mut out = Vec::with_capacity(2 + shared + postings.len() * (width - shared + value_width));
+    out.extend_from_slice(&[(shared & 0xff) as u8, (value_width & 0xff) as u8]);
+    out.extend_from_slice(&first[..shared]);
+    for (key, value) in postings {
+        out.extend_from_slice(&key[shared..width]);
+        out.extend_from_slice(&value.to_be_bytes()[8 - value_width..]);
+    }
+    out
+}
+
+/// A block as it lies in sled.
+struct Block {
+    bytes: sled::IVec,
+    shared: usize,
+    /// The bytes of a key that follow the shared ones, and of a value.
+    widths: (usize, usize),
+    count: usize,
+}
+
+impl Block {
+    fn read(tree: &sled::Db, meta: &RunMeta, block: u32) -> Result<Self, StoreError> {
+        let bytes = tree.get(row_key(BLOCK, meta.id, block)).map_err(|error| failed(&error))?;
+        let bytes = bytes.ok_or_else(|| unreadable("a block of a run"))?;
+        Self::parse(bytes, meta.table.key_bytes()).ok_or_else(|| unreadable("a block of a run"))
+    }
+
+    fn parse(bytes: sled::IVec, width: usize) -> Option<Self> {
+        let (shared, value_width) = (usize::from(*bytes.first()?), usize::from(*bytes.get(1)?));
+        let suffix = width.checked_sub(shared).filter(|_| (1..=8).contains(&value_width))?;
+        let entries = bytes.len().checked_sub(2 + shared)?;
+        let is_whole = entries.is_multiple_of(suffix + value_width);
+        let count = entries / (suffix + value_width);
+        is_whole.then_some(Self { bytes, shared, widths: (suffix, value_width), count })
+    }
+
+    fn suffix(&self, position: usize) -> &[u8] {
+        let start = 2 + self.shared + position * (self.widths.0 + self.widths.1);
+        &self.bytes[start..start + self.widths.0]
+    }
+
+    fn key(&self, position: usize) -> Key {
+        let mut key = [0; 16];
+        key[..self.shared].copy_from_slice(&self.bytes[2..2 + self.shared]);
+        key[self.shared..self.shared + self.widths.0].copy_from_slice(self.suffix(position));
+        key
+    }
+
+    fn value(&self, position: usize) -> u64 {
+        let end = 2 + self.shared + (position + 1) * (self.widths.0 + self.widths.1);
+        self.bytes[end - self.widths.1..end].iter().fold(0, |value, byte| value << 8 | u64::from(*byte))
+    }
+
+    /// Adds the values of `key` to `found`.
+    fn find(&self, key: &Key, found: &mut Vec<u64>) {
+        if key[..self.shared] != self.bytes[2..2 + self.shared] {
+            return;
+        }
+        let wanted = &key[self.shared..self.shared + self.widths.0];
+        let (mut low, mut high) = (0, self.count);
+        while low < high {
+            let middle = low.midpoint(high);
+            if self.suffix(middle) < wanted { low = middle + 1 } else { high = middle }
+        }
+        let matches = (low..self.count).take_while(|position| self.suffix(*position) == wanted);
+        found.extend(matches.map(|position| self.value(position)));
+    }
+}
+
+impl Run {
+    /// Reads the head of a run.
+    pub(super) fn open(tree: &sled::Db, meta: RunMeta) -> Result<Arc<Self>, StoreError> {
+        let mut head = Vec::new();
+        let mut row = 0;
+        while head.len() < meta.head_bytes as usize {
+            let piece = tree.get(row_key(HEAD, meta.id, row)).map_err(|error| failed(&error))?;
+            head.extend_from_slice(&piece.ok_or_else(|| unreadable("the head of a run"))?);
+            row += 1;
+        }
+        let width = meta.table.key_bytes();
+        let fences_bytes = width * meta.blocks as usize;
+        let (fences, filter) =
+            head.split_at_checked(fences_bytes).ok_or_else(|| unreadable("the head of a run"))?;
+        if filter.is_empty() {
+            return Err(unreadable("the filter of a run"));
+        }
+        let fences = fences.chunks(width).map(|fence| {
+            let mut key = [0; 16];
+            key[..width].copy_from_slice(fence);
+            key
+        });
+        Ok(Arc::new(Self { meta, fences: fences.collect(), filter: Filter(filter.to_vec()) }))
+    }
+
+    pub(super) fn table(&self) -> Table {
+        self.meta.table
+    }
+
+    pub(super) fn reader<'a>(&'a self, tree: &'a sled::Db) -> Reader<'a> {
+        Reader { run: self, tree, last: None }
+    }
+
+    /// Removes a run that no manifest names any more.
+    pub(super) fn remove(tree: &sled::Db, id: u32) -> Result<(), StoreError> {
+        for prefix in [BLOCK, HEAD] {
+            let rows = row_key(prefix, id, 0)..=row_key(prefix, id, u32::MAX);
+            for key in tree.range(rows).keys() {
+                tree.remove(key.map_err(|error| failed(&error))?).map_err(|error| failed(&error))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The ids of all runs of which sled holds rows.
+    pub(super) fn ids(tree: &sled::Db) -> Result<Vec<u32>, StoreError> {
+        let mut ids = Vec::new();
+        for prefix in [BLOCK, HEAD] {
+            let mut from = row_key(prefix, 0, 0);
+            while let Some(row) = tree.range(from..row_key(prefix + 1, 0, 0)).keys().next() {
+                let key = row.map_err(|error| failed(&error))?;
+                let id = key.get(1..5).and_then(|id| id.try_into().ok()).map(u32::from_be_bytes);
+                let id = id.ok_or_else(|| unreadable("the key of a run"))?;
+                ids.push(id);
+                let Some(next) = id.checked_add(1) else { break };
+                from = row_key(prefix, next, 0);
+            }
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        Ok(ids)
+    }
+}
+
+/// Searches a run, with the block that was read last at hand.
+pub(super) struct Reader<'a> {
+    run: &'a Run,
+    tree: &'a sled::Db,
+    last: Option<(u32, Block)>,
+}
+
+impl Reader<'_> {
+    /// Adds the values of `key` to `found`.
+    pub(super) fn find(&mut self, key: &Key, found: &mut Vec<u64>) -> Result<(), StoreError> {
+        if !self.run.filter.may_hold(key) {
+            return Ok(());
+        }
+        // The key's first posting may be in the block before the first whose first key is not smaller.
+        let after = self.run.fences.partition_point(|fence| fence < key);
+        let mut block = after.saturating_sub(1);
+        while self.run.fences.get(block).is_some_and(|fence| fence <= key) {
+            self.block(block)?.find(key, found);
+            block += 1;
+        }
+        Ok(())
+    }
+
+    fn block(&mut self, block: usize) -> Result<&Block, StoreError> {
+        let number = u32::try_from(block).map_err(|_| unreadable("a block of a run"))?;
+        let kept = self.last.take().filter(|(kept, _)| *kept == number);
+        let read = || Ok((number, Block::read(self.tree, &self.run.meta, number)?));
+        Ok(&self.last.insert(kept.map_or_else(read, Ok)?).1)
+    }
+}
+
+/// Reads a run's postings in order.
+pub(super) struct Cursor<'a> {
+    run: &'a Run,
+    tree: &'a sled::Db,
+    block: u32,
+    current: Option<Block>,
+    position: usize,
+}
+
+impl<'a> Cursor<'a> {
+    pub(super) fn new(run: &'a Run, tree: &'a sled::Db) -> Self {
+        Self { run, tree, block: 0, current: None, position: 0 }
+    }
+
+    /// The next posting.
+    pub(super) fn next(&mut self) -> Result<Option<(Key, u64)>, StoreError> {
+        loop {
+            if let Some(block) = &self.current {
+                if self.position < block.count {
+                    self.position += 1;
+                    return Ok(Some((block.key(self.position - 1), block.value(self.position - 1))));
+                }
+            }
+            if self.block == self.run.meta.blocks {
+                return Ok(None);
+            }
+            self.current = Some(Block::read(self.tree, &self.run.meta, self.block)?);
+            self.position = 0;
+            self.block += 1;
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The store: what a CERT holds, durable once acknowledged, each body once.
+//!
+//! This is the only crate that names the engine. It stores what was verified elsewhere: [`VerifiedRelease`]s and
+//! [`Body`]s; it never judges a release, and never knows a peer but as bytes in a state key.
+
+//!
+//! [`SledStore`] keeps it in a folder, [`MemoryStore`] in memory, for tests. `docs/STORE.md` gives every byte.
+
+#[cfg(any(test, feature = "conformance"))]
+#[doc(hidden)]
+pub mod conformance;
+mod contract;
+mod engine;
+mod index;
+mod memory;
+mod pack;
+
+pub use contract::*;
+pub use engine::{COMMIT_BYTES_MAX, Options, SledStore};
+pub use memory::MemoryStore;

@@ -1,0 +1,216 @@
+//! The contract in its simplest form: what every other store is compared with, and what other crates test on.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use mithaq_core::{
+    body::Body,
+    id::{ContentId, ReleaseId},
+    release::SignedRelease,
+    stix::observable::Observable,
+    time::Time,
+};
+
+use crate::contract::{
+    Arrival, Batch, Committed, Expect, LogRow, Report, STATE_KEY_BYTES_MAX, STATE_VALUE_BYTES_MAX, StateChange,
+    Stats, Store, StoreError, StoreId, Version,
+};
+
+/// A store in memory: durable for as long as it lives.
+#[derive(Debug)]
+pub struct MemoryStore {
+    id: StoreId,
+    held: Mutex<Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    bodies: BTreeMap<ContentId, Body>,
+    releases: BTreeMap<ReleaseId, (u64, SignedRelease)>,
+    log: Vec<LogRow>,
+    rows: BTreeMap<ContentId, Vec<u64>>,
+    versions: BTreeMap<String, BTreeSet<(Option<i128>, ContentId)>>,
+    observed: BTreeMap<Observable, Vec<ContentId>>,
+    state: BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
+fn misuse(what: &str) -> StoreError {
+    StoreError::Misuse { what: what.to_owned() }
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new(id: StoreId) -> Self {
+        Self { id, held: Mutex::default() }
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Held {
+    /// Checks the whole batch before anything of it is taken in.
+    fn check(&self, batch: &Batch) -> Result<(), StoreError> {
+        let mut state: BTreeMap<&[u8], Option<&Vec<u8>>> = BTreeMap::new();
+        for StateChange { key, expect, value } in &batch.state {
+            let value_bytes = value.as_ref().map_or(0, Vec::len);
+            if key.len() > STATE_KEY_BYTES_MAX || value_bytes > STATE_VALUE_BYTES_MAX {
+                return Err(misuse("a state key or value is too large"));
+            }
+            let holds = state.get(key.as_slice()).copied().unwrap_or_else(|| self.state.get(key));
+            let is_met = match expect {
+                Expect::Anything => true,
+                Expect::Absent => holds.is_none(),
+                Expect::Value(value) => holds == Some(value),
+            };
+            if !is_met {
+                return Err(StoreError::Conflict { key: key.clone() });
+            }
+            state.insert(key, value.as_ref());
+        }
+        let mut brought = BTreeSet::new();
+        for Arrival { release, bodies } in &batch.arrivals {
+            brought.extend(bodies.iter().map(Body::id));
+            if bodies.iter().any(|body| release.contents().binary_search(&body.id()).is_err()) {
+                return Err(misuse("a release came with a body that it does not name"));
+            }
+            let is_here = |content| brought.contains(content) || self.bodies.contains_key(content);
+            if !release.contents().iter().all(is_here) {
+                return Err(misuse("a release names a content that is nowhere"));
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, batch: Batch, now: Time) -> Vec<Committed> {
+        for StateChange { key, value, .. } in batch.state {
+            match value {
+                Some(value) => drop(self.state.insert(key, value)),
+                None => drop(self.state.remove(&key)),
+            }
+        }
+        batch.arrivals.into_iter().map(|arrival| self.take_arrival(arrival, now)).collect()
+    }
+
+    fn take_arrival(&mut self, arrival: Arrival, now: Time) -> Committed {
+        let Arrival { release, bodies } = arrival;
+        let bodies_new = bodies.into_iter().map(|body| u32::from(self.add_body(body))).sum();
+        if let Some((seq, _)) = self.releases.get(&release.id()) {
+            return Committed { seq: *seq, new: false, bodies_new };
+        }
+        let seq = self.log.len() as u64 + 1;
+        let objects = release.manifest().objects;
+        let free = self.log.last().map_or(Time::from_micros(0), |row| {
+            Time::from_micros(row.added_at.as_micros().saturating_add(i64::from(row.objects)))
+        });
+        for content in release.contents() {
+            self.rows.entry(*content).or_default().push(seq);
+        }
+        let (release_id, all_new) = (release.id(), bodies_new == objects);
+        self.log.push(LogRow { seq, release: release_id, added_at: now.max(free), objects, all_new });
+        self.releases.insert(release_id, (seq, release.signed().clone()));
+        Committed { seq, new: true, bodies_new }
+    }
+
+    fn add_body(&mut self, body: Body) -> bool {
+        let id = body.id();
+        if self.bodies.contains_key(&id) {
+            return false;
+        }
+        let facts = body.facts();
+        self.versions.entry(facts.stix_id.clone()).or_default().insert((facts.version_nanos, id));
+        for observable in facts.observables.iter().collect::<BTreeSet<_>>() {
+            self.observed.entry(observable.clone()).or_default().push(id);
+        }
+        self.bodies.insert(id, body);
+        true
+    }
+}
+
+impl Store for MemoryStore {
+    fn id(&self) -> StoreId {
+        self.id
+    }
+
+    fn commit(&self, batch: Batch, now: Time) -> Result<Vec<Committed>, StoreError> {
+        let mut held = self.held();
+        held.check(&batch)?;
+        Ok(held.take(batch, now))
+    }
+
+    fn has_bodies(&self, ids: &[ContentId]) -> Result<Vec<bool>, StoreError> {
+        let held = self.held();
+        Ok(ids.iter().map(|id| held.bodies.contains_key(id)).collect())
+    }
+
+    fn bodies(&self, ids: &[ContentId]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let held = self.held();
+        Ok(ids.iter().map(|id| held.bodies.get(id).map(|body| body.bytes().to_vec())).collect())
+    }
+
+    fn release(&self, id: ReleaseId) -> Result<Option<(u64, SignedRelease)>, StoreError> {
+        Ok(self.held().releases.get(&id).cloned())
+    }
+
+    fn log(&self, after: u64, limit: usize) -> Result<Vec<LogRow>, StoreError> {
+        let after = usize::try_from(after).unwrap_or(usize::MAX);
+        Ok(self.held().log.iter().skip(after).take(limit).cloned().collect())
+    }
+
+    fn head(&self) -> u64 {
+        self.held().log.len() as u64
+    }
+
+    fn rows_of(&self, content: ContentId) -> Result<Vec<u64>, StoreError> {
+        Ok(self.held().rows.get(&content).cloned().unwrap_or_default())
+    }
+
+    fn versions(&self, stix_id: &str) -> Result<Vec<Version>, StoreError> {
+        let held = self.held();
+        let versions = held.versions.get(stix_id).into_iter().flatten();
+        Ok(versions.map(|&(version_nanos, content)| Version { version_nanos, content }).collect())
+    }
+
+    fn observed(&self, observable: &Observable, limit: usize) -> Result<Vec<ContentId>, StoreError> {
+        let held = self.held();
+        Ok(held.observed.get(observable).into_iter().flatten().take(limit).copied().collect())
+    }
+
+    fn state(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.held().state.get(key).cloned())
+    }
+
+    fn state_range(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+        let held = self.held();
+        let rows = held.state.range(prefix.to_vec()..).take_while(|(key, _)| key.starts_with(prefix));
+        let rows = rows.filter(|(key, _)| after.is_none_or(|after| key.as_slice() > after));
+        Ok(rows.take(limit).map(|(key, value)| (key.clone(), value.clone())).collect())
+    }
+
+    fn stats(&self) -> Stats {
+        let held = self.held();
+        Stats {
+            objects: held.bodies.len() as u64,
+            releases: held.log.len() as u64,
+            references: held.log.iter().map(|row| u64::from(row.objects)).sum(),
+            body_bytes: held.bodies.values().map(|body| body.bytes().len() as u64).sum(),
+            disk_bytes: 0,
+        }
+    }
+
+    fn verify(&self) -> Result<Report, StoreError> {
+        let held = self.held();
+        let wrong = held.bodies.iter().filter(|(id, body)| ContentId::of(body.bytes()) != **id);
+        let problems = wrong.map(|(id, _)| format!("body {id} is damaged")).collect();
+        Ok(Report { objects: held.bodies.len() as u64, problems })
+    }
+}

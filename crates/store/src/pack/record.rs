@@ -1,0 +1,97 @@
+//! The records that groups hold, other than bodies, which stand for themselves.
+
+use mithaq_core::{id::ContentId, keys::Signature, release::SignedRelease, time::Time};
+
+use super::codec::{Input, put_bytes, put_varint};
+
+/// A release, with what cannot be derived of its arrival. Its place in the log is that of the record in its group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ReleaseRecord {
+    pub(crate) added_at: Time,
+    /// The ordinal of the first body that came with it.
+    pub(crate) first: u64,
+    /// How many bodies were written for it.
+    pub(crate) stored: u32,
+    /// How many of those were new; fewer only if another commit brought one meanwhile.
+    pub(crate) new: u32,
+    pub(crate) signed: SignedRelease,
+}
+
+impl ReleaseRecord {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(128 + self.signed.manifest.len() + 32 * self.signed.contents.len());
+        put_varint(&mut out, self.added_at.as_micros().unsigned_abs());
+        put_varint(&mut out, self.first);
+        put_varint(&mut out, u64::from(self.stored));
+        put_varint(&mut out, u64::from(self.new));
+        out.extend_from_slice(self.signed.signature.as_bytes());
+        put_bytes(&mut out, &self.signed.manifest);
+        for content in &self.signed.contents {
+            out.extend_from_slice(content.as_bytes());
+        }
+        out
+    }
+
+    pub(crate) fn decode(record: &[u8]) -> Option<Self> {
+        let mut input = Input(record);
+        let added_at = Time::from_micros(input.varint()?.try_into().ok()?);
+        let (first, stored, new) = (input.varint()?, input.varint_u32()?, input.varint_u32()?);
+        let signature = Signature::from_bytes(input.array()?);
+        let manifest = input.bytes()?.to_vec();
+        let (ids, rest) = input.0.as_chunks::<32>();
+        let contents = ids.iter().map(|id| ContentId::from_bytes(*id)).collect();
+        let signed = SignedRelease { manifest, signature, contents };
+        rest.is_empty().then_some(Self { added_at, first, stored, new, signed })
+    }
+}
+
+/// A state key and what it holds from here on; `None` is nothing.
+pub(crate) type StateRecord = (Vec<u8>, Option<Vec<u8>>);
+
+pub(crate) fn encode_state(key: &[u8], value: Option<&[u8]>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(4 + key.len() + value.map_or(0, <[u8]>::len));
+    put_bytes(&mut out, key);
+    if let Some(value) = value {
+        out.push(1);
+        out.extend_from_slice(value);
+    }
+    out
+}
+
+pub(crate) fn decode_state(record: &[u8]) -> Option<StateRecord> {
+    let mut input = Input(record);
+    let key = input.bytes()?.to_vec();
+    match input.0.split_first() {
+        None => Some((key, None)),
+        Some((1, value)) => Some((key, Some(value.to_vec()))),
+        Some(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_survive() {
+        let record = ReleaseRecord {
+            added_at: Time::from_micros(5),
+            first: 700,
+            stored: 2,
+            new: 1,
+            signed: SignedRelease {
+                manifest: b"{}".to_vec(),
+                signature: Signature::from_bytes([7; 64]),
+                contents: vec![ContentId::of(b"a"), ContentId::of(b"b")],
+            },
+        };
+        let bytes = record.encode();
+        assert_eq!(ReleaseRecord::decode(&bytes), Some(record));
+        assert_eq!(ReleaseRecord::decode(&bytes[..bytes.len() - 1]), None);
+        for value in [None, Some(&b""[..]), Some(b"v")] {
+            let decoded = decode_state(&encode_state(b"k", value)).unwrap();
+            assert_eq!(decoded, (b"k".to_vec(), value.map(<[u8]>::to_vec)));
+        }
+        assert_eq!(decode_state(&[1, b'k', 2]), None);
+    }
+}

@@ -1,0 +1,360 @@
+//! Segment files: created, appended to, rotated and read. Nothing in a segment is ever overwritten.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, OpenOptions},
+    io::{self, Seek, SeekFrom},
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+};
+
+use super::{
+    codec::Input,
+    disk::{Disk, sync_dir},
+};
+use crate::contract::{StoreError, StoreId};
+
+/// What every segment begins with.
+const SEGMENT_MAGIC: &[u8; 8] = b"MITHAQS1";
+
+/// The bytes of a segment's header.
+pub(crate) const SEGMENT_HEADER_BYTES: u64 = 64;
+
+/// The layout that this program writes and reads.
+pub(crate) const SCHEMA: u32 = 1;
+
+/// A place in the packs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Position {
+    pub(crate) segment: u32,
+    pub(crate) offset: u64,
+}
+
+impl Position {
+    /// Where nothing lies: segments do not count so far.
+    pub(crate) const NOWHERE: Self = Self { segment: u32::MAX, offset: 0 };
+}
+
+/// What a segment's header says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct SegmentHeader {
+    id: StoreId,
+    number: u32,
+    /// Where the frames of the segment before this one end: what follows there was never acknowledged.
+    previous_end: u64,
+}
+
+impl SegmentHeader {
+    fn encode(&self) -> Vec<u8> {
+        let mut out = SEGMENT_MAGIC.to_vec();
+        out.extend_from_slice(&[0; 4]);
+        out.extend_from_slice(&SCHEMA.to_le_bytes());
+        out.extend_from_slice(self.id.as_bytes());
+        out.extend_from_slice(&self.number.to_le_bytes());
+        out.extend_from_slice(&self.previous_end.to_le_bytes());
+        out.resize(SEGMENT_HEADER_BYTES as usize, 0);
+        let crc = crc32fast::hash(&out[12..]);
+        out[8..12].copy_from_slice(&crc.to_le_bytes());
+        out
+    }
+
+    /// Reads a header; `Ok(None)` if it is damaged.
+    fn parse(bytes: &[u8]) -> Result<Option<Self>, StoreError> {
+        let mut input = Input(bytes);
+        let magic = input.array::<8>();
+        let crc = input.u32();
+        if magic != Some(*SEGMENT_MAGIC) || crc != Some(crc32fast::hash(input.0)) {
+            return Ok(None);
+        }
+        match input.u32() {
+            Some(SCHEMA) => {}
+            Some(found) => return Err(StoreError::Schema { found, known: SCHEMA }),
+            None => return Ok(None),
+        }
+        let read = |input: &mut Input<'_>| {
+            Some(Self { id: StoreId::from_bytes(input.array()?), number: input.u32()?, previous_end: input.u64()? })
+        };
+        Ok(read(&mut input))
+    }
+}
+
+/// A segment that can be read.
+#[derive(Debug, Clone)]
+struct Segment {
+    file: Arc<File>,
+    /// Where its frames end.
+    end: u64,
+}
+
+/// The segment that is appended to.
+#[derive(Debug)]
+struct Tail {
+    number: u32,
+    file: Arc<File>,
+    end: u64,
+    /// Set when an append failed so that the file can no longer be trusted: a new segment comes first.
+    spoilt: bool,
+}
+
+/// Why a frame was not appended.
+#[derive(Debug)]
+pub(crate) enum AppendError {
+    /// Nothing of it is in the packs.
+    NotStored(io::Error),
+    /// It may or may not be there.
+    Unknown(io::Error),
+}
+
+/// What opening the packs found.
+pub(crate) struct OpenedSegments {
+    pub(crate) segments: Segments,
+    /// What is wrong with them, a sentence each.
+    pub(crate) problems: Vec<String>,
+}
+
+/// All segments of a store.
+pub(crate) struct Segments {
+    dir: PathBuf,
+    disk: Arc<dyn Disk>,
+    id: StoreId,
+    segment_bytes_max: u64,
+    files: RwLock<BTreeMap<u32, Segment>>,
+    tail: Mutex<Tail>,
+}
+
+/// The name of a segment's file.
+pub(crate) fn file_name(number: u32) -> String {
+    format!("pack-{number:08}.seg")
+}
+
+/// An error of the operating system about `path`.
+pub(crate) fn io_error(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
+    let path = path.display().to_string();
+    move |source| StoreError::Io { path, source }
+}
+
+impl Segments {
+    /// Opens the segments of `dir`, or creates the first.
+    pub(crate) fn open(
+        dir: &Path,
+        disk: Arc<dyn Disk>,
+        segment_bytes_max: u64,
+        new_id: impl FnOnce() -> io::Result<StoreId>,
+    ) -> Result<OpenedSegments, StoreError> {
+        let found = Found::read(dir)?;
+        let id = match found.id {
+            Some(id) => id,
+            None => new_id().map_err(io_error(dir))?,
+        };
+        let tail = match found.files.last_key_value() {
+            Some((number, segment)) => Tail {
+                number: *number,
+                file: Arc::clone(&segment.file),
+                end: segment.end,
+                spoilt: !found.last_is_sound,
+            },
+            None => {
+                let file = create_segment(dir, SegmentHeader { id, number: 0, previous_end: 0 });
+                let file = Arc::new(file.map_err(io_error(dir))?);
+                Tail { number: 0, file, end: SEGMENT_HEADER_BYTES, spoilt: false }
+            }
+        };
+        let mut files = found.files;
+        files.insert(tail.number, Segment { file: Arc::clone(&tail.file), end: tail.end });
+        let segments = Self {
+            dir: dir.to_owned(),
+            disk,
+            id,
+            segment_bytes_max,
+            files: RwLock::new(files),
+            tail: Mutex::new(tail),
+        };
+        Ok(OpenedSegments { segments, problems: found.problems })
+    }
+
+    pub(crate) fn id(&self) -> StoreId {
+        self.id
+    }
+
+    fn tail(&self) -> MutexGuard<'_, Tail> {
+        self.tail.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where the first frame lies.
+    pub(crate) fn start(&self) -> Position {
+        let files = self.files.read().unwrap_or_else(PoisonError::into_inner);
+        let segment = files.first_key_value().map_or(0, |(number, _)| *number);
+        Position { segment, offset: SEGMENT_HEADER_BYTES }
+    }
+
+    /// Each segment with the place where its frames end.
+    pub(crate) fn list(&self) -> Vec<(u32, u64)> {
+        let files = self.files.read().unwrap_or_else(PoisonError::into_inner);
+        files.iter().map(|(number, segment)| (*number, segment.end)).collect()
+    }
+
+    /// The bytes of all segments.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.list().iter().map(|(_, end)| end).sum()
+    }
+
+    /// Reads `len` bytes at a place; `Ok(None)` if the packs do not reach so far.
+    pub(crate) fn read(&self, at: Position, len: usize) -> io::Result<Option<Vec<u8>>> {
+        let files = self.files.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(segment) = files.get(&at.segment).cloned() else { return Ok(None) };
+        drop(files);
+        if at.offset.checked_add(len as u64).is_none_or(|end| end > segment.end) {
+            return Ok(None);
+        }
+        let mut bytes = vec![0; len];
+        match segment.file.read_exact_at(&mut bytes, at.offset) {
+            Ok(()) => Ok(Some(bytes)),
+            // Someone has cut the file: as good as damaged, and named as such by the caller.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the file system has more than `bytes_min` bytes left.
+    pub(crate) fn has_room(&self, bytes_min: u64) -> bool {
+        // A file system that does not say how full it is must not stop the store.
+        self.disk.free_bytes(&self.dir).map_or(true, |free| free > bytes_min)
+    }
+
+    /// Appends a frame and makes it durable.
+    pub(crate) fn append(&self, frame: &[u8]) -> Result<Position, AppendError> {
+        let mut tail = self.tail();
+        let is_full = tail.end > SEGMENT_HEADER_BYTES && tail.end + frame.len() as u64 > self.segment_bytes_max;
+        if tail.spoilt || is_full {
+            self.rotate(&mut tail).map_err(AppendError::NotStored)?;
+        }
+        let at = Position { segment: tail.number, offset: tail.end };
+        if let Err(error) = self.disk.write_at(&tail.file, frame, at.offset) {
+            // The part that was written must go, or the next frame would follow garbage.
+            if self.disk.truncate(&tail.file, at.offset).is_err() {
+                tail.spoilt = true;
+            }
+            return Err(AppendError::NotStored(error));
+        }
+        if let Err(error) = self.disk.sync_data(&tail.file) {
+            // After a failed sync the kernel may call lost pages clean, so this file is not written to again, and
+            // the header of the next says that the frame does not count.
+            tail.spoilt = true;
+            let _best_effort = self.disk.truncate(&tail.file, at.offset);
+            return Err(AppendError::Unknown(error));
+        }
+        self.advance(&mut tail, at.offset + frame.len() as u64);
+        Ok(at)
+    }
+
+    fn advance(&self, tail: &mut Tail, end: u64) {
+        tail.end = end;
+        let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
+        files.insert(tail.number, Segment { file: Arc::clone(&tail.file), end });
+    }
+
+    fn rotate(&self, tail: &mut Tail) -> io::Result<()> {
+        if !tail.spoilt {
+            self.disk.sync_data(&tail.file)?;
+        }
+        // Should this fail half way, the next segment may exist and name this one's end: nothing may follow it.
+        tail.spoilt = true;
+        let number = tail.number.checked_add(1).ok_or_else(|| io::Error::other("no segment number is left"))?;
+        let header = SegmentHeader { id: self.id, number, previous_end: tail.end };
+        let file = create_segment(&self.dir, header)?;
+        *tail = Tail { number, file: Arc::new(file), end: SEGMENT_HEADER_BYTES, spoilt: false };
+        self.advance(tail, SEGMENT_HEADER_BYTES);
+        Ok(())
+    }
+
+    /// Ends the last segment at `end`: what follows was torn by a crash. It is kept in a file beside, since a
+    /// person may want to look at it; the newest such file replaces older ones.
+    pub(crate) fn cut_tail(&self, end: u64) -> io::Result<()> {
+        let mut tail = self.tail();
+        if let Err(error) = self.keep_torn(tail.number, end) {
+            tracing::warn!(%error, "the torn tail could not be kept");
+        }
+        self.disk.truncate(&tail.file, end)?;
+        self.disk.sync_data(&tail.file)?;
+        self.advance(&mut tail, end);
+        Ok(())
+    }
+
+    fn keep_torn(&self, number: u32, end: u64) -> io::Result<()> {
+        let mut from = File::open(self.dir.join(file_name(number)))?;
+        from.seek(SeekFrom::Start(end))?;
+        io::copy(&mut from, &mut File::create(self.dir.join("torn-tail.bin"))?).map(drop)
+    }
+}
+
+/// Creates a segment with its header, durable under its name.
+fn create_segment(dir: &Path, header: SegmentHeader) -> io::Result<File> {
+    let path = dir.join(file_name(header.number));
+    // A file of that name can only be left over from a rotation that failed: nothing in it was acknowledged.
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
+    file.write_all_at(&header.encode(), 0)?;
+    file.sync_all()?;
+    sync_dir(dir)?;
+    Ok(file)
+}
+
+/// The segments found in a folder.
+#[derive(Default)]
+struct Found {
+    files: BTreeMap<u32, Segment>,
+    id: Option<StoreId>,
+    last_is_sound: bool,
+    problems: Vec<String>,
+}
+
+impl Found {
+    fn read(dir: &Path) -> Result<Self, StoreError> {
+        let mut found = Self::default();
+        let mut numbers = segment_numbers(dir).map_err(io_error(dir))?;
+        numbers.sort_unstable();
+        for (position, number) in numbers.iter().enumerate() {
+            let is_last = position + 1 == numbers.len();
+            found.add(dir, *number, is_last)?;
+        }
+        let missing = numbers.windows(2).flat_map(|pair| pair[0] + 1..pair[1]);
+        let missing = numbers.first().map_or(0..0, |first| 0..*first).chain(missing);
+        found.problems.extend(missing.take(16).map(|number| format!("{} is missing", file_name(number))));
+        Ok(found)
+    }
+
+    fn add(&mut self, dir: &Path, number: u32, is_last: bool) -> Result<(), StoreError> {
+        let path = dir.join(file_name(number));
+        let file = OpenOptions::new().read(true).write(true).open(&path).map_err(io_error(&path))?;
+        let len = file.metadata().map_err(io_error(&path))?.len();
+        let mut bytes = vec![0; SEGMENT_HEADER_BYTES.min(len) as usize];
+        file.read_exact_at(&mut bytes, 0).map_err(io_error(&path))?;
+        let header = SegmentHeader::parse(&bytes)?.filter(|header| header.number == number);
+        if header.is_none() && is_last && len <= SEGMENT_HEADER_BYTES {
+            tracing::warn!(segment = number, "a segment without frames, left by a crash, is removed");
+            return fs::remove_file(&path).map_err(io_error(&path));
+        }
+        self.last_is_sound = header.is_some();
+        match header {
+            Some(header) => {
+                self.id = Some(header.id);
+                if let Some(previous) = number.checked_sub(1).and_then(|number| self.files.get_mut(&number)) {
+                    previous.end = previous.end.min(header.previous_end);
+                }
+            }
+            None => self.problems.push(format!("the header of {} is damaged", file_name(number))),
+        }
+        self.files.insert(number, Segment { file: Arc::new(file), end: len });
+        Ok(())
+    }
+}
+
+fn segment_numbers(dir: &Path) -> io::Result<Vec<u32>> {
+    let mut numbers = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let name = entry?.file_name();
+        let number = name.to_str().and_then(|name| name.strip_prefix("pack-")?.strip_suffix(".seg"));
+        numbers.extend(number.filter(|digits| digits.len() == 8).and_then(|digits| digits.parse::<u32>().ok()));
+    }
+    Ok(numbers)
+}

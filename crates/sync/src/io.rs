@@ -1,0 +1,203 @@
+//! What goes into a session and what comes out of it.
+
+use std::{collections::VecDeque, time::Duration};
+
+use bytes::Bytes;
+use mithaq_core::{
+    body::Body,
+    id::{ContentId, ReleaseId},
+    release::{SignedRelease, VerifiedRelease},
+    time::Time,
+};
+
+use crate::{
+    fault::Fault,
+    journal::Cursor,
+    wire::{Frame, Kind},
+};
+
+/// The streams of a session, most urgent first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Channel {
+    /// Bidirectional: hello, offers, wants, acknowledgements.
+    Control,
+    /// One each way: fresh releases.
+    Live,
+    /// One each way: what was missed.
+    Backfill,
+}
+
+/// The time, by argument.
+#[derive(Debug, Clone, Copy)]
+pub struct Now {
+    /// The wall clock, for dates.
+    pub wall: Time,
+    /// A clock that only grows, since any start, for timeouts.
+    pub monotonic: Duration,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum Input {
+    /// A frame arrived; its length was taken off.
+    Received(Bytes),
+    /// Answer to [`Output::OpenJournal`].
+    JournalOpened {
+        /// The entry after which the journal goes on for this peer: its cursor's, if the journal has that entry and
+        /// its chain up to there is the cursor's; else 0.
+        after: u64,
+        /// The number of its last entry.
+        head: u64,
+    },
+    /// Our journal towards the peer has grown.
+    JournalGrew {
+        /// The number of its last entry.
+        head: u64,
+    },
+    /// Answer to [`Output::ReadJournal`].
+    JournalRead {
+        /// The entries after the one asked for, in order: at least one, and no more than were asked for.
+        ids: Vec<ReleaseId>,
+    },
+    /// Answer to [`Output::LoadRelease`].
+    ReleaseLoaded {
+        /// The entry.
+        index: u64,
+        /// The release, if the rule still lets it go.
+        release: Option<SignedRelease>,
+        /// All of its bodies, if they were asked for inline and are small.
+        inline: Option<Vec<Vec<u8>>>,
+    },
+    /// Answer to [`Output::LoadBodies`].
+    BodiesLoaded {
+        /// The entry.
+        index: u64,
+        /// The first of the bodies asked for, in order, until they reach [`GROUP_BYTES`](crate::GROUP_BYTES), at
+        /// least one; none if the rule lets them go no longer or they cannot be read.
+        bodies: Vec<Vec<u8>>,
+    },
+    /// Answer to [`Output::CheckReleases`].
+    ReleasesKnown {
+        /// The number of the first entry.
+        first: u64,
+        /// Which of the releases we hold.
+        known: Vec<bool>,
+    },
+    /// Answer to [`Output::CheckBodies`].
+    BodiesHeld {
+        /// The entry.
+        index: u64,
+        /// Which of the bodies we hold and may say so.
+        held: Vec<bool>,
+    },
+    /// These releases of [`Output::Store`] are durable.
+    Stored {
+        /// The entries.
+        indexes: Vec<u64>,
+    },
+    /// Time has passed; to be given every second or so.
+    Tick,
+}
+
+/// What to do.
+#[derive(Debug)]
+pub enum Output {
+    /// Send a frame.
+    Send {
+        /// On which stream.
+        channel: Channel,
+        /// The frame with its length.
+        frame: Bytes,
+    },
+    /// The peer has said hello and where its journal goes on: its live and backfill streams may be read from here on.
+    Established,
+    /// Find out where our journal goes on for a peer with this cursor.
+    OpenJournal {
+        /// The peer's cursor into it, if it has one.
+        cursor: Option<Cursor>,
+    },
+    /// Read entries of our journal.
+    ReadJournal {
+        /// After this entry.
+        after: u64,
+        /// At most so many.
+        limit: usize,
+    },
+    /// Load one of our releases, after asking the rule again.
+    LoadRelease {
+        /// The entry.
+        index: u64,
+        /// The release.
+        id: ReleaseId,
+        /// Whether to load its bodies too if they are small.
+        inline: bool,
+    },
+    /// Load bodies of one of our releases, after asking the rule again.
+    LoadBodies {
+        /// The entry.
+        index: u64,
+        /// The release.
+        release: ReleaseId,
+        /// Which bodies.
+        contents: Vec<ContentId>,
+    },
+    /// Find out which of these releases we hold. Only the peer's own count, as releases of others would let it find
+    /// out what they gave us.
+    CheckReleases {
+        /// The number of the first entry.
+        first: u64,
+        /// The releases.
+        ids: Vec<ReleaseId>,
+    },
+    /// Find out which bodies we hold and may say so to this peer.
+    CheckBodies {
+        /// The entry.
+        index: u64,
+        /// The bodies.
+        contents: Vec<ContentId>,
+    },
+    /// Store a release, in the order of these outputs, durably.
+    Store {
+        /// The entry.
+        index: u64,
+        /// The release.
+        release: Box<VerifiedRelease>,
+        /// Those of its bodies that came.
+        bodies: Vec<Body>,
+        /// The cursor that holds once this and all before it are durable.
+        cursor: Cursor,
+    },
+    /// Store a cursor that moved without a release, in the order of these outputs. It may wait for the next release:
+    /// a cursor that is lost costs one more offer, no more. It may go back, when the peer's journal has started anew.
+    SaveCursor(Cursor),
+    /// Close the connection.
+    Close(Fault),
+}
+
+/// A queue of outputs that the halves of a session write to.
+#[derive(Debug, Default)]
+pub(crate) struct Outputs(VecDeque<Output>);
+
+impl Outputs {
+    /// Takes the first.
+    pub(crate) fn pop(&mut self) -> Option<Output> {
+        self.0.pop_front()
+    }
+
+    /// Drops all that a session which is about to close does no longer do: only what was verified is still stored.
+    pub(crate) fn retain_stores(&mut self) {
+        self.0.retain(|output| matches!(output, Output::Store { .. } | Output::SaveCursor(_)));
+    }
+
+    pub(crate) fn push(&mut self, output: Output) {
+        self.0.push_back(output);
+    }
+
+    /// Queues a frame and says how many bytes it has on the wire.
+    pub(crate) fn send(&mut self, channel: Channel, kind: Kind) -> usize {
+        let frame = Frame::encode_with_length(kind);
+        let bytes = frame.len();
+        self.push(Output::Send { channel, frame });
+        bytes
+    }
+}

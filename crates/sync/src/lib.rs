@@ -1,0 +1,41 @@
+//! The peer protocol as a deterministic state machine.
+//!
+//! A [`Session`] takes [`Input`]s and a `now`, and queues [`Output`]s; it never sees a socket, a clock, a store or
+//! `async`. The same inputs give the same outputs, byte for byte, so a session can be replayed and whole meshes
+//! simulated in one thread. Whoever drives it performs the outputs and feeds back what came of them.
+//!
+//! Each side is a *source* of its own journal towards the other, and a *sink* of the other's:
+//!
+//! ```text
+//! source                         sink
+//!   Hello  <------------------->  Hello        agreement, store, cursor into the other's journal
+//!   Start   ------------------->               where the journal goes on
+//!   Offer   ------------------->               ids of releases
+//!           <-------------------  Want         which of them are missing
+//!   Manifest ------------------>               signed manifest and content ids
+//!           <-------------------  WantBodies   which bodies are missing
+//!   Bodies  ------------------->               groups of bodies, compressed
+//!           <-------------------  Ack          durable at the sink
+//! ```
+//!
+//! A release that appears while the sink has everything goes out at once as a manifest, its bodies inline when they
+//! are small.
+
+// A failed expectation is how a test fails.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod fault;
+mod group;
+mod io;
+mod journal;
+mod limits;
+mod session;
+mod sink;
+mod source;
+pub mod wire;
+
+pub use fault::Fault;
+pub use io::{Channel, Input, Now, Output};
+pub use journal::{Chain, Cursor};
+pub use limits::*;
+pub use session::{InFlight, Progress, Session, Setup};

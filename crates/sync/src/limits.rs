@@ -1,0 +1,59 @@
+//! Every limit of the protocol. Those that bind the other side are told in the hello and enforced on both sides.
+
+use std::time::Duration;
+
+use mithaq_core::{body::BODY_BYTES_MAX, release::RELEASE_OBJECTS_MAX};
+
+/// The version of the protocol; ALPN `mithaq/1` carries the same number.
+pub const PROTOCOL: u32 = 1;
+
+/// The ALPN name.
+pub const ALPN: &[u8] = b"mithaq/1";
+
+/// The most bytes of one frame.
+pub const FRAME_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// The most bytes of a frame that carries neither a manifest nor bodies: reading it takes many times its size.
+pub const CONTROL_FRAME_BYTES_MAX: usize = 64 * 1024;
+
+/// The most release ids in one offer.
+pub const OFFER_IDS_MAX: usize = 1024;
+
+/// The most entries of a journal between the oldest that the sink is not done with and the newest that it was told.
+pub const OFFERS_OPEN_MAX: u64 = 4096;
+
+/// The most releases whose manifest was sent and which are not yet acknowledged.
+pub const RELEASES_OPEN_MAX: usize = 256;
+
+/// The most canonical bytes of bodies sent and not yet acknowledged.
+pub const WINDOW_BYTES: usize = 16 * 1024 * 1024;
+
+/// The smallest window that a peer may tell: a release of the largest size must fit, and beside it the group that
+/// completes it, whatever that turns out to weigh.
+pub const WINDOW_BYTES_MIN: usize = RELEASE_BYTES_MAX + GROUP_BYTES_MAX;
+
+/// The most canonical bytes of all bodies of one release. Whoever signs a release must keep to it: a larger one can
+/// be shared with nobody.
+pub const RELEASE_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// How many canonical bytes of bodies one group aims at; the body that reaches it is the group's last.
+pub const GROUP_BYTES: usize = 256 * 1024;
+
+/// The most unpacked bytes of one group: all but reached [`GROUP_BYTES`], then one body of the largest size, and the
+/// lengths of as many bodies as a release may have.
+pub const GROUP_BYTES_MAX: usize = GROUP_BYTES + BODY_BYTES_MAX + 4 * RELEASE_OBJECTS_MAX;
+
+/// Up to this many canonical bytes the bodies of a fresh release travel with its manifest.
+pub const INLINE_BYTES_MAX: usize = 64 * 1024;
+
+/// The most entries on the way for which releases go out unasked; with more, they are offered first.
+pub const EAGER_OPEN_MAX: usize = 64;
+
+/// How long the other side may take to say hello and where its journal goes on.
+pub const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the other side may leave everything that it was asked for unanswered, beside the time that the link needs.
+pub const STALL_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What even the slowest link carries: 64 kbit/s.
+pub const LINK_BYTES_PER_SECOND_MIN: u64 = 8 * 1024;

@@ -1,0 +1,269 @@
+//! One session with one peer: the hello, and the two halves that follow it.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use mithaq_core::{card::VerifiedCard, id::AgreementId};
+
+use crate::{
+    fault::Fault,
+    io::{Channel, Input, Now, Output, Outputs},
+    journal::Cursor,
+    limits::{FRAME_BYTES_MAX, HELLO_TIMEOUT, PROTOCOL, RELEASES_OPEN_MAX, WINDOW_BYTES},
+    sink::Sink,
+    source::Source,
+    wire::{Frame, Hello, Kind},
+};
+
+/// What a session must know of its own side.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// The agreement under which it runs.
+    pub agreement: AgreementId,
+    /// Our store.
+    pub store: [u8; 16],
+    /// Our daemon since it started.
+    pub instance: [u8; 16],
+    /// The serial of our card.
+    pub card_serial: u64,
+    /// The peer's card.
+    pub peer: Arc<VerifiedCard>,
+    /// How far we have the peer's journal under this agreement.
+    pub cursor: Option<Cursor>,
+}
+
+/// How far a session has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Entries of our journal that the peer has.
+    pub sent: u64,
+    /// Entries of our journal that it lacks.
+    pub lag: u64,
+    /// Entries of the peer's journal that we have.
+    pub received: u64,
+    /// Bodies that we sent in this session.
+    pub objects_sent: u64,
+    /// Bodies that came in this session.
+    pub objects_received: u64,
+    /// Objects released to us in this session whose bodies we did not need.
+    pub objects_deduplicated: u64,
+}
+
+/// What is on its way between the two sides of a session, for metrics and for tests of the limits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct InFlight {
+    /// Entries of our journal that the peer was told of, or soon will be, and is not done with.
+    pub entries_out: usize,
+    /// Those of them whose release was loaded or sent.
+    pub releases_out: usize,
+    /// Canonical bytes of bodies that were sent and are not acknowledged.
+    pub bytes_out: usize,
+    /// Entries of the peer's journal that we were told of and that stand behind our cursor.
+    pub entries_in: usize,
+    /// Releases of the peer that we hold and that are not durable.
+    pub releases_in: usize,
+    /// Canonical bytes of their bodies.
+    pub bytes_in: usize,
+}
+
+/// The state machine of one session.
+#[derive(Debug)]
+pub struct Session {
+    setup: Setup,
+    outputs: Outputs,
+    source: Source,
+    sink: Sink,
+    peer: Option<PeerHello>,
+    established: bool,
+    closed: bool,
+    started: Duration,
+}
+
+/// What the peer's hello told.
+#[derive(Debug, Clone, Copy)]
+struct PeerHello {
+    instance: [u8; 16],
+    card_serial: u64,
+}
+
+impl Session {
+    /// Starts a session; its first output is our hello.
+    #[must_use]
+    pub fn new(setup: Setup, now: Now) -> Self {
+        let mut outputs = Outputs::default();
+        let hello = Hello {
+            protocol: PROTOCOL,
+            agreement: Bytes::copy_from_slice(setup.agreement.as_bytes()),
+            store: Bytes::copy_from_slice(&setup.store),
+            instance: Bytes::copy_from_slice(&setup.instance),
+            card_serial: setup.card_serial,
+            cursor: setup.cursor.map(|cursor| cursor.to_bytes().into()).unwrap_or_default(),
+            frame_bytes_max: FRAME_BYTES_MAX as u64,
+            window_bytes: WINDOW_BYTES as u64,
+            releases_open_max: RELEASES_OPEN_MAX as u64,
+        };
+        outputs.send(Channel::Control, Kind::Hello(hello));
+        Self {
+            sink: Sink::new(Arc::clone(&setup.peer), now.monotonic),
+            setup,
+            outputs,
+            source: Source::new(now.monotonic),
+            peer: None,
+            established: false,
+            closed: false,
+            started: now.monotonic,
+        }
+    }
+
+    /// Takes what happened. After a [`Output::Close`] nothing has any effect.
+    pub fn handle(&mut self, input: Input, now: Now) {
+        if self.closed {
+            return;
+        }
+        if let Err(fault) = self.try_handle(input, now) {
+            self.closed = true;
+            self.outputs.retain_stores();
+            self.outputs.push(Output::Close(fault));
+        }
+        self.source.watch(now.monotonic);
+        self.sink.watch(now.monotonic);
+    }
+
+    /// The next thing to do.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop()
+    }
+
+    /// The peer's daemon since it started; `None` before its hello.
+    #[must_use]
+    pub fn peer_instance(&self) -> Option<[u8; 16]> {
+        self.peer.map(|peer| peer.instance)
+    }
+
+    /// The serial of the card that the peer has now; `None` before its hello.
+    #[must_use]
+    pub fn peer_card_serial(&self) -> Option<u64> {
+        self.peer.map(|peer| peer.card_serial)
+    }
+
+    /// What is on its way; all of it is bounded by the protocol's limits.
+    #[must_use]
+    pub fn in_flight(&self) -> InFlight {
+        let (entries_out, releases_out, bytes_out) = self.source.in_flight();
+        let (entries_in, releases_in, bytes_in) = self.sink.in_flight();
+        InFlight { entries_out, releases_out, bytes_out, entries_in, releases_in, bytes_in }
+    }
+
+    /// How far the session has come.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        let (objects_received, objects_deduplicated) = self.sink.objects();
+        Progress {
+            sent: self.source.acknowledged(),
+            lag: self.source.lag(),
+            received: self.sink.received(),
+            objects_sent: self.source.objects_sent(),
+            objects_received,
+            objects_deduplicated,
+        }
+    }
+
+    fn try_handle(&mut self, input: Input, now: Now) -> Result<(), Fault> {
+        let Self { outputs, source, sink, .. } = self;
+        match input {
+            Input::Received(bytes) => return self.receive(bytes, now),
+            Input::Tick => return self.tick(now),
+            Input::JournalOpened { after, head } => source.open(after, head, outputs),
+            Input::JournalGrew { head } => source.grow(head, outputs),
+            Input::JournalRead { ids } => source.journal_read(ids, outputs),
+            Input::ReleaseLoaded { index, release, inline } => {
+                source.release_loaded(index, release, inline, outputs)?
+            }
+            Input::BodiesLoaded { index, bodies } => source.bodies_loaded(index, &bodies, outputs)?,
+            Input::ReleasesKnown { first, known } => sink.releases_known(first, &known, outputs),
+            Input::BodiesHeld { index, held } => sink.bodies_held(index, &held, outputs),
+            Input::Stored { indexes } => sink.stored(indexes, outputs),
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, bytes: Bytes, now: Now) -> Result<(), Fault> {
+        let kind = Frame::read(bytes)?;
+        if let Kind::Hello(hello) = kind {
+            return self.hello(&hello);
+        }
+        if self.peer.is_none() {
+            return Err(Fault::Misbehaved("a frame before the hello"));
+        }
+        let Self { outputs, source, sink, .. } = self;
+        match kind {
+            Kind::Hello(_) => {}
+            Kind::Start(start) => {
+                sink.start(start.after)?;
+                if !std::mem::replace(&mut self.established, true) {
+                    outputs.push(Output::Established);
+                }
+            }
+            // What answers our journal may come before the peer has opened its own.
+            Kind::Want(want) => source.want(&want, now.monotonic, outputs)?,
+            Kind::WantBodies(want) => source.want_bodies(&want, now.monotonic, outputs)?,
+            Kind::Ack(ack) => source.ack(&ack.indexes, now.monotonic, outputs)?,
+            _ if !self.established => return Err(Fault::Misbehaved("a frame before the start")),
+            Kind::Offer(offer) => sink.offer(&offer, outputs)?,
+            Kind::Manifest(manifest) => {
+                sink.manifest(&manifest, now.wall, outputs)?;
+                sink.delivered(now.monotonic);
+            }
+            Kind::Gone(gone) => {
+                sink.gone(&gone, outputs)?;
+                sink.delivered(now.monotonic);
+            }
+            Kind::Bodies(bodies) => {
+                sink.bodies(&bodies, outputs)?;
+                sink.delivered(now.monotonic);
+            }
+        }
+        Ok(())
+    }
+
+    fn hello(&mut self, hello: &Hello) -> Result<(), Fault> {
+        if self.peer.is_some() {
+            return Err(Fault::Misbehaved("a second hello"));
+        }
+        if hello.protocol != PROTOCOL {
+            return Err(Fault::Version { ours: PROTOCOL, theirs: hello.protocol });
+        }
+        let malformed = || Fault::Misbehaved("a malformed hello");
+        let agreement: [u8; 32] = hello.agreement[..].try_into().map_err(|_| malformed())?;
+        let agreement = AgreementId::from_bytes(agreement);
+        if agreement != self.setup.agreement {
+            return Err(Fault::Agreement { ours: self.setup.agreement.fmt_short(), theirs: agreement.fmt_short() });
+        }
+        let store = hello.store[..].try_into().map_err(|_| malformed())?;
+        let instance = hello.instance[..].try_into().map_err(|_| malformed())?;
+        let cursor = match &hello.cursor[..] {
+            [] => None,
+            bytes => Some(Cursor::from_bytes(bytes).ok_or_else(malformed)?),
+        };
+        self.peer = Some(PeerHello { instance, card_serial: hello.card_serial });
+        let ours = self.setup.cursor.filter(|cursor| cursor.store == store);
+        self.sink.set_cursor(ours.unwrap_or(Cursor::start(store)));
+        self.source.set_limits(hello)?;
+        self.outputs.push(Output::OpenJournal { cursor: cursor.filter(|cursor| cursor.store == self.setup.store) });
+        Ok(())
+    }
+
+    fn tick(&mut self, now: Now) -> Result<(), Fault> {
+        if !self.established && now.monotonic.saturating_sub(self.started) > HELLO_TIMEOUT {
+            return Err(Fault::Stalled("our hello"));
+        }
+        if self.sink.is_stalled(now.monotonic) {
+            return Err(Fault::Stalled("a want"));
+        }
+        if self.source.is_stalled(now.monotonic) {
+            return Err(Fault::Stalled("an offer or a release"));
+        }
+        self.source.pump(&mut self.outputs);
+        Ok(())
+    }
+}

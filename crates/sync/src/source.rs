@@ -1,0 +1,430 @@
+//! The sending half: our journal towards the peer, offered in order, and what the peer wants of it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use mithaq_core::{
+    id::{ContentId, ReleaseId},
+    release::SignedRelease,
+};
+
+use crate::{
+    fault::Fault,
+    group,
+    io::{Channel, Output, Outputs},
+    limits::{
+        EAGER_OPEN_MAX, FRAME_BYTES_MAX, GROUP_BYTES_MAX, INLINE_BYTES_MAX, LINK_BYTES_PER_SECOND_MIN, OFFER_IDS_MAX,
+        OFFERS_OPEN_MAX, RELEASE_BYTES_MAX, RELEASES_OPEN_MAX, STALL_TIMEOUT, WINDOW_BYTES, WINDOW_BYTES_MIN,
+    },
+    wire::{self, Bodies, Gone, Hello, Kind, Manifest, Offer, Start, Want, WantBodies},
+};
+
+/// An entry of our journal that was read in this session and that the peer has not done with.
+#[derive(Debug)]
+struct Entry {
+    id: ReleaseId,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// The peer has yet to say whether it wants it.
+    Offered,
+    /// It is to be loaded.
+    Queued,
+    /// It is being loaded, to go on this channel.
+    Loading(Channel),
+    /// Its manifest was sent.
+    Sent(Sent),
+    /// The peer was told that it may not go, and has yet to confirm.
+    Gone(Weight),
+}
+
+#[derive(Debug)]
+struct Sent {
+    channel: Channel,
+    contents: Vec<ContentId>,
+    /// Positions of the bodies that the peer wants and that were not sent yet.
+    wanted: VecDeque<usize>,
+    /// Whether the peer has said which bodies it wants.
+    asked: bool,
+    weight: Weight,
+}
+
+/// What of one entry is on its way or at the peer, unconfirmed.
+#[derive(Debug, Clone, Copy, Default)]
+struct Weight {
+    /// Canonical bytes of bodies.
+    window: usize,
+    /// Bytes of frames.
+    wire: usize,
+}
+
+/// The sending half of a session.
+#[derive(Debug)]
+pub(crate) struct Source {
+    opened: bool,
+    /// The last entry of the journal.
+    head: u64,
+    /// The next entry to read.
+    next: u64,
+    /// How many entries we asked for, while they are being read.
+    reading: Option<usize>,
+    /// Whether the peer has nearly everything: what comes now goes out unasked.
+    caught_up: bool,
+    entries: BTreeMap<u64, Entry>,
+    /// Offers without an answer: the number of the first entry, and how many.
+    offers: BTreeMap<u64, usize>,
+    /// Entries to load, the most urgent first.
+    queue: BTreeSet<(Channel, u64)>,
+    loading: usize,
+    /// Entries that are loading, sent or gone.
+    open: usize,
+    /// Entries of which bodies are wanted and none was sent, the most urgent first.
+    hungry: BTreeSet<(Channel, u64)>,
+    /// The entry of which some bodies were sent. It is finished before another begins: parts of many releases could
+    /// fill the window for ever, while none of them is complete and acknowledged.
+    begun: Option<u64>,
+    loading_bodies: bool,
+    unconfirmed: Weight,
+    window_bytes: usize,
+    releases_open_max: usize,
+    objects_sent: u64,
+    /// When the peer last answered, or had nothing to answer.
+    waiting_since: Duration,
+}
+
+impl Source {
+    pub(crate) fn new(now: Duration) -> Self {
+        Self {
+            opened: false,
+            head: 0,
+            next: 1,
+            reading: None,
+            caught_up: false,
+            entries: BTreeMap::new(),
+            offers: BTreeMap::new(),
+            queue: BTreeSet::new(),
+            loading: 0,
+            open: 0,
+            hungry: BTreeSet::new(),
+            begun: None,
+            loading_bodies: false,
+            unconfirmed: Weight::default(),
+            window_bytes: WINDOW_BYTES,
+            releases_open_max: RELEASES_OPEN_MAX,
+            objects_sent: 0,
+            waiting_since: now,
+        }
+    }
+
+    /// Takes the limits that the peer told; it must take at least one release of the largest size.
+    pub(crate) fn set_limits(&mut self, hello: &Hello) -> Result<(), Fault> {
+        let window = usize::try_from(hello.window_bytes).unwrap_or(usize::MAX);
+        let releases = usize::try_from(hello.releases_open_max).unwrap_or(usize::MAX);
+        let frame = usize::try_from(hello.frame_bytes_max).unwrap_or(usize::MAX);
+        if window < WINDOW_BYTES_MIN || releases == 0 || frame < FRAME_BYTES_MAX {
+            return Err(Fault::Misbehaved("a hello with limits too small for one release"));
+        }
+        self.window_bytes = window.min(WINDOW_BYTES);
+        self.releases_open_max = releases.min(RELEASES_OPEN_MAX);
+        Ok(())
+    }
+
+    /// Starts at the entry after `after`.
+    pub(crate) fn open(&mut self, after: u64, head: u64, outputs: &mut Outputs) {
+        if std::mem::replace(&mut self.opened, true) {
+            return;
+        }
+        // The journal may have grown while it was being opened.
+        self.head = self.head.max(head).max(after);
+        self.next = after.saturating_add(1);
+        outputs.send(Channel::Control, Kind::Start(Start { after }));
+        self.pump(outputs);
+    }
+
+    pub(crate) fn grow(&mut self, head: u64, outputs: &mut Outputs) {
+        self.head = self.head.max(head);
+        self.pump(outputs);
+    }
+
+    /// Entries that the peer has.
+    pub(crate) fn acknowledged(&self) -> u64 {
+        self.head.saturating_sub(self.lag())
+    }
+
+    /// Entries that the peer lacks.
+    pub(crate) fn lag(&self) -> u64 {
+        let unread = self.head.saturating_add(1).saturating_sub(self.next);
+        unread.saturating_add(self.entries.len() as u64)
+    }
+
+    pub(crate) fn objects_sent(&self) -> u64 {
+        self.objects_sent
+    }
+
+    /// Entries, releases and canonical bytes that the peer has not confirmed.
+    pub(crate) fn in_flight(&self) -> (usize, usize, usize) {
+        (self.entries.len(), self.open, self.unconfirmed.window)
+    }
+
+    /// Notes the time while the peer owes nothing.
+    pub(crate) fn watch(&mut self, now: Duration) {
+        let owes = !self.offers.is_empty() || self.open > self.loading;
+        if !owes || self.loading_bodies {
+            self.waiting_since = now;
+        }
+    }
+
+    /// Whether the peer has left what it got unanswered for longer than the slowest link explains.
+    pub(crate) fn is_stalled(&self, now: Duration) -> bool {
+        let on_the_way = self.unconfirmed.wire as u64 / LINK_BYTES_PER_SECOND_MIN;
+        let patience = STALL_TIMEOUT + Duration::from_secs(on_the_way);
+        now.saturating_sub(self.waiting_since) > patience
+    }
+
+    /// Asks for whatever can be gone on with.
+    pub(crate) fn pump(&mut self, outputs: &mut Outputs) {
+        if !self.opened {
+            return;
+        }
+        // A few entries on the way are no backlog: under a steady load there are always some.
+        self.caught_up |= self.next > self.head && self.entries.len() <= EAGER_OPEN_MAX / 2;
+        self.pump_journal(outputs);
+        self.pump_releases(outputs);
+        self.pump_bodies(outputs);
+    }
+
+    fn pump_journal(&mut self, outputs: &mut Outputs) {
+        // The sink counts from its cursor, which stands before the oldest entry that is not done with.
+        let oldest = self.entries.first_key_value().map_or(self.next, |(index, _)| *index);
+        let room = oldest.saturating_add(OFFERS_OPEN_MAX).saturating_sub(self.next);
+        if self.reading.is_some() || self.next > self.head || room == 0 {
+            return;
+        }
+        let limit = usize::try_from(room).unwrap_or(usize::MAX).min(OFFER_IDS_MAX);
+        self.reading = Some(limit);
+        let after = self.next - 1;
+        outputs.push(Output::ReadJournal { after, limit });
+    }
+
+    fn pump_releases(&mut self, outputs: &mut Outputs) {
+        while self.open < self.releases_open_max {
+            let Some((channel, index)) = self.queue.pop_first() else {
+                return;
+            };
+            let Some(entry) = self.entries.get_mut(&index) else {
+                continue;
+            };
+            entry.state = State::Loading(channel);
+            self.open += 1;
+            self.loading += 1;
+            outputs.push(Output::LoadRelease { index, id: entry.id, inline: channel == Channel::Live });
+        }
+    }
+
+    fn pump_bodies(&mut self, outputs: &mut Outputs) {
+        if self.loading_bodies || self.unconfirmed.window + GROUP_BYTES_MAX > self.window_bytes {
+            return;
+        }
+        let next = self.begun.or_else(|| self.hungry.pop_first().map(|(_, index)| index));
+        let Some(index) = next else { return };
+        let Some(Entry { id, state: State::Sent(sent) }) = self.entries.get(&index) else {
+            return;
+        };
+        let contents = sent.wanted.iter().map(|position| sent.contents[*position]);
+        outputs.push(Output::LoadBodies { index, release: *id, contents: contents.collect() });
+        self.begun = Some(index);
+        self.loading_bodies = true;
+    }
+
+    pub(crate) fn journal_read(&mut self, mut ids: Vec<ReleaseId>, outputs: &mut Outputs) {
+        ids.truncate(self.reading.take().unwrap_or(0));
+        let (first, count) = (self.next, ids.len());
+        if count == 0 {
+            // There should have been entries; the next tick asks again.
+            return;
+        }
+        self.caught_up &= self.entries.len() + count <= EAGER_OPEN_MAX;
+        if !self.caught_up {
+            let ids = wire::join_ids(ids.iter().map(ReleaseId::as_bytes));
+            outputs.send(Channel::Control, Kind::Offer(Offer { first, ids }));
+            self.offers.insert(first, count);
+        }
+        for (index, id) in (first..).zip(ids) {
+            let state = if self.caught_up {
+                self.queue.insert((Channel::Live, index));
+                State::Queued
+            } else {
+                State::Offered
+            };
+            self.entries.insert(index, Entry { id, state });
+        }
+        self.next = first.saturating_add(count as u64);
+        self.head = self.head.max(self.next - 1);
+        self.pump(outputs);
+    }
+
+    pub(crate) fn want(&mut self, want: &Want, now: Duration, outputs: &mut Outputs) -> Result<(), Fault> {
+        let offered = self.offers.remove(&want.first);
+        let count = offered
+            .filter(|count| u32::try_from(*count) == Ok(want.count))
+            .ok_or(Fault::Misbehaved("a want that answers no offer"))?;
+        let bits = wire::bits(&want.bitmap, count)?;
+        for (index, wanted) in (want.first..).zip(bits) {
+            if !wanted {
+                self.entries.remove(&index);
+            } else if let Some(entry) = self.entries.get_mut(&index) {
+                entry.state = State::Queued;
+                self.queue.insert((Channel::Backfill, index));
+            }
+        }
+        self.waiting_since = now;
+        self.pump(outputs);
+        Ok(())
+    }
+
+    pub(crate) fn release_loaded(
+        &mut self,
+        index: u64,
+        release: Option<SignedRelease>,
+        inline: Option<Vec<Vec<u8>>>,
+        outputs: &mut Outputs,
+    ) -> Result<(), Fault> {
+        let Some(Entry { state: State::Loading(channel), .. }) = self.entries.get(&index) else {
+            return Ok(());
+        };
+        let channel = *channel;
+        self.loading -= 1;
+        match release {
+            Some(release) => self.send_release(index, channel, release, inline, outputs)?,
+            None => self.withdraw(index, Channel::Control, Weight::default(), outputs),
+        }
+        self.pump(outputs);
+        Ok(())
+    }
+
+    fn send_release(
+        &mut self,
+        index: u64,
+        channel: Channel,
+        release: SignedRelease,
+        inline: Option<Vec<Vec<u8>>>,
+        outputs: &mut Outputs,
+    ) -> Result<(), Fault> {
+        let inline = inline.unwrap_or_default();
+        let bytes = inline.iter().map(Vec::len).sum();
+        let fits = bytes <= INLINE_BYTES_MAX
+            && self.unconfirmed.window + bytes <= self.window_bytes
+            && inline.len() == release.contents.len();
+        let (window, bodies) = if fits {
+            self.objects_sent += inline.len() as u64;
+            (bytes, group::pack(&inline)?)
+        } else {
+            (0, Bytes::new())
+        };
+        let manifest = Manifest {
+            index,
+            manifest: release.manifest.into(),
+            signature: Bytes::copy_from_slice(release.signature.as_bytes()),
+            contents: wire::join_ids(release.contents.iter().map(ContentId::as_bytes)),
+            bodies,
+        };
+        let wire = outputs.send(channel, Kind::Manifest(manifest));
+        let weight = Weight { window, wire };
+        self.unconfirmed.add(weight);
+        if let Some(entry) = self.entries.get_mut(&index) {
+            entry.state =
+                State::Sent(Sent { channel, contents: release.contents, wanted: VecDeque::new(), asked: fits, weight });
+        }
+        Ok(())
+    }
+
+    /// Tells the peer not to wait for an entry that may not go.
+    fn withdraw(&mut self, index: u64, channel: Channel, weight: Weight, outputs: &mut Outputs) {
+        let Some(entry) = self.entries.get_mut(&index) else {
+            return;
+        };
+        entry.state = State::Gone(weight);
+        let id = Bytes::copy_from_slice(entry.id.as_bytes());
+        outputs.send(channel, Kind::Gone(Gone { index, id }));
+        self.begun = self.begun.filter(|begun| *begun != index);
+    }
+
+    pub(crate) fn want_bodies(&mut self, want: &WantBodies, now: Duration, outputs: &mut Outputs) -> Result<(), Fault> {
+        let not_sent = Fault::Misbehaved("a want of bodies of a release that was not sent");
+        let sent = match self.entries.get_mut(&want.index).map(|entry| &mut entry.state) {
+            Some(State::Sent(sent)) => sent,
+            _ => return Err(not_sent),
+        };
+        if std::mem::replace(&mut sent.asked, true) {
+            return Err(Fault::Misbehaved("a second want of the same bodies"));
+        }
+        let bits = wire::bits(&want.bitmap, sent.contents.len())?;
+        sent.wanted = (0..bits.len()).filter(|position| bits[*position]).collect();
+        if sent.wanted.is_empty() {
+            return Err(Fault::Misbehaved("a want of no bodies"));
+        }
+        self.hungry.insert((sent.channel, want.index));
+        self.waiting_since = now;
+        self.pump(outputs);
+        Ok(())
+    }
+
+    pub(crate) fn bodies_loaded(&mut self, index: u64, bodies: &[Vec<u8>], outputs: &mut Outputs) -> Result<(), Fault> {
+        if self.begun != Some(index) || !std::mem::take(&mut self.loading_bodies) {
+            return Ok(());
+        }
+        let state = self.entries.get_mut(&index).map(|entry| &mut entry.state);
+        if let Some(State::Sent(sent)) = state {
+            let bodies = group::fitting(&bodies[..bodies.len().min(sent.wanted.len())]);
+            let window = bodies.iter().map(Vec::len).sum();
+            if bodies.is_empty() || sent.weight.window + window > RELEASE_BYTES_MAX {
+                let (channel, weight) = (sent.channel, sent.weight);
+                self.withdraw(index, channel, weight, outputs);
+            } else {
+                sent.wanted.drain(..bodies.len());
+                self.objects_sent += bodies.len() as u64;
+                let group = group::pack(bodies)?;
+                let wire = outputs.send(sent.channel, Kind::Bodies(Bodies { index, group }));
+                let weight = Weight { window, wire };
+                sent.weight.add(weight);
+                self.unconfirmed.add(weight);
+                self.begun = (!sent.wanted.is_empty()).then_some(index);
+            }
+        }
+        self.pump(outputs);
+        Ok(())
+    }
+
+    pub(crate) fn ack(&mut self, indexes: &[u64], now: Duration, outputs: &mut Outputs) -> Result<(), Fault> {
+        for index in indexes {
+            let weight = match self.entries.get(index).map(|entry| &entry.state) {
+                Some(State::Sent(sent)) if sent.wanted.is_empty() => sent.weight,
+                Some(State::Gone(weight)) => *weight,
+                _ => return Err(Fault::Misbehaved("an acknowledgement of what was not sent")),
+            };
+            self.entries.remove(index);
+            self.open -= 1;
+            self.unconfirmed.subtract(weight);
+            self.waiting_since = now;
+        }
+        self.pump(outputs);
+        Ok(())
+    }
+}
+
+impl Weight {
+    fn add(&mut self, other: Self) {
+        self.window += other.window;
+        self.wire += other.wire;
+    }
+
+    fn subtract(&mut self, other: Self) {
+        self.window -= other.window;
+        self.wire -= other.wire;
+    }
+}

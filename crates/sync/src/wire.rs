@@ -1,0 +1,290 @@
+//! Frames as they travel: protobuf, each preceded by its length as a varint.
+//!
+//! `docs/PROTOCOL.md` gives the same messages as a `.proto` file; field numbers are a promise.
+
+use bytes::Bytes;
+use prost::Message;
+
+use crate::{
+    fault::Fault,
+    limits::{CONTROL_FRAME_BYTES_MAX, FRAME_BYTES_MAX},
+};
+
+/// One frame.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Frame {
+    /// What it says.
+    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9")]
+    pub kind: Option<Kind>,
+}
+
+/// What a frame says.
+#[derive(Clone, PartialEq, Eq, prost::Oneof)]
+pub enum Kind {
+    /// The first frame of each side.
+    #[prost(message, tag = "1")]
+    Hello(Hello),
+    /// Where the source's journal goes on.
+    #[prost(message, tag = "2")]
+    Start(Start),
+    /// Entries of the source's journal.
+    #[prost(message, tag = "3")]
+    Offer(Offer),
+    /// Which offered releases the sink lacks.
+    #[prost(message, tag = "4")]
+    Want(Want),
+    /// A release without its bodies, or with them if they are small.
+    #[prost(message, tag = "5")]
+    Manifest(Manifest),
+    /// A release that was offered and may no longer go.
+    #[prost(message, tag = "6")]
+    Gone(Gone),
+    /// Which bodies of a release the sink lacks.
+    #[prost(message, tag = "7")]
+    WantBodies(WantBodies),
+    /// Bodies of a release.
+    #[prost(message, tag = "8")]
+    Bodies(Bodies),
+    /// Entries that the sink is done with.
+    #[prost(message, tag = "9")]
+    Ack(Ack),
+}
+
+/// The first frame of each side, on the control stream.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Hello {
+    /// The version of the protocol.
+    #[prost(uint32, tag = "1")]
+    pub protocol: u32,
+    /// The agreement's id, 32 bytes.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub agreement: Bytes,
+    /// The sender's store, 16 bytes.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub store: Bytes,
+    /// The sender's daemon since it started, 16 random bytes.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub instance: Bytes,
+    /// The serial of the sender's card.
+    #[prost(uint64, tag = "5")]
+    pub card_serial: u64,
+    /// The sender's cursor into the receiver's journal, 56 bytes, or empty.
+    #[prost(bytes = "bytes", tag = "6")]
+    pub cursor: Bytes,
+    /// The most bytes of a frame that the sender takes.
+    #[prost(uint64, tag = "7")]
+    pub frame_bytes_max: u64,
+    /// The most canonical bytes of bodies that the sender takes before it acknowledges.
+    #[prost(uint64, tag = "8")]
+    pub window_bytes: u64,
+    /// The most releases that the sender takes before it acknowledges.
+    #[prost(uint64, tag = "9")]
+    pub releases_open_max: u64,
+}
+
+/// Where the source's journal goes on.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Start {
+    /// The entry after which it goes on: the sink's cursor, or 0 if that cursor is not into this journal.
+    #[prost(uint64, tag = "1")]
+    pub after: u64,
+}
+
+/// Entries of the source's journal.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Offer {
+    /// The number of the first.
+    #[prost(uint64, tag = "1")]
+    pub first: u64,
+    /// Release ids, 32 bytes each.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub ids: Bytes,
+}
+
+/// Which offered releases the sink lacks.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Want {
+    /// The number of the first entry that the bitmap speaks of.
+    #[prost(uint64, tag = "1")]
+    pub first: u64,
+    /// One bit an entry, the lowest bit first: 1 is wanted.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub bitmap: Bytes,
+    /// How many entries the bitmap speaks of.
+    #[prost(uint32, tag = "3")]
+    pub count: u32,
+}
+
+/// A release.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Manifest {
+    /// The entry's number.
+    #[prost(uint64, tag = "1")]
+    pub index: u64,
+    /// The manifest's canonical bytes.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub manifest: Bytes,
+    /// The signature, 64 bytes.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub signature: Bytes,
+    /// The content ids, 32 bytes each, strictly ascending.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub contents: Bytes,
+    /// All bodies in the order of the content ids as one group, or empty.
+    #[prost(bytes = "bytes", tag = "5")]
+    pub bodies: Bytes,
+}
+
+/// A release that was offered and may no longer go.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Gone {
+    /// The entry's number.
+    #[prost(uint64, tag = "1")]
+    pub index: u64,
+    /// The release's id, 32 bytes, which the journal's chain runs over.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub id: Bytes,
+}
+
+/// Which bodies of a release the sink lacks.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct WantBodies {
+    /// The entry's number.
+    #[prost(uint64, tag = "1")]
+    pub index: u64,
+    /// One bit a content id, the lowest bit first: 1 is wanted.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub bitmap: Bytes,
+}
+
+/// Bodies of a release.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Bodies {
+    /// The entry's number.
+    #[prost(uint64, tag = "1")]
+    pub index: u64,
+    /// The next wanted bodies in the order of the content ids, as one group.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub group: Bytes,
+}
+
+/// Entries that the sink is done with: their releases are durable, or it took note that they are gone.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Ack {
+    /// The entries' numbers.
+    #[prost(uint64, repeated, tag = "1")]
+    pub indexes: Vec<u64>,
+}
+
+impl Frame {
+    /// Writes a frame with its length before it.
+    #[must_use]
+    pub fn encode_with_length(kind: Kind) -> Bytes {
+        Self { kind: Some(kind) }.encode_length_delimited_to_vec().into()
+    }
+
+    /// Reads a frame whose length was already taken off.
+    pub(crate) fn read(bytes: Bytes) -> Result<Kind, Fault> {
+        check_shape(&bytes)?;
+        let frame = Self::decode(bytes).map_err(|_| Fault::Misbehaved("a frame that is not protobuf"))?;
+        frame.kind.ok_or(Fault::Misbehaved("a frame of an unknown kind"))
+    }
+}
+
+/// Checks that a frame is one message of a known kind and nothing beside it, and not larger than its kind may be.
+///
+/// Protobuf would merge what comes twice and skip what is unknown; here each frame says one thing.
+fn check_shape(frame: &[u8]) -> Result<(), Fault> {
+    let unknown = Fault::Misbehaved("a frame of an unknown kind");
+    let Some((key, mut message)) = frame.split_first() else {
+        return Err(unknown);
+    };
+    // A field's number above its wire type; 2 is a message with its length before it.
+    let bytes_max = match (key >> 3, key & 7) {
+        (5 | 8, 2) => FRAME_BYTES_MAX,
+        (1..=9, 2) => CONTROL_FRAME_BYTES_MAX,
+        _ => return Err(unknown),
+    };
+    if frame.len() > bytes_max {
+        return Err(Fault::Misbehaved("a frame over its limit"));
+    }
+    if prost::decode_length_delimiter(&mut message) == Ok(message.len()) {
+        Ok(())
+    } else {
+        Err(Fault::Misbehaved("a frame that is not one message"))
+    }
+}
+
+/// Reads the length before a frame: how many bytes it takes and how long the frame is; `None` if more bytes are
+/// needed to tell.
+///
+/// # Errors
+/// When the length is malformed or over [`FRAME_BYTES_MAX`].
+pub fn frame_length(start: &[u8]) -> Result<Option<(usize, usize)>, Fault> {
+    let mut length = 0_usize;
+    for (place, byte) in start.iter().take(4).enumerate() {
+        length |= usize::from(byte & 0x7f) << (7 * place);
+        if byte & 0x80 == 0 {
+            return if length <= FRAME_BYTES_MAX {
+                Ok(Some((place + 1, length)))
+            } else {
+                Err(Fault::Misbehaved("a frame over its limit"))
+            };
+        }
+    }
+    if start.len() >= 4 { Err(Fault::Misbehaved("a frame over its limit")) } else { Ok(None) }
+}
+
+/// Splits a run of 32-byte ids.
+pub(crate) fn ids<T>(bytes: &[u8], max: usize, make: fn([u8; 32]) -> T) -> Result<Vec<T>, Fault> {
+    let (ids, rest) = bytes.as_chunks::<32>();
+    if !rest.is_empty() || ids.is_empty() || ids.len() > max {
+        return Err(Fault::Misbehaved("a list of ids that is empty, too long or cut"));
+    }
+    Ok(ids.iter().copied().map(make).collect())
+}
+
+/// Writes a run of 32-byte ids.
+pub(crate) fn join_ids<'a>(ids: impl Iterator<Item = &'a [u8; 32]>) -> Bytes {
+    ids.flatten().copied().collect()
+}
+
+/// Writes a bitmap, the lowest bit first.
+pub(crate) fn bitmap(bits: &[bool]) -> Bytes {
+    let byte = |bits: &[bool]| bits.iter().enumerate().fold(0_u8, |byte, (place, bit)| byte | u8::from(*bit) << place);
+    bits.chunks(8).map(byte).collect()
+}
+
+/// Reads a bitmap of `count` bits; the bits behind must be 0.
+pub(crate) fn bits(bitmap: &[u8], count: usize) -> Result<Vec<bool>, Fault> {
+    let bit = |place: usize| bitmap.get(place / 8).is_some_and(|byte| byte >> (place % 8) & 1 == 1);
+    if bitmap.len() != count.div_ceil(8) || (count..bitmap.len() * 8).any(bit) {
+        return Err(Fault::Misbehaved("a bitmap of the wrong length"));
+    }
+    Ok((0..count).map(bit).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bitmaps_survive_and_are_strict() {
+        let check = |text: &[bool]| assert_eq!(bits(&bitmap(text), text.len()).unwrap(), text);
+        check(&[true]);
+        check(&[false; 8]);
+        check(&[true, false, true, true, false, false, false, true, true]);
+        assert!(bits(&[0b10], 1).is_err());
+        assert!(bits(&[0, 0], 8).is_err());
+    }
+
+    #[test]
+    fn lengths_are_read_as_they_come_in() {
+        let frame = Frame::encode_with_length(Kind::Gone(Gone { index: 300, id: Bytes::new() }));
+        let (skip, length) = frame_length(&frame).unwrap().unwrap();
+        assert_eq!(frame.len(), skip + length);
+        assert!(frame_length(&[0x80, 0x80]).unwrap().is_none());
+        assert!(frame_length(&[0xff, 0xff, 0xff, 0x7f]).is_err());
+        assert!(frame_length(&[0x80, 0x80, 0x80, 0x80]).is_err());
+    }
+}

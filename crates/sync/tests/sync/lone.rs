@@ -1,0 +1,145 @@
+//! One session whose peer the test plays by hand.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use mithaq_core::{code::Code, id::ContentId, time::Time};
+use mithaq_sync::{
+    Channel, FRAME_BYTES_MAX, Fault, Input, Now, Output, PROTOCOL, RELEASES_OPEN_MAX, Session, WINDOW_BYTES,
+    wire::{Frame, Hello, Kind, Manifest, Start, frame_length},
+};
+
+use crate::{
+    fixtures::{AGREEMENT, Cert, Parcel, at, cert, setup, wall},
+    node::decode,
+};
+
+/// A session with a peer that the test plays.
+#[derive(Debug)]
+pub(crate) struct Lone {
+    pub(crate) session: Session,
+    pub(crate) peer: Cert,
+    pub(crate) now: Duration,
+    pub(crate) wall: Time,
+}
+
+/// The hello of an honest peer.
+pub(crate) fn hello() -> Hello {
+    Hello {
+        protocol: PROTOCOL,
+        agreement: Bytes::copy_from_slice(AGREEMENT.as_bytes()),
+        store: Bytes::from_static(&[2; 16]),
+        instance: Bytes::from_static(&[0x22; 16]),
+        card_serial: 5,
+        cursor: Bytes::new(),
+        frame_bytes_max: FRAME_BYTES_MAX as u64,
+        window_bytes: WINDOW_BYTES as u64,
+        releases_open_max: RELEASES_OPEN_MAX as u64,
+    }
+}
+
+/// A frame without its length.
+pub(crate) fn bare(kind: Kind) -> Bytes {
+    let frame = Frame::encode_with_length(kind);
+    let (skip, _) = frame_length(&frame).unwrap().unwrap();
+    frame.slice(skip..)
+}
+
+pub(crate) fn join(ids: &[ContentId]) -> Bytes {
+    ids.iter().flat_map(ContentId::as_bytes).copied().collect()
+}
+
+/// A group of these bodies.
+pub(crate) fn group(bodies: &[Vec<u8>]) -> Bytes {
+    let mut raw = Vec::new();
+    for body in bodies {
+        raw.extend(u32::try_from(body.len()).unwrap().to_be_bytes());
+        raw.extend(body);
+    }
+    zstd::bulk::compress(&raw, 3).unwrap().into()
+}
+
+/// The manifest frame of a release, without bodies.
+pub(crate) fn manifest(index: u64, parcel: &Parcel) -> Manifest {
+    let signed = parcel.release.signed();
+    Manifest {
+        index,
+        manifest: signed.manifest.clone().into(),
+        signature: Bytes::copy_from_slice(signed.signature.as_bytes()),
+        contents: join(&signed.contents),
+        bodies: Bytes::new(),
+    }
+}
+
+impl Lone {
+    /// A session that has said hello and heard nothing.
+    pub(crate) fn new() -> Self {
+        let peer = cert(2);
+        let mut session = Session::new(setup(1, &peer, None), at(Duration::ZERO));
+        assert!(matches!(session.poll_output(), Some(Output::Send { .. })));
+        Self { session, peer, now: Duration::ZERO, wall: wall() }
+    }
+
+    /// A session that has heard an honest hello.
+    pub(crate) fn greeted() -> Self {
+        let mut lone = Self::new();
+        lone.receive(Kind::Hello(hello()));
+        assert!(matches!(lone.take_all()[..], [Output::OpenJournal { cursor: None }]));
+        lone
+    }
+
+    /// A session in which both journals are open, ours with `head` entries of which the first are asked for.
+    pub(crate) fn started(head: u64) -> Self {
+        let mut lone = Self::greeted();
+        lone.receive(Kind::Start(Start { after: 0 }));
+        lone.give(Input::JournalOpened { after: 0, head });
+        assert!(matches!(lone.take_all()[0], Output::Established));
+        lone
+    }
+
+    pub(crate) fn give(&mut self, input: Input) {
+        let now = Now { wall: self.wall, monotonic: self.now };
+        self.session.handle(input, now);
+    }
+
+    pub(crate) fn receive(&mut self, kind: Kind) {
+        self.give(Input::Received(bare(kind)));
+    }
+
+    pub(crate) fn take_all(&mut self) -> Vec<Output> {
+        std::iter::from_fn(|| self.session.poll_output()).collect()
+    }
+
+    /// The one frame that is to be sent.
+    pub(crate) fn take_frame(&mut self) -> (Channel, Kind) {
+        let mut outputs = self.take_all();
+        assert_eq!(outputs.len(), 1, "{outputs:?}");
+        match outputs.pop() {
+            Some(Output::Send { channel, frame }) => (channel, decode(&frame)),
+            other => panic!("no frame but {other:?}"),
+        }
+    }
+
+    /// Checks that the session closes with `code` and nothing else, stores nothing, and stays closed.
+    pub(crate) fn assert_closed(&mut self, code: Code) -> Fault {
+        let mut outputs = self.take_all();
+        assert_eq!(outputs.len(), 1, "{outputs:?}");
+        let Some(Output::Close(fault)) = outputs.pop() else {
+            panic!("it did not close");
+        };
+        assert_eq!(fault.code(), code, "{fault}");
+        self.assert_silent();
+        fault
+    }
+
+    /// Checks that nothing has any effect.
+    pub(crate) fn assert_silent(&mut self) {
+        self.receive(Kind::Hello(hello()));
+        self.receive(Kind::Start(Start { after: 0 }));
+        self.give(Input::JournalGrew { head: 99 });
+        self.give(Input::Stored { indexes: vec![1, 2, 3] });
+        self.give(Input::Tick);
+        let outputs = self.take_all();
+        assert!(outputs.is_empty(), "{outputs:?}");
+    }
+}

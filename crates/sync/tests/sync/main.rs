@@ -1,0 +1,20 @@
+//! The session under test: two of them in one thread with virtual time, alone against hostile frames, and against
+//! the vectors of the protocol's document.
+
+// A failed expectation is how a test fails, and its helpers stand outside of `#[test]` functions.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod cuts;
+mod exchange;
+mod fixtures;
+mod hostile_release;
+mod hostile_sink;
+mod hostile_source;
+mod journals;
+mod lone;
+mod node;
+mod pair;
+mod random;
+mod refusals;
+mod slow;
+mod vectors;

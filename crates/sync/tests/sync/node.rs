@@ -1,0 +1,301 @@
+//! One side of a pair: a model of a store, and a driver that performs what its session asks for.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Duration,
+};
+
+use bytes::{Buf, Bytes};
+use mithaq_core::{
+    body::Body,
+    id::{ContentId, ReleaseId},
+    release::{SignedRelease, VerifiedRelease},
+};
+use mithaq_sync::{
+    Chain, Channel, Cursor, Fault, GROUP_BYTES, INLINE_BYTES_MAX, Input, Output, Session,
+    wire::{Frame, Kind, frame_length},
+};
+use prost::Message;
+
+use crate::fixtures::{Cert, Parcel, Rng, at, setup};
+
+/// What survives a crash.
+#[derive(Debug, Default)]
+pub(crate) struct Store {
+    pub(crate) id: u8,
+    pub(crate) releases: BTreeMap<ReleaseId, SignedRelease>,
+    pub(crate) bodies: BTreeMap<ContentId, Vec<u8>>,
+    /// The journal towards the peer.
+    pub(crate) journal: Vec<ReleaseId>,
+    /// What the rule lets go no longer.
+    pub(crate) withdrawn: BTreeSet<ReleaseId>,
+    /// How far we have the peer's journal.
+    pub(crate) cursor: Option<Cursor>,
+}
+
+impl Store {
+    pub(crate) fn put(&mut self, parcel: &Parcel) {
+        let signed = parcel.release.signed();
+        self.releases.insert(parcel.id(), signed.clone());
+        let contents = signed.contents.iter().copied();
+        self.bodies.extend(contents.zip(parcel.bodies.iter().cloned()));
+    }
+
+    fn open_journal(&self, cursor: Option<Cursor>) -> u64 {
+        let Some(cursor) = cursor else { return 0 };
+        let Ok(index) = usize::try_from(cursor.index) else {
+            return 0;
+        };
+        let chain =
+            self.journal.get(..index).map(|entries| entries.iter().fold(Chain::START, |chain, id| chain.after(*id)));
+        if chain == Some(cursor.chain) { cursor.index } else { 0 }
+    }
+
+    fn load_bodies(&self, release: ReleaseId, contents: &[ContentId]) -> Vec<Vec<u8>> {
+        let mut bytes = 0;
+        let wanted = contents.iter().filter(|_| !self.withdrawn.contains(&release));
+        wanted
+            .take_while(|id| {
+                let goes_on = bytes < GROUP_BYTES;
+                bytes += self.bodies[id].len();
+                goes_on
+            })
+            .map(|id| self.bodies[id].clone())
+            .collect()
+    }
+
+    fn load_release(&self, index: u64, id: ReleaseId, inline: bool) -> Input {
+        let release = self.releases.get(&id).cloned();
+        let release = release.filter(|_| !self.withdrawn.contains(&id));
+        let inline = release.as_ref().filter(|_| inline).and_then(|release| {
+            let bodies: Vec<_> = release.contents.iter().map(|id| self.bodies[id].clone()).collect();
+            let bytes: usize = bodies.iter().map(Vec::len).sum();
+            (bytes <= INLINE_BYTES_MAX).then_some(bodies)
+        });
+        Input::ReleaseLoaded { index, release, inline }
+    }
+}
+
+/// What is on its way into the store.
+#[derive(Debug)]
+pub(crate) enum Commit {
+    Release(u64, Box<VerifiedRelease>, Vec<Body>, Cursor),
+    Cursor(Cursor),
+}
+
+/// What one side sent in a session.
+#[derive(Debug, Default)]
+pub(crate) struct Sent {
+    pub(crate) bytes: BTreeMap<Channel, usize>,
+    pub(crate) frames: Vec<(Channel, Kind)>,
+    pub(crate) manifests: BTreeMap<ReleaseId, usize>,
+    pub(crate) bodies: BTreeMap<(u64, ContentId), usize>,
+    pub(crate) gone: usize,
+}
+
+impl Sent {
+    pub(crate) fn total(&self) -> usize {
+        self.bytes.values().sum()
+    }
+
+    /// How often each body went, whatever release it went for.
+    pub(crate) fn times(&self) -> BTreeMap<ContentId, usize> {
+        let mut times = BTreeMap::new();
+        for ((_, id), count) in &self.bodies {
+            *times.entry(*id).or_default() += count;
+        }
+        times
+    }
+
+    fn note(&mut self, channel: Channel, frame: &[u8]) {
+        *self.bytes.entry(channel).or_default() += frame.len();
+        let kind = decode(frame);
+        let group = match &kind {
+            Kind::Manifest(manifest) => {
+                let id = mithaq_core::id::sha256(&manifest.manifest);
+                *self.manifests.entry(ReleaseId::from_bytes(id)).or_default() += 1;
+                Some((manifest.index, &manifest.bodies)).filter(|(_, group)| !group.is_empty())
+            }
+            Kind::Bodies(bodies) => Some((bodies.index, &bodies.group)),
+            Kind::Gone(_) => {
+                self.gone += 1;
+                None
+            }
+            _ => None,
+        };
+        for body in group.into_iter().flat_map(|(index, group)| unpack(index, group)) {
+            *self.bodies.entry(body).or_default() += 1;
+        }
+        self.frames.push((channel, kind));
+    }
+}
+
+/// Reads a frame with its length.
+pub(crate) fn decode(frame: &[u8]) -> Kind {
+    let (skip, length) = frame_length(frame).unwrap().unwrap();
+    assert_eq!(frame.len(), skip + length);
+    Frame::decode(&frame[skip..]).unwrap().kind.unwrap()
+}
+
+fn unpack(index: u64, group: &[u8]) -> Vec<(u64, ContentId)> {
+    let mut raw = Bytes::from(zstd::bulk::decompress(group, 4 << 20).unwrap());
+    let mut ids = Vec::new();
+    while raw.has_remaining() {
+        let length = usize::try_from(raw.get_u32()).unwrap();
+        ids.push((index, ContentId::of(&raw.split_to(length))));
+    }
+    ids
+}
+
+/// One side of a pair.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) cert: Cert,
+    pub(crate) store: Store,
+    pub(crate) session: Option<Session>,
+    pub(crate) established: bool,
+    /// Frames of the live and backfill streams that came before the session was established.
+    pub(crate) early: Vec<Bytes>,
+    pub(crate) commits: VecDeque<Commit>,
+    pub(crate) committing: bool,
+    pub(crate) closed: Option<Fault>,
+    pub(crate) sent: Sent,
+    /// How often each release was handed to the store, over all sessions.
+    pub(crate) stored: BTreeMap<ReleaseId, usize>,
+    /// Canonical bytes of bodies that were handed to the store and are not durable.
+    pub(crate) storing_bytes: usize,
+}
+
+/// What a node wants of the pair after it took an input.
+#[derive(Debug)]
+pub(crate) enum Effect {
+    Send(Channel, Bytes),
+    Answer(Input),
+    Deliver(Bytes),
+    Close,
+}
+
+impl Node {
+    pub(crate) fn new(number: u8, cert: Cert) -> Self {
+        Self {
+            cert,
+            store: Store { id: number, ..Store::default() },
+            session: None,
+            established: false,
+            early: Vec::new(),
+            commits: VecDeque::new(),
+            committing: false,
+            closed: None,
+            sent: Sent::default(),
+            stored: BTreeMap::new(),
+            storing_bytes: 0,
+        }
+    }
+
+    pub(crate) fn connect(&mut self, peer: &Cert, now: Duration) {
+        let setup = setup(self.store.id, peer, self.store.cursor);
+        self.session = Some(Session::new(setup, at(now)));
+        self.sent = Sent::default();
+    }
+
+    /// Forgets all that is not durable.
+    pub(crate) fn cut(&mut self) {
+        self.session = None;
+        self.established = false;
+        self.early.clear();
+        self.commits.clear();
+        self.committing = false;
+        self.storing_bytes = 0;
+    }
+
+    /// Gives an input to the session.
+    pub(crate) fn take(&mut self, input: Input, now: Duration) {
+        if let Some(session) = &mut self.session {
+            session.handle(input, at(now));
+        }
+    }
+
+    /// Performs what the session asks for.
+    pub(crate) fn perform(&mut self, rng: &mut Option<Rng>) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        while let Some(output) = self.session.as_mut().and_then(Session::poll_output) {
+            assert!(self.closed.is_none(), "an output after the close: {output:?}");
+            self.perform_one(output, rng, &mut effects);
+        }
+        effects
+    }
+
+    fn perform_one(&mut self, output: Output, rng: &mut Option<Rng>, effects: &mut Vec<Effect>) {
+        let store = &self.store;
+        let answer = match output {
+            Output::Send { channel, frame } => {
+                self.sent.note(channel, &frame);
+                return effects.push(Effect::Send(channel, frame));
+            }
+            Output::Established => {
+                self.established = true;
+                let early = self.early.drain(..).map(Effect::Deliver);
+                return effects.extend(early);
+            }
+            Output::Store { index, release, bodies, cursor } => {
+                return self.store_release(Commit::Release(index, release, bodies, cursor));
+            }
+            Output::SaveCursor(cursor) => return self.commits.push_back(Commit::Cursor(cursor)),
+            Output::Close(fault) => {
+                self.closed = Some(fault);
+                return effects.push(Effect::Close);
+            }
+            Output::OpenJournal { cursor } => {
+                Input::JournalOpened { after: store.open_journal(cursor), head: store.journal.len() as u64 }
+            }
+            Output::ReadJournal { after, limit } => {
+                let limit = rng.as_mut().map_or(limit, |rng| rng.size(limit) + 1);
+                let after = usize::try_from(after).unwrap();
+                let ids = store.journal[after..].iter().copied().take(limit).collect();
+                Input::JournalRead { ids }
+            }
+            Output::LoadRelease { index, id, inline } => store.load_release(index, id, inline),
+            Output::LoadBodies { index, release, contents } => {
+                Input::BodiesLoaded { index, bodies: store.load_bodies(release, &contents) }
+            }
+            Output::CheckReleases { first, ids } => {
+                Input::ReleasesKnown { first, known: ids.iter().map(|id| store.releases.contains_key(id)).collect() }
+            }
+            Output::CheckBodies { index, contents } => {
+                Input::BodiesHeld { index, held: contents.iter().map(|id| store.bodies.contains_key(id)).collect() }
+            }
+        };
+        effects.push(Effect::Answer(answer));
+    }
+
+    fn store_release(&mut self, commit: Commit) {
+        if let Commit::Release(_, release, bodies, _) = &commit {
+            *self.stored.entry(release.id()).or_default() += 1;
+            self.storing_bytes += bodies.iter().map(|body| body.bytes().len()).sum::<usize>();
+        }
+        self.commits.push_back(commit);
+    }
+
+    /// Makes all that waits durable; says which entries.
+    pub(crate) fn commit(&mut self) -> Vec<u64> {
+        let mut indexes = Vec::new();
+        for commit in self.commits.drain(..) {
+            match commit {
+                Commit::Cursor(cursor) => self.store.cursor = Some(cursor),
+                Commit::Release(index, release, bodies, cursor) => {
+                    for body in bodies {
+                        self.storing_bytes -= body.bytes().len();
+                        self.store.bodies.insert(body.id(), body.bytes().to_vec());
+                    }
+                    let held = |id| self.store.bodies.contains_key(id);
+                    assert!(release.contents().iter().all(held), "a body was lost");
+                    let signed = release.signed().clone();
+                    self.store.releases.insert(release.id(), signed);
+                    self.store.cursor = Some(cursor);
+                    indexes.push(index);
+                }
+            }
+        }
+        indexes
+    }
+}

@@ -1,0 +1,236 @@
+//! Many seeds: whatever comes in whatever order, both sides end with the same, and garbage never ends the program.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use mithaq_sync::{Input, Output, wire::Kind};
+use proptest::prelude::*;
+
+use crate::{
+    fixtures::{Rng, object, parcel, parcel_of},
+    lone::{Lone, bare, group, hello, manifest},
+    pair::{Pair, World},
+};
+
+/// How many seeds are tried; `MITHAQ_SEEDS` sets another number and `MITHAQ_SEED` tries a single one.
+fn seeds() -> std::ops::Range<u64> {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    match number("MITHAQ_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("MITHAQ_SEEDS").unwrap_or(60),
+    }
+}
+
+fn world(seed: u64, rng: &mut Rng) -> World {
+    let millis = |rng: &mut Rng, bound| Duration::from_millis(rng.below(bound));
+    World {
+        seed,
+        delay: millis(rng, 100),
+        jitter: millis(rng, 200),
+        rate: [None, Some(50_000 + rng.below(1_000_000))][rng.size(2)],
+        answer: millis(rng, 50),
+        commit: millis(rng, 300),
+        short_reads: rng.below(2) == 0,
+    }
+}
+
+/// Pushes, withdrawals, cuts and reconnections at random.
+fn run(seed: u64) -> Pair {
+    let mut rng = Rng(seed);
+    let mut pair = Pair::new(world(seed, &mut rng));
+    pair.connect();
+    for _ in 0..rng.below(60) {
+        let node = rng.size(2);
+        match rng.below(20) {
+            0 => {
+                pair.cut();
+                pair.connect();
+            }
+            1 => withdraw(&mut pair, node, &mut rng),
+            2..=9 => push(&mut pair, node, &mut rng),
+            10 => (0..rng.below(200)).for_each(|_| push_small(&mut pair, node, &mut rng)),
+            _ => {
+                let until = pair.now + Duration::from_millis(rng.below(200));
+                pair.run_until(until);
+            }
+        }
+    }
+    pair.run();
+    pair
+}
+
+/// A release of objects of which some are held on either side, in other releases.
+fn push(pair: &mut Pair, node: usize, rng: &mut Rng) {
+    let size = [300, 300, 300, 2_000, 2_000, 100_000][rng.size(6)];
+    let count = 1 + rng.below(12);
+    let objects = (0..count).map(|_| object(rng.below(80), size));
+    let parcel = parcel(&pair.nodes[node].cert, objects.collect());
+    if !pair.nodes[node].store.journal.contains(&parcel.id()) {
+        pair.push(node, &parcel);
+    }
+}
+
+fn push_small(pair: &mut Pair, node: usize, rng: &mut Rng) {
+    let parcel = parcel_of(&pair.nodes[node].cert, 1_000 + rng.below(1 << 40), 1, 300);
+    pair.push(node, &parcel);
+}
+
+fn withdraw(pair: &mut Pair, node: usize, rng: &mut Rng) {
+    let store = &mut pair.nodes[node].store;
+    if let Some(last) = store.journal.len().checked_sub(1) {
+        let id = store.journal[rng.size(last + 1)];
+        store.withdrawn.insert(id);
+    }
+}
+
+#[test]
+fn every_seed_converges() {
+    for seed in seeds() {
+        let result = std::panic::catch_unwind(|| {
+            let pair = run(seed);
+            pair.assert_converged();
+            pair.assert_nothing_else();
+        });
+        assert!(result.is_ok(), "seed {seed}: MITHAQ_SEED={seed} replays it");
+    }
+}
+
+#[test]
+fn the_same_seed_sends_the_same_bytes() {
+    for seed in 0..10 {
+        let (one, two) = (run(seed), run(seed));
+        assert_eq!(one.trace, two.trace, "seed {seed}");
+        assert_eq!(one.now, two.now, "seed {seed}");
+    }
+    assert_ne!(run(1).trace, run(2).trace);
+}
+
+/// One valid frame of each kind.
+fn valid_frames() -> Vec<Bytes> {
+    use mithaq_sync::wire::{Ack, Bodies, Gone, Manifest, Offer, Start, Want, WantBodies};
+    let lone = Lone::new();
+    let parcel = parcel_of(&lone.peer, 1, 3, 400);
+    let id = Bytes::copy_from_slice(parcel.id().as_bytes());
+    let bitmap = Bytes::from_static(&[5]);
+    let group = group(&parcel.bodies);
+    let plain = manifest(1, &parcel);
+    let inline = Manifest { bodies: group.clone(), ..manifest(2, &parcel) };
+    let kinds = [
+        Kind::Hello(hello()),
+        Kind::Start(Start { after: 0 }),
+        Kind::Offer(Offer { first: 1, ids: id.clone() }),
+        Kind::Want(Want { first: 1, bitmap: bitmap.clone(), count: 3 }),
+        Kind::Manifest(plain),
+        Kind::Manifest(inline),
+        Kind::Gone(Gone { index: 1, id }),
+        Kind::WantBodies(WantBodies { index: 1, bitmap }),
+        Kind::Bodies(Bodies { index: 1, group }),
+        Kind::Ack(Ack { indexes: vec![1, 2] }),
+    ];
+    kinds.into_iter().map(bare).collect()
+}
+
+/// A plausible answer to whatever the session asks, so that garbage reaches deep states.
+fn answer(lone: &mut Lone) -> bool {
+    let mut closed = false;
+    for output in lone.take_all() {
+        assert!(!closed, "an output after the close");
+        match output {
+            Output::Close(_) => closed = true,
+            Output::CheckReleases { first, ids } => lone
+                .give(Input::ReleasesKnown { first, known: ids.iter().map(|id| id.as_bytes()[0] & 1 == 0).collect() }),
+            Output::CheckBodies { index, contents } => {
+                lone.give(Input::BodiesHeld { index, held: vec![false; contents.len()] })
+            }
+            _ => {}
+        }
+    }
+    closed
+}
+
+/// Changes a frame a little, or cuts it, or leaves it whole.
+fn mutate(frame: &Bytes, rng: &mut Rng) -> Bytes {
+    let mut bytes = frame.to_vec();
+    for _ in 0..rng.below(4) {
+        let place = rng.size(bytes.len());
+        match rng.below(4) {
+            0 => bytes[place] ^= 1 << rng.below(8),
+            1 => bytes[place] = 0xff,
+            2 => bytes.truncate(place.max(1)),
+            _ => bytes.insert(place, 0x80),
+        }
+    }
+    bytes.into()
+}
+
+#[test]
+fn mutated_frames_in_any_order_never_end_the_program() {
+    let frames = valid_frames();
+    for seed in 0..3_000 {
+        let mut rng = Rng(seed);
+        let mut lone = if rng.below(4) == 0 {
+            Lone::new()
+        } else {
+            let head = rng.below(4);
+            Lone::started(head)
+        };
+        lone.give(Input::JournalRead { ids: vec![mithaq_core::id::ReleaseId::from_bytes([1; 32]); 3] });
+        for _ in 0..12 {
+            let frame = &frames[rng.size(frames.len())];
+            lone.give(Input::Received(mutate(frame, &mut rng)));
+            if answer(&mut lone) {
+                lone.assert_silent();
+                break;
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn arbitrary_bytes_never_end_the_program(
+        frames in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..80), 1..6),
+        kind in 1_u8..=9,
+    ) {
+        for started in [false, true] {
+            let mut lone = if started { Lone::started(3) } else { Lone::new() };
+            for frame in &frames {
+                let length = u8::try_from(frame.len()).unwrap();
+                let shaped = [&[kind << 3 | 2, length][..], frame].concat();
+                let bytes = if started { shaped } else { frame.clone() };
+                lone.give(Input::Received(bytes.into()));
+                if answer(&mut lone) {
+                    break;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_of_any_size_never_end_the_program(
+        index in prop_oneof![0_u64..6, (u64::MAX - 5)..=u64::MAX, any::<u64>()],
+        count in prop_oneof![0_u32..20, any::<u32>()],
+        length in 0_usize..40,
+    ) {
+        use mithaq_sync::wire::{Ack, Bodies, Gone, Offer, Start, Want, WantBodies};
+        let bitmap = Bytes::from(vec![0xff; length]);
+        let ids = Bytes::from(vec![7; 32 * length]);
+        let id = Bytes::from_static(&[7; 32]);
+        for kind in [
+            Kind::Start(Start { after: index }),
+            Kind::Offer(Offer { first: index, ids }),
+            Kind::Want(Want { first: index, bitmap: bitmap.clone(), count }),
+            Kind::Gone(Gone { index, id }),
+            Kind::WantBodies(WantBodies { index, bitmap: bitmap.clone() }),
+            Kind::Bodies(Bodies { index, group: bitmap }),
+            Kind::Ack(Ack { indexes: vec![index, index] }),
+        ] {
+            let mut lone = Lone::started(2);
+            lone.give(Input::JournalRead { ids: vec![mithaq_core::id::ReleaseId::from_bytes([1; 32]); 2] });
+            lone.receive(kind);
+            answer(&mut lone);
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! The vectors of the protocol's document: one frame of each kind, and the signed formats, from fixed keys.
+//!
+//! `MITHAQ_VECTORS=write cargo test -p mithaq-sync` writes them anew; a change breaks every other implementation.
+
+use std::{fmt::Write, path::Path, time::Duration};
+
+use bytes::Bytes;
+use mithaq_core::{
+    dsse::pre_authentication_encoding,
+    id::{AgreementId, ContentId, to_hex},
+    pairing::{GROUPS, PairingCode},
+    release::{RELEASE_TYPE, SignedRelease},
+};
+use mithaq_sync::{
+    Chain, Cursor, Input, Output, Session,
+    wire::{Ack, Bodies, Frame, Gone, Kind, Manifest, Offer, Start, Want, WantBodies},
+};
+
+use crate::{
+    fixtures::{AGREEMENT, Parcel, at, cert, object, parcel, setup},
+    lone::{Lone, group, manifest},
+    node::decode,
+};
+
+/// The release of the vectors: two objects of CERT 1.
+fn example() -> Parcel {
+    parcel(&cert(1), vec![object(1, 0), object(2, 0)])
+}
+
+fn cursor() -> Cursor {
+    Cursor { store: [2; 16], index: 1, chain: Chain::START.after(example().id()) }
+}
+
+/// Our first frame as CERT 1, from the session itself.
+fn hello() -> Bytes {
+    let setup = setup(1, &cert(2), Some(cursor()));
+    let mut session = Session::new(setup, at(Duration::ZERO));
+    match session.poll_output() {
+        Some(Output::Send { frame, .. }) => frame,
+        other => panic!("no hello but {other:?}"),
+    }
+}
+
+fn frames() -> Vec<(&'static str, Bytes)> {
+    let id = Bytes::copy_from_slice(example().id().as_bytes());
+    let plain = manifest(1, &example());
+    let inline = Manifest { bodies: group(&example().bodies), ..plain.clone() };
+    let encode = Frame::encode_with_length;
+    vec![
+        ("hello", hello()),
+        ("start", encode(Kind::Start(Start { after: 0 }))),
+        ("offer", encode(Kind::Offer(Offer { first: 1, ids: id.clone() }))),
+        ("want", encode(Kind::Want(Want { first: 1, bitmap: Bytes::from_static(&[0b1]), count: 1 }))),
+        ("manifest", encode(Kind::Manifest(plain))),
+        ("manifest-inline", encode(Kind::Manifest(inline))),
+        ("gone", encode(Kind::Gone(Gone { index: 1, id }))),
+        ("want-bodies", encode(Kind::WantBodies(WantBodies { index: 1, bitmap: Bytes::from_static(&[0b11]) }))),
+        ("bodies", encode(Kind::Bodies(Bodies { index: 1, group: group(&example().bodies) }))),
+        ("ack", encode(Kind::Ack(Ack { indexes: vec![1, 300] }))),
+    ]
+}
+
+/// What the protocol's document shows of the signed formats.
+fn formats() -> String {
+    let (one, two) = (cert(1), cert(2));
+    let release = example();
+    let signed: &SignedRelease = release.release.signed();
+    let mut text = String::new();
+    let mut line = |name: &str, value: String| writeln!(text, "{name}: {value}").unwrap();
+    line("root key of CERT 1", one.card.card().root.to_string());
+    line("CertId of CERT 1", one.card.cert_id().to_string());
+    line("CertId of CERT 2", two.card.cert_id().to_string());
+    line("signing key of CERT 1", one.signing.public().to_string());
+    line("KeyId of that key", one.signing.public().id().to_string());
+    line("that key as SPKI", to_hex(&one.signing.public().to_spki_der()));
+    for (id, body) in release.release.contents().iter().zip(&release.bodies) {
+        line("body", String::from_utf8(body.clone()).unwrap());
+        line("ContentId", id.to_string());
+    }
+    line("tree hash", release.release.manifest().tree.to_string());
+    line("manifest", String::from_utf8(signed.manifest.clone()).unwrap());
+    line("ReleaseId", release.id().to_string());
+    let encoded = pre_authentication_encoding(RELEASE_TYPE, &signed.manifest);
+    line("what is signed, its first 70 bytes", String::from_utf8(encoded[..70].to_vec()).unwrap());
+    line("signature", to_hex(signed.signature.as_bytes()));
+    line("chain after it", to_hex(cursor().chain.as_bytes()));
+    line("cursor at it, store 02...02", to_hex(&cursor().to_bytes()));
+    let code = PairingCode::new(one.card.cert_id(), two.card.cert_id(), AGREEMENT);
+    let groups: Vec<_> = (1..=GROUPS).map(|number| code.group(number).unwrap()).collect();
+    line("agreement", AgreementId::to_string(&AGREEMENT));
+    line("pairing code", groups.join(" "));
+    let card = one.card.envelope().to_json();
+    line("card of CERT 1", String::from_utf8(card).unwrap().trim_end().into());
+    text
+}
+
+fn check(name: &str, found: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(name);
+    if std::env::var_os("MITHAQ_VECTORS").is_some() {
+        std::fs::write(&path, found).unwrap();
+    }
+    let kept = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(found, kept, "{name} is not what it was");
+}
+
+#[test]
+fn frames_are_what_they_were() {
+    for (name, frame) in frames() {
+        check(&format!("{name}.hex"), &format!("{}\n", to_hex(&frame)));
+    }
+}
+
+#[test]
+fn signed_formats_are_what_they_were() {
+    check("formats.txt", &formats());
+}
+
+/// Groups are compressed, and another version of zstd may compress otherwise: what counts is that they are read.
+#[test]
+fn the_vectors_are_understood() {
+    let read = |name: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
+        let text = std::fs::read_to_string(path.join(name)).unwrap();
+        let digits = text.trim().as_bytes();
+        let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16);
+        digits.chunks(2).map(|pair| byte(pair).unwrap()).collect::<Vec<_>>()
+    };
+    // A session of CERT 2 that hears CERT 1.
+    let setup = setup(2, &cert(1), None);
+    let mut session = Session::new(setup, at(Duration::ZERO));
+    let mut stored = Vec::new();
+    for name in ["hello.hex", "start.hex", "manifest-inline.hex"] {
+        let frame = decode(&read(name));
+        session.handle(Input::Received(crate::lone::bare(frame)), at(Duration::ZERO));
+        while let Some(output) = session.poll_output() {
+            match output {
+                Output::Close(fault) => panic!("{name}: {fault}"),
+                Output::Store { bodies, .. } => stored = bodies,
+                _ => {}
+            }
+        }
+    }
+    let ids: Vec<ContentId> = stored.iter().map(mithaq_core::body::Body::id).collect();
+    assert_eq!(ids, example().release.contents());
+    drop(Lone::new());
+}

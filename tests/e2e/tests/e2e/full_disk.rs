@@ -1,0 +1,98 @@
+//! A disk that fills up: pushes are refused and may be tried again, and what is stored is served on.
+
+use std::{
+    fs::{self, File},
+    io::Write,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::harness::{Cert, Daemon, Place, bundle, domain, indicators, pair, read_stream, settle, skipped};
+
+/// A small disk of its own; it goes with the scenario.
+struct Disk(PathBuf);
+
+impl Disk {
+    /// Mounts a disk of so many MiB; `None` where that is not allowed.
+    fn mount(path: &Path, mib: u64) -> Option<Self> {
+        fs::create_dir_all(path).unwrap();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &format!("size={mib}m,mode=700"), "mithaq-e2e"]).arg(path);
+        match mount.output() {
+            Ok(output) if output.status.success() => Some(Self(path.to_owned())),
+            Ok(output) => {
+                skipped("a full disk", String::from_utf8_lossy(&output.stderr).trim());
+                None
+            }
+            Err(error) => {
+                skipped("a full disk", &format!("no mount here: {error}"));
+                None
+            }
+        }
+    }
+
+    fn ballast(&self) -> PathBuf {
+        self.0.join("ballast")
+    }
+
+    /// Writes until nothing more fits, then frees so many MiB.
+    fn fill_but(&self, mib: u64) {
+        let mut file = File::create(self.ballast()).unwrap();
+        while file.write_all(&[0; 4096]).is_ok() {}
+        let length = file.metadata().unwrap().len();
+        file.set_len(length.saturating_sub(mib << 20)).unwrap();
+    }
+
+    fn free(&self) {
+        fs::remove_file(self.ballast()).unwrap();
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_pushes_and_loses_nothing() {
+    let place = Place::new();
+    let [pk, cn] = &["pk", "cn"].map(|name| Cert::init(&place, name));
+    let Some(disk) = Disk::mount(&pk.home.join("store"), 64) else { return };
+    pk.configure("free_mib_min = 64", "free_mib_min = 8");
+    pair(pk, cn, &[]);
+    let mut daemon = Daemon::start(pk);
+    pk.push(bundle(&indicators(1, 0..100)), &[]).exits(0);
+
+    // Below the mark, with room left: refused before anything fails.
+    disk.fill_but(4);
+    let input = bundle(&indicators(1, 100..300));
+    for args in [&[][..], &["--atomic"]] {
+        let refused = pk.push(&input, args).refused(75, "MQ-5001");
+        assert_eq!(refused.last()["code"], "MQ-5001");
+    }
+    // Nothing left at all.
+    disk.fill_but(0);
+    pk.push(&input, &[]).refused(75, "MQ-5001");
+    assert!(daemon.is_alive());
+    assert_eq!(pk.objects(), 100);
+    assert_eq!(read_stream(pk, None, 50).len(), 100);
+    pk.run(&["search", &domain(1, 99)]).exits(0);
+    pk.run(&["store", "check"]).exits(0);
+
+    // A start on a full disk serves what is there.
+    daemon.kill();
+    let daemon = Daemon::start(pk);
+    assert_eq!(read_stream(pk, None, 50).len(), 100);
+    pk.push(&input, &[]).refused(75, "MQ-5001");
+    // What a peer shares waits until there is room.
+    let _peer = Daemon::start(cn);
+    cn.push(bundle(&indicators(2, 0..100)), &[]).exits(0);
+
+    disk.free();
+    pk.push(&input, &[]).exits(0);
+    settle(cn, pk, 1);
+    settle(pk, cn, 2);
+    assert_eq!((pk.objects(), cn.objects()), (402, 402));
+    assert_eq!(daemon.terminate().0, Some(0));
+}

@@ -1,0 +1,112 @@
+//! A running daemon.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Child, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{Cert, Output, command, until};
+
+/// How many lines of its log a daemon leaves behind when a scenario fails.
+const LAST_WORDS: usize = 30;
+
+/// A running daemon; it is killed when it goes out of scope.
+#[derive(Debug)]
+pub(crate) struct Daemon {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Daemon {
+    /// Starts a CERT's daemon and waits until it answers.
+    #[track_caller]
+    pub(crate) fn start(cert: &Cert) -> Self {
+        Self::start_with(cert, &[])
+    }
+
+    /// Starts a CERT's daemon with more arguments and waits until it answers.
+    #[track_caller]
+    pub(crate) fn start_with(cert: &Cert, args: &[&str]) -> Self {
+        let mut daemon = Self::spawn(&cert.home, args);
+        until(&format!("the daemon of {} answers", cert.name), || {
+            assert_eq!(daemon.child.try_wait().unwrap(), None, "the daemon of {} ended", cert.name);
+            cert.try_status()
+        });
+        daemon
+    }
+
+    /// Starts a daemon and waits for nothing.
+    pub(crate) fn spawn(home: &Path, args: &[&str]) -> Self {
+        let log = home.with_extension("log");
+        let file = OpenOptions::new().create(true).append(true).open(&log).unwrap();
+        let mut command = command(home, &[&["run"], args].concat());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::from(file));
+        Self { child: command.spawn().unwrap(), log }
+    }
+
+    /// Starts a daemon that is to refuse its start.
+    #[track_caller]
+    pub(crate) fn refuse(home: &Path, args: &[&str]) -> Output {
+        super::mithaq(home, &[&["run"], args].concat())
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn is_alive(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.child.id().try_into().unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
+    /// Asks the daemon to stop: its exit status, and how long it took.
+    #[track_caller]
+    pub(crate) fn terminate(mut self) -> (Option<i32>, Duration) {
+        let asked = Instant::now();
+        self.signal(Signal::TERM);
+        let status = until("the daemon stops", || self.child.try_wait().unwrap());
+        (status.code(), asked.elapsed())
+    }
+
+    /// Ends the daemon without a warning.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// The most memory that the daemon ever had, in MiB.
+    pub(crate) fn peak_mib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        let kib: u64 = peak.trim().trim_end_matches("kB").trim().parse().unwrap();
+        kib / 1024
+    }
+
+    /// What it has logged.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            let log = self.log();
+            let lines: Vec<_> = log.lines().rev().take(LAST_WORDS).collect();
+            let lines: String = lines.into_iter().rev().flat_map(|line| [line, "\n"]).collect();
+            let _ = writeln!(std::io::stderr(), "--- {}\n{lines}", self.log.display());
+        }
+    }
+}

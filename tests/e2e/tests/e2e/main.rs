@@ -1,0 +1,23 @@
+//! The real binary, driven from outside: several CERTs on this machine, their analysts and their SIEMs.
+//!
+//! Each scenario makes its own CERTs in a folder of its own, so that all of them run side by side. Nothing here waits
+//! for a time to pass: it waits for the thing, with a deadline. What a machine cannot do (mount a small disk, make a
+//! Python environment) is skipped with a line on standard error that says so.
+
+// A test may fail where it stands.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod agreements;
+mod architecture;
+mod bad_input;
+mod exchange;
+mod full_disk;
+mod harness;
+mod large_input;
+mod output;
+mod restarts;
+mod sockets;
+mod starting;
+mod strangers;
+mod tampering;
+mod taxii;

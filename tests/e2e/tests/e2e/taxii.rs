@@ -1,0 +1,104 @@
+//! SIEMs that cannot read a unix socket: the loopback listener with its token, and a client that others wrote.
+
+use std::{
+    env, fs,
+    net::TcpListener,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::harness::{Cert, Daemon, Place, bundle, corpus, get_tcp, indicators, skipped};
+use crate::sockets::check_sockets;
+
+const TOKEN: &str = "a-token-of-the-test-that-is-long-enough-0123456789";
+
+/// `any:TOKEN` in base64, as Basic has it.
+const BASIC: &str = "Basic YW55OmEtdG9rZW4tb2YtdGhlLXRlc3QtdGhhdC1pcy1sb25nLWVub3VnaC0wMTIzNDU2Nzg5";
+
+/// A CERT with a loopback listener.
+fn with_listener(place: &Place) -> (Cert, u16) {
+    let pk = Cert::init(place, "pk");
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let token = pk.home.join("keys/siem.token");
+    fs::write(&token, TOKEN.to_owned() + "\n").unwrap();
+    fs::set_permissions(&token, PermissionsExt::from_mode(0o600)).unwrap();
+    let table = format!("[siem.tcp]\nlisten = \"127.0.0.1:{port}\"\ntoken_file = \"keys/siem.token\"\n\n[policy]");
+    pk.configure("[policy]", &table);
+    (pk, port)
+}
+
+#[test]
+fn the_loopback_listener_wants_its_token() {
+    let place = Place::new();
+    let (pk, port) = with_listener(&place);
+    let daemon = Daemon::start(&pk);
+    check_sockets(&pk, &daemon, Some(port));
+    pk.push(bundle(&indicators(1, 0..3)), &[]).exits(0);
+    let address = format!("127.0.0.1:{port}");
+    let ask = |path: &str, token: Option<&str>| {
+        let headers: Vec<_> = token.map(|token| ("authorization", token)).into_iter().collect();
+        get_tcp(&address, path, &headers)
+    };
+    for path in ["/v1/stream", "/taxii2/", "/nowhere", "/v1/status"] {
+        for token in [None, Some("Bearer wrong"), Some("Basic YTpi"), Some("Bearer "), Some("nonsense")] {
+            let answer = ask(path, token);
+            assert_eq!(answer.status, 401, "{path} {token:?}: {answer:?}");
+            assert!(answer.header("www-authenticate").is_some(), "{answer:?}");
+        }
+    }
+    for token in [format!("Bearer {TOKEN}"), BASIC.to_owned()] {
+        let answer = ask("/v1/stream", Some(&token));
+        assert_eq!((answer.status, answer.text().lines().count()), (200, 3), "{answer:?}");
+        // What is for analysts is not here.
+        assert_eq!(ask("/v1/status", Some(&token)).status, 404);
+    }
+    drop(daemon);
+    // A token that others may read is none.
+    fs::set_permissions(pk.home.join("keys/siem.token"), PermissionsExt::from_mode(0o644)).unwrap();
+    let refused = Daemon::refuse(&pk.home, &[]);
+    assert!(refused.exit == 64 && refused.stderr.contains("siem.token"), "{refused:#?}");
+}
+
+/// A Python that has `taxii2-client`: the one that MITHAQ_PYTHON names, or an environment that is made here.
+fn python() -> Option<PathBuf> {
+    if let Some(python) = env::var_os("MITHAQ_PYTHON") {
+        return Some(python.into());
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("python");
+    let venv = env::current_exe().unwrap().ancestors().nth(3).unwrap().join("python");
+    let python = venv.join("bin/python");
+    let why_not = |mut command: Command| match command.output() {
+        Ok(output) if output.status.success() => None,
+        Ok(output) => Some(String::from_utf8_lossy(&output.stderr).into_owned()),
+        Err(error) => Some(error.to_string()),
+    };
+    let mut make = Command::new("python3");
+    make.args(["-m", "venv"]).arg(&venv);
+    let mut install = Command::new(&python);
+    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]);
+    install.arg(folder.join("requirements.txt"));
+    match why_not(make).or_else(|| why_not(install)) {
+        None => Some(python),
+        Some(why) => {
+            skipped("the TAXII client in Python", why.trim());
+            None
+        }
+    }
+}
+
+#[test]
+fn a_client_that_others_wrote_reads_everything_once() {
+    let Some(python) = python() else { return };
+    let place = Place::new();
+    let (pk, port) = with_listener(&place);
+    let _daemon = Daemon::start(&pk);
+    pk.push(corpus(&["indicators/mvt-intellexa_predator-predator.stix2"]), &["--tlp", "green"]).exits(0);
+    let mut client = Command::new(python);
+    client.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("python/taxii_client.py"));
+    client.arg(format!("http://127.0.0.1:{port}/taxii2/")).arg(pk.home.join("keys/siem.token"));
+    client.arg(pk.objects().to_string());
+    let output = client.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}");
+}
