@@ -159,7 +159,7 @@ pub enum LogFormat {
 #[non_exhaustive]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read the configuration {path}")]
+    #[error("cannot read the configuration {path}: {source}")]
     Read {
         /// The file.
         path: PathBuf,

@@ -136,6 +136,14 @@ pub enum HomeError {
         /// Why.
         source: io::Error,
     },
+    /// A key file is missing or cannot be read.
+    #[error("cannot read the key {path}: {source}")]
+    KeyFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// A key file cannot be used.
     #[error("{path}: {source}")]
     Key {
@@ -212,7 +220,7 @@ impl HomeError {
         match self {
             Self::Missing { .. } => Code::NO_HOME,
             Self::Exists { .. } => Code::EXISTS,
-            Self::Key { .. } | Self::KeyMode { .. } => Code::KEY,
+            Self::Key { .. } | Self::KeyFile { .. } | Self::KeyMode { .. } => Code::KEY,
             Self::Card { .. } => Code::CARD,
             Self::Agreement { .. } => Code::AGREEMENT_REFUSED,
             Self::PeerName { .. } | Self::NoSuchPeer { .. } => Code::NO_SUCH_PEER,
@@ -326,11 +334,12 @@ impl Home {
     /// When the file is missing, readable by others, or no key.
     pub fn key(&self, name: KeyName) -> Result<SecretKey, HomeError> {
         let path = self.key_path(name);
-        let metadata = fs::metadata(&path).map_err(io_error("read", &path))?;
+        let unreadable = |source| HomeError::KeyFile { path: path.clone(), source };
+        let metadata = fs::metadata(&path).map_err(unreadable)?;
         if metadata.mode() & 0o077 != 0 {
             return Err(HomeError::KeyMode { path, mode: metadata.permissions().mode() & 0o777 });
         }
-        let text = fs::read_to_string(&path).map_err(io_error("read", &path))?;
+        let text = fs::read_to_string(&path).map_err(unreadable)?;
         SecretKey::from_pem(&text).map_err(|source| HomeError::Key { path, source })
     }
 

@@ -178,7 +178,7 @@ pub struct PeerStatus {
     /// Why it is not connected, with a code.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
-    /// Releases that it may have and has not acknowledged.
+    /// Releases that it may have and has not acknowledged, and those of which the release rule was not asked yet.
     pub lag: u64,
     /// Releases that it has acknowledged under this agreement.
     pub sent: u64,

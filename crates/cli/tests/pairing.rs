@@ -55,7 +55,10 @@ fn a_wrong_or_mistyped_group_changes_nothing() {
     assert_eq!(mistyped.exit, 5);
     assert!(mistyped.err.contains("misheard or mistyped"), "{}", mistyped.err);
     assert_eq!(fs::read(pair.pk.home().peer_path("qa")).unwrap(), before);
-    for usage in ["1=12345", "nonsense", &format!("1={0} 1={0}", right[0])] {
+    let few = verify(&format!("1={} 2={}", right[0], right[1]));
+    assert_eq!(few.exit, 2, "two groups are not enough");
+    assert_eq!(fs::read(pair.pk.home().peer_path("qa")).unwrap(), before);
+    for usage in ["nonsense", &format!("1={0} 1={0}", right[0])] {
         let run = verify(usage);
         assert_eq!(run.exit, 2, "{usage}");
         assert!(run.err.starts_with("error: invalid value"), "{}", run.err);
@@ -67,7 +70,7 @@ fn a_person_types_what_the_other_side_reads_out() {
     let pair = Pair::signed();
     let args = ["peer", "verify", "qa", "--agreement", &pair.pact];
     assert_eq!(pair.pk.run(&args).exit, 2, "nobody is there to be asked");
-    // The same digits for every group: whichever three are asked for, at most one can be right.
+    // The same digits for every group: whichever eight are asked for, at most one can be right.
     let right = pair.group_list();
     let wrong = pair.pk.run_with(&args, Some(&format!("{}\n", right[0]).repeat(3)));
     assert_eq!(wrong.exit, 5);

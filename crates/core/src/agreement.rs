@@ -156,9 +156,7 @@ pub enum AgreementError {
         name: String,
     },
     /// A signature does not fit.
-    #[error(
-        "the signature of {name} does not fit the agreement: it was changed after it was signed"
-    )]
+    #[error("the signature of {name} does not fit the agreement: it was changed after it was signed")]
     Signature {
         /// The party's name.
         name: String,
@@ -196,39 +194,22 @@ impl Agreement {
     fn check(&self) -> Result<(), AgreementError> {
         let field = |field, problem| Err(AgreementError::Field { field, problem });
         if self.schema != AGREEMENT_SCHEMA {
-            return Err(AgreementError::Schema {
-                found: self.schema.chars().take(80).collect(),
-            });
+            return Err(AgreementError::Schema { found: self.schema.chars().take(80).collect() });
         }
         if self.parties[0] >= self.parties[1] {
             return field("parties", "are not two CERTs in ascending order");
         }
         if self.flows.each_ref().map(|flow| flow.from) != self.parties {
-            return field(
-                "flows",
-                "are not one from each party, in the parties' order",
-            );
+            return field("flows", "are not one from each party, in the parties' order");
         }
         if self.valid_from >= self.valid_until {
             return field("validity", "ends before it begins");
         }
-        if self
-            .community
-            .as_ref()
-            .is_some_and(|name| name.is_empty() || !is_short_text(name))
-        {
-            return field(
-                "community",
-                "is empty, too long or has control or bidi characters",
-            );
+        if self.community.as_ref().is_some_and(|name| name.is_empty() || !is_short_text(name)) {
+            return field("community", "is empty, too long or has control or bidi characters");
         }
-        if self.purposes.len() > LABEL_SET_MAX
-            || !self.purposes.iter().all(|text| is_short_text(text))
-        {
-            return field(
-                "purposes",
-                "are too many, too long or have control or bidi characters",
-            );
+        if self.purposes.len() > LABEL_SET_MAX || !self.purposes.iter().all(|text| is_short_text(text)) {
+            return field("purposes", "are too many, too long or have control or bidi characters");
         }
         self.flows.iter().try_for_each(Flow::check)
     }
@@ -252,20 +233,14 @@ impl Flow {
         if let Scope::Only(sectors) = &self.sectors
             && (sectors.len() > LABEL_SET_MAX || !sectors.iter().all(|text| is_short_text(text)))
         {
-            return field(
-                "sectors",
-                "are too many, too long or have control or bidi characters",
-            );
+            return field("sectors", "are too many, too long or have control or bidi characters");
         }
         let is_marking = |id: &String| {
             StixId::parse(id).is_ok_and(|id| id.object_type() == "marking-definition")
                 && Tlp::from_marking_id(id).is_none()
         };
         if self.markings.len() > LABEL_SET_MAX || !self.markings.iter().all(is_marking) {
-            return field(
-                "markings",
-                "are too many, or not ids of marking definitions other than TLP",
-            );
+            return field("markings", "are too many, or not ids of marking definitions other than TLP");
         }
         Ok(())
     }
@@ -283,11 +258,7 @@ impl SignedAgreement {
     pub fn draft(agreement: Agreement) -> Result<Self, AgreementError> {
         agreement.check()?;
         let payload = canonical::to_vec(&agreement).map_err(AgreementError::Agreement)?;
-        Ok(Self {
-            agreement,
-            payload,
-            signatures: Vec::new(),
-        })
+        Ok(Self { agreement, payload, signatures: Vec::new() })
     }
 
     /// Reads the JSON text of an agreement's envelope, without checking signatures.
@@ -304,14 +275,9 @@ impl SignedAgreement {
     /// When it is damaged or breaks a limit.
     pub fn open(envelope: &Envelope) -> Result<Self, AgreementError> {
         let (payload, signatures) = envelope.open(AGREEMENT_TYPE)?;
-        let agreement: Agreement =
-            canonical::from_slice(&payload).map_err(AgreementError::Agreement)?;
+        let agreement: Agreement = canonical::from_slice(&payload).map_err(AgreementError::Agreement)?;
         agreement.check()?;
-        Ok(Self {
-            agreement,
-            payload,
-            signatures,
-        })
+        Ok(Self { agreement, payload, signatures })
     }
 
     /// The agreement's id.
@@ -335,8 +301,7 @@ impl SignedAgreement {
     pub fn sign(&mut self, key: &SecretKey) {
         let id = key.public().id();
         self.signatures.retain(|(signer, _)| *signer != id);
-        self.signatures
-            .push((id, key.sign(AGREEMENT_TYPE, &self.payload)));
+        self.signatures.push((id, key.sign(AGREEMENT_TYPE, &self.payload)));
     }
 
     /// The agreement as it travels.
@@ -352,10 +317,7 @@ impl SignedAgreement {
     pub fn verify_signer(&self, party: &VerifiedCard) -> Result<(), AgreementError> {
         let name = || party.card().name.clone();
         if !self.agreement.has_party(party.cert_id()) {
-            return Err(AgreementError::NotAParty {
-                cert: party.cert_id(),
-                name: name(),
-            });
+            return Err(AgreementError::NotAParty { cert: party.cert_id(), name: name() });
         }
         let keys = &party.card().signing_keys;
         let mut theirs = self
@@ -370,9 +332,7 @@ impl SignedAgreement {
             return Err(AgreementError::Unsigned { name: name() });
         }
         // Anyone can put a broken signature beside a good one; it must not hide it.
-        if theirs
-            .any(|(key, signature)| key.verify(AGREEMENT_TYPE, &self.payload, signature).is_ok())
-        {
+        if theirs.any(|(key, signature)| key.verify(AGREEMENT_TYPE, &self.payload, signature).is_ok()) {
             Ok(())
         } else {
             Err(AgreementError::Signature { name: name() })
@@ -383,23 +343,13 @@ impl SignedAgreement {
     ///
     /// # Errors
     /// The first thing that is wrong.
-    pub fn verify(
-        self,
-        a: &VerifiedCard,
-        b: &VerifiedCard,
-    ) -> Result<VerifiedAgreement, AgreementError> {
+    pub fn verify(self, a: &VerifiedCard, b: &VerifiedCard) -> Result<VerifiedAgreement, AgreementError> {
         self.verify_signer(a)?;
         self.verify_signer(b)?;
         if a.cert_id() == b.cert_id() {
-            return Err(AgreementError::Field {
-                field: "parties",
-                problem: "are one and the same CERT",
-            });
+            return Err(AgreementError::Field { field: "parties", problem: "are one and the same CERT" });
         }
-        Ok(VerifiedAgreement {
-            id: self.id(),
-            agreement: self.agreement,
-        })
+        Ok(VerifiedAgreement { id: self.id(), agreement: self.agreement })
     }
 }
 

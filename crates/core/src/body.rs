@@ -60,11 +60,7 @@ impl Facts {
             created_by_ref: object.created_by_ref().map(|id| id.to_string()),
             tlp,
             markings,
-            sectors: object
-                .sectors()
-                .into_iter()
-                .map(|sector| sector.to_string())
-                .collect(),
+            sectors: object.sectors().into_iter().map(|sector| sector.to_string()).collect(),
             subject_refs: subject_refs(object),
             observables: object.observables(),
         }
@@ -73,9 +69,7 @@ impl Facts {
     /// The object's STIX type.
     #[must_use]
     pub fn object_type(&self) -> &str {
-        self.stix_id
-            .split_once("--")
-            .map_or("", |(object_type, _)| object_type)
+        self.stix_id.split_once("--").map_or("", |(object_type, _)| object_type)
     }
 
     /// The label of the object by itself, with `default` as the level of unmarked data.
@@ -84,11 +78,8 @@ impl Facts {
     /// are joined by [`split`](crate::split).
     #[must_use]
     pub fn own_label(&self, default: Tlp) -> Label {
-        let mut categories: BTreeSet<_> = self
-            .subject_refs
-            .iter()
-            .filter_map(|id| Category::of_type(id.split_once("--")?.0))
-            .collect();
+        let mut categories: BTreeSet<_> =
+            self.subject_refs.iter().filter_map(|id| Category::of_type(id.split_once("--")?.0)).collect();
         categories.extend(Category::of_type(self.object_type()));
         if categories.is_empty() {
             // A relationship between relationships says nothing of its subject: fail closed.
@@ -170,11 +161,7 @@ impl Body {
         if bytes.len() > BODY_BYTES_MAX {
             return Err(BodyError::TooLarge { bytes: bytes.len() });
         }
-        Ok(Self {
-            id: ContentId::of(&bytes),
-            bytes,
-            facts: Facts::of(object),
-        })
+        Ok(Self { id: ContentId::of(&bytes), bytes, facts: Facts::of(object) })
     }
 
     /// Checks bytes from a peer or a disk against the content id that they should have.
@@ -194,11 +181,7 @@ impl Body {
             return Err(BodyError::NotCanonical);
         }
         let facts = Facts::of(&object);
-        Ok(Self {
-            id: expected,
-            bytes,
-            facts,
-        })
+        Ok(Self { id: expected, bytes, facts })
     }
 
     /// The content id.

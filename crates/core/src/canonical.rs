@@ -13,9 +13,7 @@ pub enum CanonicalError {
     #[error("the text is not strict JSON")]
     Json(#[source] json::JsonError),
     /// The bytes are JSON, but not in the one form that RFC 8785 and the document's own types give it.
-    #[error(
-        "the text is JSON, but not in canonical form (RFC 8785): it was changed after it was signed"
-    )]
+    #[error("the text is JSON, but not in canonical form (RFC 8785): it was changed after it was signed")]
     NotCanonical,
     /// The JSON does not have the document's shape.
     #[error("the document does not have the expected shape: {0}")]
@@ -45,11 +43,7 @@ pub fn from_slice<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<T, Ca
     // The strict reader comes first: serde_json lets names appear twice.
     json::parse(bytes).map_err(CanonicalError::Json)?;
     let document = serde_json::from_slice(bytes).map_err(shape)?;
-    if to_vec(&document)? == bytes {
-        Ok(document)
-    } else {
-        Err(CanonicalError::NotCanonical)
-    }
+    if to_vec(&document)? == bytes { Ok(document) } else { Err(CanonicalError::NotCanonical) }
 }
 
 /// The message repeats names and values of the text, which may come from a stranger.

@@ -121,9 +121,7 @@ pub enum CardError {
         found: String,
     },
     /// It is not signed by its own root key.
-    #[error(
-        "the card is not signed by the root key that it names: it was changed after it was signed"
-    )]
+    #[error("the card is not signed by the root key that it names: it was changed after it was signed")]
     Signature,
     /// A field breaks its limits.
     #[error("the card's {field} {problem}")]
@@ -139,28 +137,18 @@ impl Card {
     fn check(&self) -> Result<(), CardError> {
         let field = |field, problem| Err(CardError::Field { field, problem });
         if self.schema != CARD_SCHEMA {
-            return Err(CardError::Schema {
-                found: self.schema.chars().take(80).collect(),
-            });
+            return Err(CardError::Schema { found: self.schema.chars().take(80).collect() });
         }
         if !is_text(&self.name) || self.name.is_empty() {
-            return field(
-                "name",
-                "is empty, too long or has control or bidi characters",
-            );
+            return field("name", "is empty, too long or has control or bidi characters");
         }
         if self.country.len() != 2 || !self.country.bytes().all(|byte| byte.is_ascii_uppercase()) {
             return field("country", "is not an ISO 3166-1 alpha-2 code such as PK");
         }
         if self.contacts.len() > CARD_LIST_MAX || !self.contacts.iter().all(|text| is_text(text)) {
-            return field(
-                "contacts",
-                "are too many, too long or have control or bidi characters",
-            );
+            return field("contacts", "are too many, too long or have control or bidi characters");
         }
-        if self.endpoints.len() > CARD_LIST_MAX
-            || !self.endpoints.iter().all(|text| is_endpoint(text))
-        {
+        if self.endpoints.len() > CARD_LIST_MAX || !self.endpoints.iter().all(|text| is_endpoint(text)) {
             return field("endpoints", "are too many or not of the form host:port");
         }
         if self.root.is_weak() {
@@ -168,8 +156,7 @@ impl Card {
         }
         check_keys("signing_keys", &self.signing_keys)?;
         check_keys("tls_keys", &self.tls_keys)?;
-        let is_identity =
-            |id: &String| StixId::parse(id).is_ok_and(|id| id.object_type() == "identity");
+        let is_identity = |id: &String| StixId::parse(id).is_ok_and(|id| id.object_type() == "identity");
         if self.identities.len() > CARD_LIST_MAX || !self.identities.iter().all(is_identity) {
             return field("identities", "are too many or not STIX identity ids");
         }
@@ -200,18 +187,12 @@ fn is_endpoint(text: &str) -> bool {
     let Some((host, port)) = text.rsplit_once(':') else {
         return false;
     };
-    let is_port = port.bytes().all(|byte| byte.is_ascii_digit())
-        && port.parse::<u16>().is_ok_and(|port| port > 0);
-    let is_host = match host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'))
-    {
+    let is_port = port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0);
+    let is_host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
         Some(address) => address.parse::<Ipv6Addr>().is_ok(),
         None => {
             !host.is_empty()
-                && host
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
+                && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
         }
     };
     is_text(text) && is_port && is_host
@@ -259,10 +240,7 @@ impl VerifiedCard {
         if signer != card.root.id() {
             return Err(CardError::Signature);
         }
-        let _valid = card
-            .root
-            .verify(CARD_TYPE, &payload, &signature)
-            .map_err(|_| CardError::Signature)?;
+        let _valid = card.root.verify(CARD_TYPE, &payload, &signature).map_err(|_| CardError::Signature)?;
         card.check()?;
         Ok(Self { card, envelope })
     }
@@ -297,16 +275,12 @@ impl VerifiedCard {
     #[must_use]
     pub fn signing_key(&self, id: KeyId, suite: Suite, at: Time) -> Option<PublicKey> {
         let mut keys = self.card.signing_keys.iter();
-        keys.find(|key| key.public.id() == id && key.suite == suite && key.is_valid_at(at))
-            .map(|key| key.public)
+        keys.find(|key| key.public.id() == id && key.suite == suite && key.is_valid_at(at)).map(|key| key.public)
     }
 
     /// Whether the card names this TLS key for that time.
     #[must_use]
     pub fn has_tls_key(&self, key: PublicKey, at: Time) -> bool {
-        self.card
-            .tls_keys
-            .iter()
-            .any(|dated| dated.public == key && dated.is_valid_at(at))
+        self.card.tls_keys.iter().any(|dated| dated.public == key && dated.is_valid_at(at))
     }
 }

@@ -31,21 +31,14 @@ impl Code {
             .iter()
             .chain(mithaq_stix::ERROR_CODES)
             .find(|(number, ..)| *number == self.0)
-            .map(|&(_, title, text)| Explanation {
-                code: self,
-                title,
-                text,
-            })
+            .map(|&(_, title, text)| Explanation { code: self, title, text })
     }
 
     /// Every code that is in use, in ascending order.
     #[must_use]
     pub fn all() -> Vec<Self> {
-        let mut codes: Vec<_> = CODES
-            .iter()
-            .chain(mithaq_stix::ERROR_CODES)
-            .map(|(number, ..)| Self(*number))
-            .collect();
+        let mut codes: Vec<_> =
+            CODES.iter().chain(mithaq_stix::ERROR_CODES).map(|(number, ..)| Self(*number)).collect();
         codes.sort_unstable();
         codes
     }
@@ -84,9 +77,7 @@ impl FromStr for Code {
         let upper = text.trim().to_ascii_uppercase();
         let digits = upper.strip_prefix("MQ").unwrap_or(&upper);
         let number = digits.strip_prefix('-').unwrap_or(digits).parse();
-        number.map(Self).map_err(|_| CodeError {
-            found: text.chars().take(80).collect(),
-        })
+        number.map(Self).map_err(|_| CodeError { found: text.chars().take(80).collect() })
     }
 }
 
@@ -272,10 +263,7 @@ mod tests {
     #[test]
     fn every_code_is_used_once_and_explained() {
         let codes = Code::all();
-        assert!(
-            codes.windows(2).all(|pair| pair[0] < pair[1]),
-            "a code is used twice: {codes:?}"
-        );
+        assert!(codes.windows(2).all(|pair| pair[0] < pair[1]), "a code is used twice: {codes:?}");
         for code in codes {
             let explanation = code.explain().unwrap();
             assert!(explanation.text.ends_with('.'), "{code}");

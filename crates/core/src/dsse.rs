@@ -18,12 +18,7 @@ pub const SIGNATURES_MAX: usize = 16;
 /// The pre-authentication encoding: `"DSSEv1" SP len(type) SP type SP len(payload) SP payload`.
 #[must_use]
 pub fn pre_authentication_encoding(payload_type: &str, payload: &[u8]) -> Vec<u8> {
-    let mut out = format!(
-        "DSSEv1 {} {payload_type} {} ",
-        payload_type.len(),
-        payload.len()
-    )
-    .into_bytes();
+    let mut out = format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len()).into_bytes();
     out.extend_from_slice(payload);
     out
 }
@@ -88,16 +83,9 @@ impl Envelope {
     pub fn new(payload_type: &str, payload: &[u8], signatures: &[(KeyId, Signature)]) -> Self {
         let signatures = signatures
             .iter()
-            .map(|(keyid, signature)| EnvelopeSignature {
-                keyid: *keyid,
-                sig: STANDARD.encode(signature.as_bytes()),
-            })
+            .map(|(keyid, signature)| EnvelopeSignature { keyid: *keyid, sig: STANDARD.encode(signature.as_bytes()) })
             .collect();
-        Self {
-            payload: STANDARD.encode(payload),
-            payload_type: payload_type.to_owned(),
-            signatures,
-        }
+        Self { payload: STANDARD.encode(payload), payload_type: payload_type.to_owned(), signatures }
     }
 
     /// Reads an envelope from JSON text.
@@ -109,8 +97,7 @@ impl Envelope {
             return Err(EnvelopeError::TooLarge { bytes: text.len() });
         }
         mithaq_stix::json::parse(text).map_err(|error| EnvelopeError::Shape(error.to_string()))?;
-        serde_json::from_slice(text)
-            .map_err(|error| EnvelopeError::Shape(quote(&error.to_string())))
+        serde_json::from_slice(text).map_err(|error| EnvelopeError::Shape(quote(&error.to_string())))
     }
 
     /// Writes the envelope as one line of JSON with a newline.
@@ -134,41 +121,24 @@ impl Envelope {
     /// Refuses another type, what is too large, damaged base64 and too many signatures.
     pub fn open(&self, expected: &'static str) -> Result<Opened, EnvelopeError> {
         if self.payload_type != expected {
-            return Err(EnvelopeError::Type {
-                expected,
-                found: self.payload_type.chars().take(80).collect(),
-            });
+            return Err(EnvelopeError::Type { expected, found: self.payload_type.chars().take(80).collect() });
         }
         if self.payload.len() > ENVELOPE_BYTES_MAX {
-            return Err(EnvelopeError::TooLarge {
-                bytes: self.payload.len(),
-            });
+            return Err(EnvelopeError::TooLarge { bytes: self.payload.len() });
         }
         if self.signatures.len() > SIGNATURES_MAX {
-            return Err(EnvelopeError::TooManySignatures {
-                count: self.signatures.len(),
-            });
+            return Err(EnvelopeError::TooManySignatures { count: self.signatures.len() });
         }
-        let payload = STANDARD
-            .decode(&self.payload)
-            .map_err(|_| EnvelopeError::Base64 { field: "payload" })?;
-        let signatures = self
-            .signatures
-            .iter()
-            .map(EnvelopeSignature::decode)
-            .collect::<Result<_, _>>()?;
+        let payload = STANDARD.decode(&self.payload).map_err(|_| EnvelopeError::Base64 { field: "payload" })?;
+        let signatures = self.signatures.iter().map(EnvelopeSignature::decode).collect::<Result<_, _>>()?;
         Ok((payload, signatures))
     }
 }
 
 impl EnvelopeSignature {
     fn decode(&self) -> Result<(KeyId, Signature), EnvelopeError> {
-        let bytes = STANDARD
-            .decode(&self.sig)
-            .map_err(|_| EnvelopeError::Base64 { field: "signature" })?;
-        let bytes = bytes
-            .try_into()
-            .map_err(|_| EnvelopeError::Base64 { field: "signature" })?;
+        let bytes = STANDARD.decode(&self.sig).map_err(|_| EnvelopeError::Base64 { field: "signature" })?;
+        let bytes = bytes.try_into().map_err(|_| EnvelopeError::Base64 { field: "signature" })?;
         Ok((self.keyid, Signature::from_bytes(bytes)))
     }
 }
@@ -181,19 +151,12 @@ mod tests {
     fn the_encoding_is_the_one_of_the_dsse_document() {
         // The example of the DSSE protocol document.
         let encoded = pre_authentication_encoding("http://example.com/HelloWorld", b"hello world");
-        assert_eq!(
-            encoded,
-            b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
-        );
+        assert_eq!(encoded, b"DSSEv1 29 http://example.com/HelloWorld 11 hello world");
     }
 
     #[test]
     fn an_envelope_opens_only_as_what_it_is() {
-        let envelope = Envelope::new(
-            "a",
-            b"{}",
-            &[(KeyId::from_bytes([1; 32]), Signature::from_bytes([2; 64]))],
-        );
+        let envelope = Envelope::new("a", b"{}", &[(KeyId::from_bytes([1; 32]), Signature::from_bytes([2; 64]))]);
         let read = Envelope::from_json(&envelope.to_json()).unwrap();
         assert_eq!(read, envelope);
         assert_eq!(read.open("a").unwrap().0, b"{}");

@@ -37,17 +37,12 @@ pub struct IdError {
 pub fn to_hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble & 15)]);
-    bytes
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(*byte)])
-        .collect()
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
 }
 
 /// Reads 64 lower-case hexadecimal digits.
 fn from_hex(text: &str) -> Result<[u8; 32], IdError> {
-    let error = || IdError {
-        found: text.chars().take(80).collect(),
-    };
+    let error = || IdError { found: text.chars().take(80).collect() };
     let nibble = |byte: u8| match byte {
         b'0'..=b'9' => Ok(byte - b'0'),
         b'a'..=b'f' => Ok(byte - b'a' + 10),
@@ -162,10 +157,7 @@ mod tests {
     #[test]
     fn the_text_form_is_the_digest_that_stock_tools_print() {
         let id = ContentId::of(b"abc");
-        assert_eq!(
-            id.to_string(),
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
+        assert_eq!(id.to_string(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         assert_eq!(id.to_string().parse(), Ok(id));
         assert_eq!(id.fmt_short(), "ba7816bf");
     }

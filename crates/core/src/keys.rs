@@ -62,9 +62,7 @@ pub struct BadSignature;
 pub struct SignatureValid(());
 
 /// What comes before the key in an Ed25519 SubjectPublicKeyInfo (RFC 8410).
-const SPKI_PREFIX: [u8; 12] = [
-    0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
-];
+const SPKI_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
 /// The y coordinates of the points of Curve25519 whose order divides 8, also as written beyond the field's prime.
 const SMALL_ORDER: [[u8; 32]; 7] = [
@@ -74,14 +72,12 @@ const SMALL_ORDER: [[u8; 32]; 7] = [
     edges(0xed, 0xff, 0x7f),
     edges(0xee, 0xff, 0x7f),
     [
-        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98,
-        0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53,
-        0xfc, 0x05,
+        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5, 0xdf,
+        0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
     ],
     [
-        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67,
-        0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac,
-        0x03, 0x7a,
+        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a, 0x20,
+        0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
     ],
 ];
 
@@ -230,24 +226,14 @@ impl SecretKey {
     /// When the text is not PEM or not an Ed25519 private key.
     pub fn from_pem(text: &str) -> Result<Self, KeyError> {
         let start = text.find(PEM_BEGIN).ok_or(KeyError::Pem)? + PEM_BEGIN.len();
-        let end = text
-            .find(PEM_END)
-            .filter(|end| *end >= start)
-            .ok_or(KeyError::Pem)?;
+        let end = text.find(PEM_END).filter(|end| *end >= start).ok_or(KeyError::Pem)?;
         let base64: String = text[start..end].split_ascii_whitespace().collect();
         Self::from_pkcs8_der(&STANDARD.decode(base64).map_err(|_| KeyError::Pem)?)
     }
 
     fn from_pair(pair: Ed25519KeyPair) -> Result<Self, KeyError> {
-        let public = pair
-            .public_key()
-            .as_ref()
-            .try_into()
-            .map_err(|_| KeyError::Der)?;
-        Ok(Self {
-            pair,
-            public: PublicKey(public),
-        })
+        let public = pair.public_key().as_ref().try_into().map_err(|_| KeyError::Der)?;
+        Ok(Self { pair, public: PublicKey(public) })
     }
 
     /// The key as PKCS#8 DER.
@@ -255,12 +241,7 @@ impl SecretKey {
     /// # Errors
     /// When the cryptographic library cannot encode it.
     pub fn to_pkcs8_der(&self) -> Result<Vec<u8>, KeyError> {
-        Ok(self
-            .pair
-            .to_pkcs8v1()
-            .map_err(|_| KeyError::Encode)?
-            .as_ref()
-            .to_vec())
+        Ok(self.pair.to_pkcs8v1().map_err(|_| KeyError::Encode)?.as_ref().to_vec())
     }
 
     /// The key as PEM text, which `openssl pkey` reads.
@@ -268,10 +249,7 @@ impl SecretKey {
     /// # Errors
     /// When the cryptographic library cannot encode it.
     pub fn to_pem(&self) -> Result<String, KeyError> {
-        Ok(format!(
-            "{PEM_BEGIN}\n{}\n{PEM_END}\n",
-            STANDARD.encode(self.to_pkcs8_der()?)
-        ))
+        Ok(format!("{PEM_BEGIN}\n{}\n{PEM_END}\n", STANDARD.encode(self.to_pkcs8_der()?)))
     }
 
     /// The public half.
@@ -283,9 +261,7 @@ impl SecretKey {
     /// Signs the DSSE encoding of `payload` with type `payload_type`.
     #[must_use]
     pub fn sign(&self, payload_type: &str, payload: &[u8]) -> Signature {
-        let signature = self
-            .pair
-            .sign(&pre_authentication_encoding(payload_type, payload));
+        let signature = self.pair.sign(&pre_authentication_encoding(payload_type, payload));
         // INVARIANT: an Ed25519 signature has 64 bytes.
         Signature(signature.as_ref().try_into().unwrap_or([0; 64]))
     }
@@ -308,30 +284,10 @@ mod tests {
     #[test]
     fn a_signature_fits_its_key_type_and_bytes_alone() {
         let signature = key(1).sign("type", b"payload");
-        assert!(
-            key(1)
-                .public()
-                .verify("type", b"payload", &signature)
-                .is_ok()
-        );
-        assert!(
-            key(2)
-                .public()
-                .verify("type", b"payload", &signature)
-                .is_err()
-        );
-        assert!(
-            key(1)
-                .public()
-                .verify("other", b"payload", &signature)
-                .is_err()
-        );
-        assert!(
-            key(1)
-                .public()
-                .verify("type", b"payloae", &signature)
-                .is_err()
-        );
+        assert!(key(1).public().verify("type", b"payload", &signature).is_ok());
+        assert!(key(2).public().verify("type", b"payload", &signature).is_err());
+        assert!(key(1).public().verify("other", b"payload", &signature).is_err());
+        assert!(key(1).public().verify("type", b"payloae", &signature).is_err());
     }
 
     #[test]
@@ -339,19 +295,13 @@ mod tests {
         let pem = key(3).to_pem().unwrap();
         assert_eq!(SecretKey::from_pem(&pem).unwrap().public(), key(3).public());
         let public = key(3).public();
-        assert_eq!(
-            PublicKey::from_spki_der(&public.to_spki_der()),
-            Some(public)
-        );
+        assert_eq!(PublicKey::from_spki_der(&public.to_spki_der()), Some(public));
         assert_eq!(SecretKey::from_pem("nonsense").unwrap_err(), KeyError::Pem);
     }
 
     #[test]
     fn debug_never_shows_the_secret() {
         let shown = format!("{:?}", key(7));
-        assert!(
-            shown.contains("redacted") && !shown.contains("0707"),
-            "{shown}"
-        );
+        assert!(shown.contains("redacted") && !shown.contains("0707"), "{shown}");
     }
 }

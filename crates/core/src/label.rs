@@ -66,8 +66,8 @@ impl Category {
     pub fn of_type(object_type: &str) -> Option<Self> {
         Some(match object_type {
             "relationship" => return None,
-            "indicator" | "malware" | "tool" | "campaign" | "threat-actor" | "intrusion-set"
-            | "infrastructure" | "attack-pattern" | "incident" | "malware-analysis" => Self::Threat,
+            "indicator" | "malware" | "tool" | "campaign" | "threat-actor" | "intrusion-set" | "infrastructure"
+            | "attack-pattern" | "incident" | "malware-analysis" => Self::Threat,
             "sighting" => Self::Sighting,
             "report" | "grouping" | "note" | "opinion" | "observed-data" => Self::Report,
             "course-of-action" => Self::Mitigation,
@@ -136,9 +136,7 @@ impl FromStr for Category {
         Self::ALL
             .into_iter()
             .find(|category| category.as_str() == text)
-            .ok_or_else(|| CategoryError {
-                found: text.chars().take(80).collect(),
-            })
+            .ok_or_else(|| CategoryError { found: text.chars().take(80).collect() })
     }
 }
 
@@ -162,12 +160,7 @@ impl Label {
     /// A label with a level and one category, nothing else.
     #[must_use]
     pub fn new(tlp: Tlp, category: Category) -> Self {
-        Self {
-            tlp,
-            categories: [category].into(),
-            sectors: BTreeSet::new(),
-            markings: BTreeSet::new(),
-        }
+        Self { tlp, categories: [category].into(), sectors: BTreeSet::new(), markings: BTreeSet::new() }
     }
 
     /// The strictest of both: the least label that restricts at least as much as each.
@@ -202,8 +195,7 @@ impl Label {
         if self.sectors.len() > LABEL_SET_MAX || self.markings.len() > LABEL_SET_MAX {
             return Err(LabelError::TooMany);
         }
-        let is_sector =
-            |text: &String| text.len() <= SECTOR_BYTES_MAX && !text.chars().any(char::is_control);
+        let is_sector = |text: &String| text.len() <= SECTOR_BYTES_MAX && !text.chars().any(char::is_control);
         if !self.sectors.iter().all(is_sector) {
             return Err(LabelError::Sector);
         }
@@ -214,11 +206,7 @@ impl Label {
             StixId::parse(id).is_ok_and(|id| id.object_type() == "marking-definition")
                 && Tlp::from_marking_id(id).is_none()
         };
-        if self.markings.iter().all(is_marking) {
-            Ok(())
-        } else {
-            Err(LabelError::Marking)
-        }
+        if self.markings.iter().all(is_marking) { Ok(()) } else { Err(LabelError::Marking) }
     }
 }
 
@@ -237,12 +225,7 @@ impl fmt::Display for Label {
     /// For people: level, categories, named sectors and the number of markings.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |set: &mut dyn Iterator<Item = &str>| set.collect::<Vec<_>>().join("+");
-        write!(
-            f,
-            "{} {}",
-            self.tlp,
-            list(&mut self.categories.iter().map(|category| category.as_str()))
-        )?;
+        write!(f, "{} {}", self.tlp, list(&mut self.categories.iter().map(|category| category.as_str())))?;
         if self.sectors.iter().any(|text| text != SECTOR_UNSPECIFIED) {
             let sectors = list(&mut self.sectors.iter().map(String::as_str));
             write!(f, " [{}]", quote(&sectors))?;
@@ -269,9 +252,7 @@ pub enum LabelError {
     )]
     TooMany,
     /// A sector is too long or has control characters.
-    #[error(
-        "a sector of the label is longer than {SECTOR_BYTES_MAX} bytes or has control characters"
-    )]
+    #[error("a sector of the label is longer than {SECTOR_BYTES_MAX} bytes or has control characters")]
     Sector,
     /// A marking is not one.
     #[error("a marking of the label is not the id of a marking-definition other than TLP")]
@@ -298,9 +279,7 @@ pub mod tlp_text {
         let text = String::deserialize(deserializer)?;
         match text.parse::<Tlp>() {
             Ok(tlp) if tlp.to_string() == text => Ok(tlp),
-            _ => Err(serde::de::Error::custom(format_args!(
-                "unknown TLP level {text:?}"
-            ))),
+            _ => Err(serde::de::Error::custom(format_args!("unknown TLP level {text:?}"))),
         }
     }
 }
@@ -337,10 +316,7 @@ mod tests {
     fn text_from_outside_is_shown_and_not_obeyed() {
         let mut label = Label::new(Tlp::Green, Category::Threat);
         label.sectors = ["energy\u{1b}[2J".to_owned(), "a\u{202e}b".to_owned()].into();
-        assert_eq!(
-            label.to_string(),
-            "green threat [a\\u{202e}b+energy\\u{1b}[2J]"
-        );
+        assert_eq!(label.to_string(), "green threat [a\\u{202e}b+energy\\u{1b}[2J]");
         label.sectors = [SECTOR_UNSPECIFIED.to_owned()].into();
         assert_eq!(label.to_string(), "green threat");
     }
@@ -357,9 +333,7 @@ mod tests {
     #[test]
     fn a_tlp_id_cannot_pose_as_an_unknown_marking() {
         let mut label = Label::new(Tlp::Clear, Category::Threat);
-        label
-            .markings
-            .insert("marking-definition--5e57c739-391a-4eb3-b6be-7d15ca92d5ed".into());
+        label.markings.insert("marking-definition--5e57c739-391a-4eb3-b6be-7d15ca92d5ed".into());
         assert_eq!(label.check(), Err(LabelError::Marking));
     }
 }

@@ -75,11 +75,7 @@ pub fn verify_inclusion(
         return Err(BadProof);
     }
     let hash = climb(leaf_hash(leaf), index, size, path).ok_or(BadProof)?;
-    if hash == *root.as_bytes() {
-        Ok(())
-    } else {
-        Err(BadProof)
-    }
+    if hash == *root.as_bytes() { Ok(()) } else { Err(BadProof) }
 }
 
 /// The root that `path` implies for a leaf with hash `hash`, or `None` if the path's length is wrong.
@@ -92,10 +88,7 @@ fn climb(hash: [u8; 32], index: usize, size: usize, path: &[[u8; 32]]) -> Option
     if index < left_size {
         Some(node_hash(&climb(hash, index, left_size, rest)?, sibling))
     } else {
-        Some(node_hash(
-            sibling,
-            &climb(hash, index - left_size, size - left_size, rest)?,
-        ))
+        Some(node_hash(sibling, &climb(hash, index - left_size, size - left_size, rest)?))
     }
 }
 
@@ -113,37 +106,17 @@ mod tests {
         &[0x30, 0x31],
         &[0x40, 0x41, 0x42, 0x43],
         &[0x50, 0x51, 0x52, 0x53, 0x54, 0x55, 0x56, 0x57],
-        &[
-            0x60, 0x61, 0x62, 0x63, 0x64, 0x65, 0x66, 0x67, 0x68, 0x69, 0x6a, 0x6b, 0x6c, 0x6d,
-            0x6e, 0x6f,
-        ],
+        &[0x60, 0x61, 0x62, 0x63, 0x64, 0x65, 0x66, 0x67, 0x68, 0x69, 0x6a, 0x6b, 0x6c, 0x6d, 0x6e, 0x6f],
     ];
 
     #[test]
     fn roots_agree_with_certificate_transparency() {
-        let check = |n: usize, expect: &str| {
-            assert_eq!(to_hex(root(&LEAVES[..n]).as_bytes()), expect, "{n}")
-        };
-        check(
-            0,
-            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
-        );
-        check(
-            1,
-            "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
-        );
-        check(
-            2,
-            "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
-        );
-        check(
-            3,
-            "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77",
-        );
-        check(
-            8,
-            "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
-        );
+        let check = |n: usize, expect: &str| assert_eq!(to_hex(root(&LEAVES[..n]).as_bytes()), expect, "{n}");
+        check(0, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        check(1, "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d");
+        check(2, "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125");
+        check(3, "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77");
+        check(8, "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328");
     }
 
     #[test]

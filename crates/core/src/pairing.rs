@@ -35,9 +35,7 @@ pub enum GroupError {
         number: usize,
     },
     /// Its check digit does not fit: it was misheard or mistyped.
-    #[error(
-        "group {number} was misheard or mistyped: its check digit does not fit; ask for it again"
-    )]
+    #[error("group {number} was misheard or mistyped: its check digit does not fit; ask for it again")]
     Mistyped {
         /// The group.
         number: usize,
@@ -61,13 +59,7 @@ impl PairingCode {
         let mut groups = [[0; GROUP_DIGITS]; GROUPS];
         for (number, group) in groups.iter_mut().enumerate() {
             let index = [u8::try_from(number).unwrap_or(u8::MAX)];
-            let digest = sha256_of(&[
-                DOMAIN,
-                low.as_bytes(),
-                high.as_bytes(),
-                agreement.as_bytes(),
-                &index,
-            ]);
+            let digest = sha256_of(&[DOMAIN, low.as_bytes(), high.as_bytes(), agreement.as_bytes(), &index]);
             *group = group_of(&digest);
         }
         Self(groups)
@@ -87,22 +79,12 @@ impl PairingCode {
     pub fn check_group(&self, number: usize, typed: &str) -> Result<(), GroupError> {
         let expected = number.checked_sub(1).and_then(|index| self.0.get(index));
         let expected = expected.ok_or(GroupError::NoSuchGroup { number })?;
-        let digits: Option<Vec<u8>> = typed
-            .chars()
-            .filter(|c| !c.is_whitespace())
-            .map(digit_value)
-            .collect();
-        let digits = digits
-            .filter(|digits| digits.len() == GROUP_DIGITS)
-            .ok_or(GroupError::Shape { number })?;
+        let digits: Option<Vec<u8>> = typed.chars().filter(|c| !c.is_whitespace()).map(digit_value).collect();
+        let digits = digits.filter(|digits| digits.len() == GROUP_DIGITS).ok_or(GroupError::Shape { number })?;
         if damm(&digits) != 0 {
             return Err(GroupError::Mistyped { number });
         }
-        if digits == expected {
-            Ok(())
-        } else {
-            Err(GroupError::OtherCode { number })
-        }
+        if digits == expected { Ok(()) } else { Err(GroupError::OtherCode { number }) }
     }
 }
 
@@ -116,10 +98,7 @@ fn digit_value(c: char) -> Option<u8> {
 
 /// Four digits of a digest and their check digit.
 fn group_of(digest: &[u8; 32]) -> [u8; GROUP_DIGITS] {
-    let number = digest[..8]
-        .iter()
-        .fold(0_u64, |number, byte| number << 8 | u64::from(*byte))
-        % 10_000;
+    let number = digest[..8].iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte)) % 10_000;
     let digit = |place: u64| u8::try_from(number / place % 10).unwrap_or(0);
     let mut group = [digit(1000), digit(100), digit(10), digit(1), 0];
     group[4] = damm(&group[..4]);
@@ -141,9 +120,7 @@ const DAMM: [[u8; 10]; 10] = [
 ];
 
 fn damm(digits: &[u8]) -> u8 {
-    digits.iter().fold(0, |interim, digit| {
-        DAMM[usize::from(interim)][usize::from(*digit)]
-    })
+    digits.iter().fold(0, |interim, digit| DAMM[usize::from(interim)][usize::from(*digit)])
 }
 
 #[cfg(test)]
@@ -161,10 +138,7 @@ mod tests {
         let swapped = PairingCode::new(cert(2), cert(1), AgreementId::from_bytes([3; 32]));
         assert_eq!(swapped, code(3));
         for number in 1..=GROUPS {
-            assert_eq!(
-                code(3).check_group(number, &swapped.group(number).unwrap()),
-                Ok(())
-            );
+            assert_eq!(code(3).check_group(number, &swapped.group(number).unwrap()), Ok(()));
         }
     }
 
@@ -179,11 +153,7 @@ mod tests {
                 }
                 typed[place] = digit;
                 let typed: String = typed.into_iter().collect();
-                assert_eq!(
-                    code(3).check_group(4, &typed),
-                    Err(GroupError::Mistyped { number: 4 }),
-                    "{typed}"
-                );
+                assert_eq!(code(3).check_group(4, &typed), Err(GroupError::Mistyped { number: 4 }), "{typed}");
             }
         }
     }
@@ -191,31 +161,16 @@ mod tests {
     #[test]
     fn another_agreement_gives_another_code() {
         let other = code(9).group(1).unwrap();
-        assert_eq!(
-            code(3).check_group(1, &other),
-            Err(GroupError::OtherCode { number: 1 })
-        );
+        assert_eq!(code(3).check_group(1, &other), Err(GroupError::OtherCode { number: 1 }));
     }
 
     #[test]
     fn digits_of_other_scripts_and_blanks_are_understood() {
         let group = code(3).group(2).unwrap();
-        let arabic: String = group
-            .chars()
-            .map(|c| char::from_u32(u32::from(c) - 0x30 + 0x660).unwrap())
-            .collect();
+        let arabic: String = group.chars().map(|c| char::from_u32(u32::from(c) - 0x30 + 0x660).unwrap()).collect();
         assert_eq!(code(3).check_group(2, &arabic), Ok(()));
-        assert_eq!(
-            code(3).check_group(2, &format!(" {} {}", &group[..2], &group[2..])),
-            Ok(())
-        );
-        assert_eq!(
-            code(3).check_group(2, "12a45"),
-            Err(GroupError::Shape { number: 2 })
-        );
-        assert_eq!(
-            code(3).check_group(13, "12345"),
-            Err(GroupError::NoSuchGroup { number: 13 })
-        );
+        assert_eq!(code(3).check_group(2, &format!(" {} {}", &group[..2], &group[2..])), Ok(()));
+        assert_eq!(code(3).check_group(2, "12a45"), Err(GroupError::Shape { number: 2 }));
+        assert_eq!(code(3).check_group(13, "12345"), Err(GroupError::NoSuchGroup { number: 13 }));
     }
 }

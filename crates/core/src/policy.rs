@@ -23,9 +23,7 @@ pub struct LocalPolicy {
 
 impl Default for LocalPolicy {
     fn default() -> Self {
-        Self {
-            tlp_max: Tlp::AmberStrict,
-        }
+        Self { tlp_max: Tlp::AmberStrict }
     }
 }
 
@@ -82,20 +80,13 @@ struct Trace(Vec<Reason>);
 
 impl Trace {
     fn step(&mut self, code: Code, ok: bool, text: impl Into<String>) {
-        self.0.push(Reason {
-            code,
-            text: text.into(),
-            ok,
-        });
+        self.0.push(Reason { code, text: text.into(), ok });
     }
 
     /// Nothing is released without at least one step that says so.
     fn decide(self) -> Decision {
         let released = !self.0.is_empty() && self.0.iter().all(|reason| reason.ok);
-        Decision {
-            released,
-            reasons: self.0,
-        }
+        Decision { released, reasons: self.0 }
     }
 }
 
@@ -104,30 +95,16 @@ impl Trace {
 pub fn release(question: &Question<'_>) -> Decision {
     let mut trace = Trace::default();
     let Some(agreement) = question.agreement else {
-        trace.step(
-            Code::NO_AGREEMENT,
-            false,
-            "there is no agreement with this CERT",
-        );
+        trace.step(Code::NO_AGREEMENT, false, "there is no agreement with this CERT");
         return trace.decide();
     };
     let terms = agreement.agreement();
-    let flow = terms
-        .flow_from(question.us)
-        .filter(|_| terms.has_party(question.peer) && question.us != question.peer);
+    let flow = terms.flow_from(question.us).filter(|_| terms.has_party(question.peer) && question.us != question.peer);
     let Some(flow) = flow else {
-        trace.step(
-            Code::NO_AGREEMENT,
-            false,
-            "the agreement is between other CERTs",
-        );
+        trace.step(Code::NO_AGREEMENT, false, "the agreement is between other CERTs");
         return trace.decide();
     };
-    trace.step(
-        Code::AGREEMENT,
-        true,
-        format!("agreement {}", agreement.id().fmt_short()),
-    );
+    trace.step(Code::AGREEMENT, true, format!("agreement {}", agreement.id().fmt_short()));
     validity(&mut trace, agreement, question.now);
     origin(&mut trace, question);
     tlp(&mut trace, question, flow, terms.community.as_deref());
@@ -139,10 +116,7 @@ pub fn release(question: &Question<'_>) -> Decision {
 
 fn validity(trace: &mut Trace, agreement: &VerifiedAgreement, now: Time) {
     let terms = agreement.agreement();
-    let text = format!(
-        "the agreement holds from {} until {}",
-        terms.valid_from, terms.valid_until
-    );
+    let text = format!("the agreement holds from {} until {}", terms.valid_from, terms.valid_until);
     trace.step(Code::VALIDITY, agreement.is_in_force(now), text);
 }
 
@@ -163,38 +137,14 @@ fn origin(trace: &mut Trace, question: &Question<'_>) {
 fn tlp(trace: &mut Trace, question: &Question<'_>, flow: &Flow, community: Option<&str>) {
     let level = question.label.tlp;
     let ceiling = flow.tlp_max.min(question.local.tlp_max);
-    let whose = if question.local.tlp_max < flow.tlp_max {
-        "our own policy's"
-    } else {
-        "the agreement's"
-    };
-    let verb = if level <= ceiling {
-        "is within"
-    } else {
-        "is over"
-    };
-    trace.step(
-        Code::TLP_CEILING,
-        level <= ceiling,
-        format!("TLP:{level} {verb} {whose} ceiling TLP:{ceiling}"),
-    );
+    let whose = if question.local.tlp_max < flow.tlp_max { "our own policy's" } else { "the agreement's" };
+    let verb = if level <= ceiling { "is within" } else { "is over" };
+    trace.step(Code::TLP_CEILING, level <= ceiling, format!("TLP:{level} {verb} {whose} ceiling TLP:{ceiling}"));
     match level {
-        Tlp::Red => trace.step(
-            Code::TLP_RED,
-            false,
-            "TLP:red goes to named recipients alone, and none is named",
-        ),
+        Tlp::Red => trace.step(Code::TLP_RED, false, "TLP:red goes to named recipients alone, and none is named"),
         Tlp::Green => match community {
-            Some(name) => trace.step(
-                Code::COMMUNITY,
-                true,
-                format!("TLP:green within the community {name:?}"),
-            ),
-            None => trace.step(
-                Code::COMMUNITY,
-                false,
-                "TLP:green needs a community, and the agreement names none",
-            ),
+            Some(name) => trace.step(Code::COMMUNITY, true, format!("TLP:green within the community {name:?}")),
+            None => trace.step(Code::COMMUNITY, false, "TLP:green needs a community, and the agreement names none"),
         },
         _ => {}
     }
@@ -203,17 +153,9 @@ fn tlp(trace: &mut Trace, question: &Question<'_>, flow: &Flow, community: Optio
 fn categories(trace: &mut Trace, label: &Label, flow: &Flow) {
     for category in &label.categories {
         let ok = flow.categories.contains(category);
-        let code = if *category == Category::Vulnerability {
-            Code::VULNERABILITY
-        } else {
-            Code::CATEGORY
-        };
+        let code = if *category == Category::Vulnerability { Code::VULNERABILITY } else { Code::CATEGORY };
         let verb = if ok { "is" } else { "is not" };
-        trace.step(
-            code,
-            ok,
-            format!("category {category} {verb} in the agreement"),
-        );
+        trace.step(code, ok, format!("category {category} {verb} in the agreement"));
     }
     if label.categories.is_empty() {
         trace.step(Code::CATEGORY, false, "the release has no category");
@@ -227,19 +169,11 @@ fn sectors(trace: &mut Trace, label: &Label, flow: &Flow) {
     for sector in &label.sectors {
         let ok = allowed.contains(sector);
         let verb = if ok { "is" } else { "is not" };
-        trace.step(
-            Code::SECTOR,
-            ok,
-            format!("sector {sector:?} {verb} in the agreement"),
-        );
+        trace.step(Code::SECTOR, ok, format!("sector {sector:?} {verb} in the agreement"));
     }
     if label.sectors.is_empty() {
         // An agreement that lists sectors shares what concerns them; what names none is not known to.
-        trace.step(
-            Code::SECTOR,
-            false,
-            "the agreement lists sectors and the release names none",
-        );
+        trace.step(Code::SECTOR, false, "the agreement lists sectors and the release names none");
     }
 }
 
@@ -247,10 +181,6 @@ fn markings(trace: &mut Trace, label: &Label, flow: &Flow) {
     for marking in &label.markings {
         let ok = flow.markings.contains(marking);
         let verb = if ok { "is named" } else { "is not named" };
-        trace.step(
-            Code::MARKING,
-            ok,
-            format!("{marking} {verb} in the agreement"),
-        );
+        trace.step(Code::MARKING, ok, format!("{marking} {verb} in the agreement"));
     }
 }

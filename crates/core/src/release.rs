@@ -133,9 +133,7 @@ pub enum ReleaseError {
         now: Time,
     },
     /// There are no objects, or too many, or not as many as the manifest says.
-    #[error(
-        "the release lists {listed} objects and its manifest says {stated}; 1 to {RELEASE_OBJECTS_MAX} are taken"
-    )]
+    #[error("the release lists {listed} objects and its manifest says {stated}; 1 to {RELEASE_OBJECTS_MAX} are taken")]
     Count {
         /// How many ids came.
         listed: usize,
@@ -176,37 +174,21 @@ impl SignedRelease {
     /// The first thing that is wrong.
     pub fn verify(self, origin: &VerifiedCard, now: Time) -> Result<VerifiedRelease, ReleaseError> {
         if self.manifest.len() > MANIFEST_BYTES_MAX {
-            return Err(ReleaseError::ManifestTooLarge {
-                bytes: self.manifest.len(),
-            });
+            return Err(ReleaseError::ManifestTooLarge { bytes: self.manifest.len() });
         }
         let manifest = self.stored_manifest().map_err(ReleaseError::Manifest)?;
         manifest.check(origin, now)?;
         let key = origin.signing_key(manifest.key, manifest.suite, manifest.published_at);
-        let key = key.ok_or(ReleaseError::Key {
-            key: manifest.key,
-            at: manifest.published_at,
-        })?;
-        let _valid = key
-            .verify(RELEASE_TYPE, &self.manifest, &self.signature)
-            .map_err(|_| ReleaseError::Signature)?;
+        let key = key.ok_or(ReleaseError::Key { key: manifest.key, at: manifest.published_at })?;
+        let _valid = key.verify(RELEASE_TYPE, &self.manifest, &self.signature).map_err(|_| ReleaseError::Signature)?;
         self.check_contents(&manifest)?;
-        Ok(VerifiedRelease {
-            id: self.id(),
-            manifest,
-            signed: self,
-        })
+        Ok(VerifiedRelease { id: self.id(), manifest, signed: self })
     }
 
     fn check_contents(&self, manifest: &Manifest) -> Result<(), ReleaseError> {
         let listed = self.contents.len();
-        if !(1..=RELEASE_OBJECTS_MAX).contains(&listed)
-            || u32::try_from(listed) != Ok(manifest.objects)
-        {
-            return Err(ReleaseError::Count {
-                listed,
-                stated: manifest.objects,
-            });
+        if !(1..=RELEASE_OBJECTS_MAX).contains(&listed) || u32::try_from(listed) != Ok(manifest.objects) {
+            return Err(ReleaseError::Count { listed, stated: manifest.objects });
         }
         if !self.contents.is_sorted_by(|a, b| a < b) {
             return Err(ReleaseError::Order);
@@ -221,22 +203,14 @@ impl SignedRelease {
 impl Manifest {
     fn check(&self, origin: &VerifiedCard, now: Time) -> Result<(), ReleaseError> {
         if self.schema != RELEASE_SCHEMA {
-            return Err(ReleaseError::Schema {
-                found: self.schema.chars().take(80).collect(),
-            });
+            return Err(ReleaseError::Schema { found: self.schema.chars().take(80).collect() });
         }
         self.label.check().map_err(ReleaseError::Label)?;
         if self.origin != origin.cert_id() {
-            return Err(ReleaseError::Origin {
-                expected: origin.cert_id(),
-                found: self.origin,
-            });
+            return Err(ReleaseError::Origin { expected: origin.cert_id(), found: self.origin });
         }
         if self.published_at > now.plus(CLOCK_SKEW_MAX) {
-            return Err(ReleaseError::Future {
-                published_at: self.published_at,
-                now,
-            });
+            return Err(ReleaseError::Future { published_at: self.published_at, now });
         }
         Ok(())
     }
@@ -275,17 +249,9 @@ impl VerifiedRelease {
         // INVARIANT: a label that passed its check fits into a manifest of MANIFEST_BYTES_MAX.
         let bytes = canonical::to_vec(&manifest).map_err(ReleaseError::Manifest)?;
         let signature = key.sign(RELEASE_TYPE, &bytes);
-        let signed = SignedRelease {
-            manifest: bytes,
-            signature,
-            contents,
-        };
+        let signed = SignedRelease { manifest: bytes, signature, contents };
         signed.check_contents(&manifest)?;
-        Ok(Self {
-            id: signed.id(),
-            manifest,
-            signed,
-        })
+        Ok(Self { id: signed.id(), manifest, signed })
     }
 
     /// The release's id.

@@ -19,11 +19,7 @@ use crate::{
 /// it that the push has. The work grows with the number of references, however they are tangled.
 ///
 /// A label that fails [`Label::check`] cannot be released: refuse that object and keep the others.
-pub fn labels(
-    objects: &[&Facts],
-    default: Tlp,
-    held: &mut dyn FnMut(&str) -> Option<Label>,
-) -> Vec<Label> {
+pub fn labels(objects: &[&Facts], default: Tlp, held: &mut dyn FnMut(&str) -> Option<Label>) -> Vec<Label> {
     let graph = Graph::new(objects);
     let ids = graph.ids.iter().zip(&graph.edges[objects.len()..]);
     let mut labels: Vec<Label> = objects
@@ -39,10 +35,7 @@ pub fn labels(
         if targets.clone().next().is_none() {
             return;
         }
-        let joined = component
-            .iter()
-            .chain(targets)
-            .fold(nothing(), |joined, node| joined.join(&labels[*node]));
+        let joined = component.iter().chain(targets).fold(nothing(), |joined, node| joined.join(&labels[*node]));
         for node in component {
             labels[*node].clone_from(&joined);
         }
@@ -63,20 +56,12 @@ fn starting_label(facts: &Facts, default: Tlp) -> Label {
 
 /// The label that restricts nothing.
 fn nothing() -> Label {
-    Label {
-        tlp: Tlp::Clear,
-        categories: BTreeSet::new(),
-        sectors: BTreeSet::new(),
-        markings: BTreeSet::new(),
-    }
+    Label { tlp: Tlp::Clear, categories: BTreeSet::new(), sectors: BTreeSet::new(), markings: BTreeSet::new() }
 }
 
 /// What is added by a reference to an object that nobody knows.
 fn unknown() -> Label {
-    Label {
-        sectors: [SECTOR_UNSPECIFIED.to_owned()].into(),
-        ..nothing()
-    }
+    Label { sectors: [SECTOR_UNSPECIFIED.to_owned()].into(), ..nothing() }
 }
 
 /// What refers to what: the objects by index, then the ids that they refer to. An object leads to the ids that it
@@ -89,11 +74,7 @@ struct Graph<'a> {
 
 impl<'a> Graph<'a> {
     fn new(objects: &[&'a Facts]) -> Self {
-        let mut graph = Self {
-            ids: Vec::new(),
-            edges: vec![Vec::new(); objects.len()],
-            nodes: HashMap::new(),
-        };
+        let mut graph = Self { ids: Vec::new(), edges: vec![Vec::new(); objects.len()], nodes: HashMap::new() };
         for (object, facts) in objects.iter().enumerate() {
             for id in &facts.subject_refs {
                 let node = graph.node(id);

@@ -40,29 +40,16 @@ mod tests {
         assert_eq!(quote("a\u{1b}[2Jb"), "a\\u{1b}[2Jb");
         assert_eq!(quote("evil\u{202e}gpj.exe"), "evil\\u{202e}gpj.exe");
         assert_eq!(quote("one\u{2028}two"), "one\\u{2028}two");
-        assert_eq!(
-            quote("قومی سرٹ می\u{200c}خواهم"),
-            "قومی سرٹ می\u{200c}خواهم"
-        );
-        assert_eq!(
-            quote(&"x".repeat(500)).chars().count(),
-            QUOTED_CHARS_MAX + 1
-        );
+        assert_eq!(quote("قومی سرٹ می\u{200c}خواهم"), "قومی سرٹ می\u{200c}خواهم");
+        assert_eq!(quote(&"x".repeat(500)).chars().count(), QUOTED_CHARS_MAX + 1);
     }
 
     #[test]
     fn plain_text_is_any_language_and_no_control() {
-        for text in [
-            "",
-            "قومی سرٹ پاکستان",
-            "国家互联网应急中心",
-            "می\u{200c}خواهم",
-        ] {
+        for text in ["", "قومی سرٹ پاکستان", "国家互联网应急中心", "می\u{200c}خواهم"] {
             assert!(is_plain(text, 64), "{text}");
         }
-        for text in [
-            "a\nb", "\u{7f}", "\u{85}", "\u{61c}", "\u{200f}", "\u{2029}", "\u{202e}", "\u{2066}",
-        ] {
+        for text in ["a\nb", "\u{7f}", "\u{85}", "\u{61c}", "\u{200f}", "\u{2029}", "\u{202e}", "\u{2066}"] {
             assert!(!is_plain(text, 64), "{text:?}");
         }
         assert!(is_plain("سرٹ", 6) && !is_plain("سرٹ", 5));

@@ -59,10 +59,7 @@ impl fmt::Display for Time {
         let (days, second) = (seconds / 86_400, seconds % 86_400);
         let (year, month, day) = civil(days);
         let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
-        write!(
-            f,
-            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z"
-        )
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
     }
 }
 
@@ -75,21 +72,12 @@ fn civil(days: i64) -> (i64, i64, i64) {
     const DAYS_IN_400_YEARS: i64 = 146_097;
     let days = days + DAYS_TO_1970;
     let (era, day_of_era) = (days / DAYS_IN_400_YEARS, days % DAYS_IN_400_YEARS);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month + 2) / 5 + 1;
     let january_is_next = month >= 10;
-    (
-        400 * era + year_of_era + i64::from(january_is_next),
-        if january_is_next {
-            month - 9
-        } else {
-            month + 3
-        },
-        day,
-    )
+    (400 * era + year_of_era + i64::from(january_is_next), if january_is_next { month - 9 } else { month + 3 }, day)
 }
 
 impl FromStr for Time {
@@ -99,9 +87,7 @@ impl FromStr for Time {
     fn from_str(text: &str) -> Result<Self, TimeError> {
         match TimestampRef::borrow(text).map(|time| time.unix_micros()) {
             Ok(micros @ 0..=MICROS_MAX) => Ok(Self(micros)),
-            _ => Err(TimeError {
-                found: text.chars().take(80).collect(),
-            }),
+            _ => Err(TimeError { found: text.chars().take(80).collect() }),
         }
     }
 }
@@ -129,14 +115,8 @@ mod tests {
         assert_eq!(time.to_string(), "2026-11-21T19:50:56.000000Z");
         let time: Time = "2026-11-21T19:50:56.1234567Z".parse().unwrap();
         assert_eq!(time.to_string(), "2026-11-21T19:50:56.123456Z");
-        assert_eq!(
-            Time::from_micros(0).to_string(),
-            "1970-01-01T00:00:00.000000Z"
-        );
-        assert_eq!(
-            Time::from_micros(i64::MAX).to_string(),
-            "9999-12-31T23:59:59.999999Z"
-        );
+        assert_eq!(Time::from_micros(0).to_string(), "1970-01-01T00:00:00.000000Z");
+        assert_eq!(Time::from_micros(i64::MAX).to_string(), "9999-12-31T23:59:59.999999Z");
     }
 
     #[test]
@@ -158,10 +138,7 @@ mod tests {
     fn every_day_of_four_centuries_and_the_last_of_all_are_written_as_they_are_read() {
         const DAY: i64 = 86_400_000_000;
         for day in (0..=146_097).chain([MICROS_MAX / DAY]) {
-            for time in [
-                Time::from_micros(day * DAY),
-                Time::from_micros(day * DAY + DAY - 1),
-            ] {
+            for time in [Time::from_micros(day * DAY), Time::from_micros(day * DAY + DAY - 1)] {
                 assert_eq!(time.to_string().parse(), Ok(time));
             }
         }

@@ -11,9 +11,10 @@ use std::{
 };
 
 use mithaq_core::{
+    body::Facts,
     id::{ContentId, to_hex},
     release::Manifest,
-    stix::marking::Tlp,
+    stix::{marking::Tlp, object::Object},
 };
 use mithaq_store::{LogRow, StoreError};
 
@@ -172,6 +173,33 @@ impl Feed {
         }
     }
 
+    /// Reads a row; a damaged one is named in the log and shows nothing, and holds up nothing behind it.
+    fn read_sound_row(&mut self, row: LogRow, start: usize, limit: usize) -> Result<Vec<Item>, StoreError> {
+        let seq = row.seq;
+        match self.read_row(row, start, limit) {
+            Err(StoreError::Corrupt { what }) => {
+                tracing::error!(what, seq, "a damaged release is not shown: run `mithaq store check`");
+                Ok(Vec::new())
+            }
+            read => read,
+        }
+    }
+
+    /// Reads bodies; a damaged one is named in the log and left out.
+    fn sound_bodies(&self, contents: &[ContentId]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        match self.node.store.bodies(contents) {
+            Err(StoreError::Corrupt { .. }) if contents.len() > 1 => {
+                let one_by_one = contents.chunks(1).map(|content| self.sound_bodies(content));
+                Ok(one_by_one.collect::<Result<Vec<_>, _>>()?.concat())
+            }
+            Err(StoreError::Corrupt { what }) => {
+                tracing::error!(what, "a damaged object is not shown: run `mithaq store check`");
+                Ok(vec![None])
+            }
+            read => read,
+        }
+    }
+
     fn read_row(&mut self, row: LogRow, start: usize, limit: usize) -> Result<Vec<Item>, StoreError> {
         let damaged = || StoreError::Corrupt { what: format!("release {}", row.release.fmt_short()) };
         let (_, release) = self.node.store.release(row.release)?.ok_or_else(damaged)?;
@@ -189,19 +217,19 @@ impl Feed {
             }
         }
         let contents: Vec<_> = shown.iter().map(|(_, content)| *content).collect();
-        let bodies = self.node.store.bodies(&contents)?;
+        let bodies = self.sound_bodies(&contents)?;
         let source = Arc::new(Source { row, manifest });
-        let items = shown.into_iter().zip(bodies).map(|((position, content), body)| {
+        let items = shown.into_iter().zip(bodies).filter_map(|((position, content), body)| {
             let last = position + 1 == release.contents.len();
             let next = match last {
                 true => Place { row: source.row.seq + 1, position: 0 },
                 false => Place { row: source.row.seq, position: position + 1 },
             };
-            let body = body.ok_or_else(|| StoreError::Corrupt { what: format!("object {}", content.fmt_short()) })?;
+            let body = body.filter(|body| source.row.all_new || is_covered(&source, content, body));
             let added_micros = added_micros(&source.row, position);
-            Ok(Item { next, added_micros, release: Arc::clone(&source), content, body })
+            Some(Item { next, added_micros, release: Arc::clone(&source), content, body: body? })
         });
-        items.collect()
+        Ok(items.collect())
     }
 
     /// Whether the reader may see this content.
@@ -259,6 +287,20 @@ impl Feed {
 /// When the object at this position of a row's release was added.
 fn added_micros(row: &LogRow, position: usize) -> i64 {
     row.added_at.as_micros().saturating_add(i64::try_from(position).unwrap_or(i64::MAX))
+}
+
+/// Whether a release's label is as strict as what an object says of itself.
+///
+/// Bodies that travel are checked on arrival; one that was held already is checked here, or a release could show an
+/// object under a looser label than its own.
+fn is_covered(source: &Source, content: ContentId, body: &[u8]) -> bool {
+    let label = &source.manifest.label;
+    let covered = Object::parse(body).is_ok_and(|object| label.covers(&Facts::of(&object).own_label(label.tlp)));
+    if !covered {
+        let (object, release) = (content.fmt_short(), source.row.release.fmt_short());
+        tracing::warn!(object, release, "an object is marked more strictly than a release that names it: not shown");
+    }
+    covered
 }
 
 /// Writes items as lines of the stream, each with its cursor.

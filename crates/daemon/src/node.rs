@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock, atomic::AtomicU64},
     time::Instant,
 };
 
@@ -49,13 +49,15 @@ pub(crate) struct PeerEntry {
     pub(crate) cancel: CancellationToken,
     /// The number of the last entry of our journal towards it.
     pub(crate) journal_head: watch::Sender<u64>,
+    /// The last row of the log of which the rule was asked for it.
+    pub(crate) scanned: AtomicU64,
     pub(crate) status: Mutex<crate::peer::LinkStatus>,
 }
 
 impl PeerEntry {
     fn new(peer: Peer, cancel: CancellationToken) -> Self {
         let status = Mutex::new(crate::peer::LinkStatus::default());
-        Self { peer, cancel, journal_head: watch::Sender::new(0), status }
+        Self { peer, cancel, journal_head: watch::Sender::new(0), scanned: AtomicU64::new(0), status }
     }
 
     /// Its id.

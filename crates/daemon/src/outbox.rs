@@ -3,7 +3,7 @@
 //! For each peer it walks the log, asks the rule of every release, and writes those that may go into the journal
 //! towards that peer, durably, before anything is sent. The journal's numbers count only what the peer may have.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use mithaq_core::{
     agreement::VerifiedAgreement,
@@ -233,6 +233,7 @@ pub(crate) async fn follow(outbox: Outbox) {
             Ok(Ok(extended)) => {
                 position = Some(extended);
                 entry.journal_head.send_replace(extended.head);
+                entry.scanned.store(extended.scanned, Ordering::Release);
             }
             Ok(Err(error)) => {
                 tracing::error!(peer = entry.peer.name, %error, "the journal towards the peer cannot be written; trying again");

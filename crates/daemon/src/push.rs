@@ -1,7 +1,7 @@
 //! Taking in what our own analysts push: read, check, split by label, sign, store.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
     time::Instant,
 };
@@ -15,7 +15,7 @@ use mithaq_core::{
     id::ContentId,
     label::Label,
     policy::Reason,
-    release::{RELEASE_OBJECTS_MAX, VerifiedRelease},
+    release::{Manifest, RELEASE_OBJECTS_MAX, SignedRelease, VerifiedRelease},
     split,
     stix::{
         bundle::{Entry, Reader},
@@ -84,7 +84,7 @@ pub(crate) fn push(
         refuse_all(&input.taken, report);
     } else {
         if query.dry_run {
-            summary.preview = preview(node, &labels);
+            summary.preview = preview(node, &input.taken, &labels);
         }
         let fresh = fresh(node, &input.taken, &labels, &mut summary, report).map_err(|error| store_problem(&error))?;
         let groups = group(input.taken, labels, fresh);
@@ -203,15 +203,15 @@ fn labels(node: &Node, input: &mut Input, default: Tlp) -> Vec<Label> {
 fn held_label(node: &Node, stix_id: &str) -> Option<Label> {
     let versions = node.store.versions(stix_id).ok()?;
     let rows = versions.iter().flat_map(|version| node.store.rows_of(version.content).unwrap_or_default());
-    rows.filter_map(|row| release_label(node, row)).map(|(_, label)| label).reduce(|a, b| a.join(&b))
+    rows.filter_map(|row| release_at(node, row)).map(|(_, manifest)| manifest.label).reduce(|a, b| a.join(&b))
 }
 
-/// Whether the release of a row is our own, and its label.
-fn release_label(node: &Node, seq: u64) -> Option<(bool, Label)> {
+/// The release of a row.
+fn release_at(node: &Node, seq: u64) -> Option<(SignedRelease, Manifest)> {
     let row = node.store.log(seq.checked_sub(1)?, 1).ok()?.into_iter().next()?;
     let (_, release) = node.store.release(row.release).ok()??;
     let manifest = release.stored_manifest().ok()?;
-    Some((manifest.origin == node.us, manifest.label))
+    Some((release, manifest))
 }
 
 /// Which objects we have not released with the same label; tells of the others.
@@ -224,12 +224,12 @@ fn fresh(
 ) -> Result<Vec<bool>, StoreError> {
     let ids: Vec<ContentId> = taken.iter().map(|taken| taken.body.id()).collect();
     let held = node.store.has_bodies(&ids)?;
-    let mut ours: HashMap<u64, Option<Label>> = HashMap::new();
+    let mut ours = OurReleases { node, rows: HashSet::new(), labels: HashMap::new() };
     let mut seen: HashMap<ContentId, &Label> = HashMap::with_capacity(taken.len());
     let mut fresh = Vec::with_capacity(taken.len());
     for ((taken, label), held) in taken.iter().zip(labels).zip(held) {
         let twice = seen.insert(taken.body.id(), label) == Some(label);
-        let released = twice || (held && is_released(node, taken.body.id(), label, &mut ours)?);
+        let released = twice || (held && ours.contain(taken.body.id(), label)?);
         fresh.push(!released);
         if released {
             summary.duplicate += 1;
@@ -239,17 +239,41 @@ fn fresh(
     Ok(fresh)
 }
 
-fn is_released(
-    node: &Node,
-    content: ContentId,
-    label: &Label,
-    ours: &mut HashMap<u64, Option<Label>>,
-) -> Result<bool, StoreError> {
-    let rows = node.store.rows_of(content)?;
-    Ok(rows.into_iter().any(|row| {
-        let own = ours.entry(row).or_insert_with(|| release_label(node, row).filter(|(own, _)| *own).map(|(_, l)| l));
-        own.as_ref() == Some(label)
-    }))
+/// Our own releases, as far as they were read: what was released together is mostly pushed again together.
+struct OurReleases<'a> {
+    node: &'a Node,
+    rows: HashSet<u64>,
+    labels: HashMap<ContentId, Vec<Arc<Label>>>,
+}
+
+impl OurReleases<'_> {
+    /// Whether we have released a content with a label.
+    fn contain(&mut self, content: ContentId, label: &Label) -> Result<bool, StoreError> {
+        if self.is_known(content, label) {
+            return Ok(true);
+        }
+        for row in self.node.store.rows_of(content)? {
+            self.read(row);
+        }
+        Ok(self.is_known(content, label))
+    }
+
+    fn is_known(&self, content: ContentId, label: &Label) -> bool {
+        self.labels.get(&content).is_some_and(|labels| labels.iter().any(|known| **known == *label))
+    }
+
+    fn read(&mut self, row: u64) {
+        if !self.rows.insert(row) {
+            return;
+        }
+        let Some((release, manifest)) = release_at(self.node, row) else { return };
+        if manifest.origin == self.node.us {
+            let label = Arc::new(manifest.label);
+            for content in release.contents {
+                self.labels.entry(content).or_default().push(Arc::clone(&label));
+            }
+        }
+    }
 }
 
 fn tell(taken: &[Taken], status: PushStatus, report: &mut dyn Report) {
@@ -323,13 +347,14 @@ fn store(
 }
 
 /// What each peer would be released of each label, whether we had released it before or not.
-fn preview(node: &Node, labels: &[Label]) -> Vec<Preview> {
-    let mut counts: BTreeMap<&Label, usize> = BTreeMap::new();
-    for label in labels {
-        *counts.entry(label).or_default() += 1;
+fn preview(node: &Node, taken: &[Taken], labels: &[Label]) -> Vec<Preview> {
+    let mut contents: BTreeMap<&Label, BTreeSet<ContentId>> = BTreeMap::new();
+    for (taken, label) in taken.iter().zip(labels) {
+        contents.entry(label).or_default().insert(taken.body.id());
     }
     let peers = node.peers();
-    let rows = counts.into_iter().flat_map(|(label, objects)| {
+    let rows = contents.into_iter().flat_map(|(label, contents)| {
+        let objects = contents.len();
         peers.iter().map(move |entry| {
             let decision = outbox::decide(node, label, node.us, entry.cert(), entry.peer.agreement.as_ref());
             let withheld = decision.reasons.iter().filter(|reason| !reason.ok).map(why_reason).collect();

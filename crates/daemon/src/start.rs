@@ -8,15 +8,24 @@ use mithaq_api::{
 };
 use mithaq_core::code::Code;
 use mithaq_store::{Options, SledStore, Store, StoreError};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{local, logging, node::Node, peer};
 
 /// How long tasks may take to end once the daemon stops.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(6);
+
+/// How long the peers may take to learn that we are going away.
+const FAREWELL_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a call to the store that still runs may take before the process ends all the same.
+const ABANDON_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The exit code of a daemon that does not start on what it was configured with.
 const EXIT_CONFIG: u8 = 64;
+
+/// The exit code of a daemon that may start later, once there is room.
+const EXIT_TRY_AGAIN: u8 = 75;
 
 /// What the command line sets in place of the configuration file.
 #[derive(Debug, Clone, Default)]
@@ -45,7 +54,14 @@ impl Failure {
 
 impl From<HomeError> for Failure {
     fn from(error: HomeError) -> Self {
-        Self { code: error.code(), exit: EXIT_CONFIG, message: with_sources(&error) }
+        Self { code: error.code(), exit: EXIT_CONFIG, message: error.to_string() }
+    }
+}
+
+impl From<local::BindError> for Failure {
+    fn from(error: local::BindError) -> Self {
+        let exit = if error.is_configuration() { EXIT_CONFIG } else { 1 };
+        Self { code: error.code(), exit, message: error.to_string() }
     }
 }
 
@@ -82,7 +98,7 @@ fn try_run(home: &Home, overrides: Overrides) -> Result<(), Failure> {
         .build()
         .map_err(|error| Failure::new(Code::INTERNAL, error))?;
     let served = runtime.block_on(serve(home.clone(), config, store));
-    runtime.shutdown_timeout(DRAIN_TIMEOUT);
+    runtime.shutdown_timeout(ABANDON_TIMEOUT);
     served
 }
 
@@ -110,7 +126,8 @@ fn open_store(home: &Home, config: &Config) -> Result<Arc<dyn Store>, Failure> {
             StoreError::Full => Code::DISK_FULL,
             _ => Code::STORE,
         };
-        Failure::new(code, with_sources(&error))
+        let exit = if code == Code::DISK_FULL { EXIT_TRY_AGAIN } else { 1 };
+        Failure { exit, ..Failure::new(code, with_sources(&error)) }
     };
     Ok(Arc::new(SledStore::open(&dir, options).map_err(failure)?))
 }
@@ -121,32 +138,46 @@ async fn serve(home: Home, config: Config, store: Arc<dyn Store>) -> Result<(), 
     let node = Arc::new(Node::new(home, config, store, instance)?);
     let endpoint = peer::bind(&node, node.config.listen.address)
         .map_err(|error| Failure::new(Code::LISTEN, with_sources(&error)))?;
-    let local = local::bind(&node).await.map_err(|error| Failure::new(error.code(), error))?;
+    let local = local::bind(&node).await?;
+    // Before anybody can know that we run: a signal that comes sooner than its handler kills.
+    let signals = Signals::listen()?;
     load_peers(&node, &endpoint)?;
     node.tasks.spawn(peer::accept(Arc::clone(&node), endpoint.clone()));
     local::start(&node, local, endpoint.clone());
     let address = endpoint.local_addr().map_err(|error| Failure::new(Code::LISTEN, error))?;
     tracing::info!(cert = node.us.fmt_short(), %address, objects = node.store.stats().objects, "ready");
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-    let stopped = until_stopped(&node, &endpoint).await;
+    signals.until_stopped(&node, &endpoint).await;
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     drain(&node, &endpoint).await;
-    stopped
+    Ok(())
 }
 
-/// Waits for SIGTERM or SIGINT; SIGHUP reloads the peers.
-async fn until_stopped(node: &Arc<Node>, endpoint: &quinn::Endpoint) -> Result<(), Failure> {
-    let listen = |kind| signal(kind).map_err(|error| Failure::new(Code::INTERNAL, error));
-    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
-    let mut hangup = listen(SignalKind::hangup())?;
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            _ = hangup.recv() => match reload(node, endpoint) {
-                Ok(peers) => tracing::info!(peers, "reloaded"),
-                Err(error) => tracing::error!(%error, "not reloaded: the peers stay as they were"),
-            },
+/// The signals that a daemon obeys.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).map_err(|error| Failure::new(Code::INTERNAL, error));
+        let (terminate, interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+        Ok(Self { terminate, interrupt, hangup: listen(SignalKind::hangup())? })
+    }
+
+    /// Waits for SIGTERM or SIGINT; SIGHUP reloads the peers.
+    async fn until_stopped(mut self, node: &Arc<Node>, endpoint: &quinn::Endpoint) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => match reload(node, endpoint) {
+                    Ok(peers) => tracing::info!(peers, "reloaded"),
+                    Err(error) => tracing::error!(%error, "not reloaded: the peers stay as they were"),
+                },
+            }
         }
     }
 }
@@ -160,7 +191,7 @@ async fn drain(node: &Arc<Node>, endpoint: &quinn::Endpoint) {
         tracing::warn!("some tasks did not end in time");
     }
     endpoint.close(Code::GOING_AWAY.number().into(), b"the daemon is stopping");
-    let _ = tokio::time::timeout(Duration::from_secs(2), endpoint.wait_idle()).await;
+    let _ = tokio::time::timeout(FAREWELL_TIMEOUT, endpoint.wait_idle()).await;
     tracing::info!("stopped");
 }
 

@@ -28,67 +28,28 @@ pub enum Tlp {
 /// Each level with the ids of the marking definitions that mean it: TLP 2.0 first, then TLP 1 (STIX 2.1 §7.2.1.4),
 /// then the id that OpenCTI gave AMBER+STRICT before OASIS gave it one.
 const MARKINGS: [(&str, Tlp); 10] = [
-    (
-        "marking-definition--94868c89-83c2-464b-929b-a1a8aa3c8487",
-        Tlp::Clear,
-    ),
-    (
-        "marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb",
-        Tlp::Green,
-    ),
-    (
-        "marking-definition--55d920b0-5e8b-4f79-9ee9-91f868d9b421",
-        Tlp::Amber,
-    ),
-    (
-        "marking-definition--939a9414-2ddd-4d32-a0cd-375ea402b003",
-        Tlp::AmberStrict,
-    ),
-    (
-        "marking-definition--e828b379-4e03-4974-9ac4-e53a884c97c1",
-        Tlp::Red,
-    ),
-    (
-        "marking-definition--613f2e26-407d-48c7-9eca-b8e91df99dc9",
-        Tlp::Clear,
-    ),
-    (
-        "marking-definition--34098fce-860f-48ae-8e50-ebd3cc5e41da",
-        Tlp::Green,
-    ),
-    (
-        "marking-definition--f88d31f6-486f-44da-b317-01333bde0b82",
-        Tlp::Amber,
-    ),
-    (
-        "marking-definition--5e57c739-391a-4eb3-b6be-7d15ca92d5ed",
-        Tlp::Red,
-    ),
-    (
-        "marking-definition--826578e1-40ad-459f-bc73-ede076f81f37",
-        Tlp::AmberStrict,
-    ),
+    ("marking-definition--94868c89-83c2-464b-929b-a1a8aa3c8487", Tlp::Clear),
+    ("marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb", Tlp::Green),
+    ("marking-definition--55d920b0-5e8b-4f79-9ee9-91f868d9b421", Tlp::Amber),
+    ("marking-definition--939a9414-2ddd-4d32-a0cd-375ea402b003", Tlp::AmberStrict),
+    ("marking-definition--e828b379-4e03-4974-9ac4-e53a884c97c1", Tlp::Red),
+    ("marking-definition--613f2e26-407d-48c7-9eca-b8e91df99dc9", Tlp::Clear),
+    ("marking-definition--34098fce-860f-48ae-8e50-ebd3cc5e41da", Tlp::Green),
+    ("marking-definition--f88d31f6-486f-44da-b317-01333bde0b82", Tlp::Amber),
+    ("marking-definition--5e57c739-391a-4eb3-b6be-7d15ca92d5ed", Tlp::Red),
+    ("marking-definition--826578e1-40ad-459f-bc73-ede076f81f37", Tlp::AmberStrict),
 ];
 
 impl Tlp {
     /// All levels, from the least to the most strict.
-    pub const ALL: [Tlp; 5] = [
-        Tlp::Clear,
-        Tlp::Green,
-        Tlp::Amber,
-        Tlp::AmberStrict,
-        Tlp::Red,
-    ];
+    pub const ALL: [Tlp; 5] = [Tlp::Clear, Tlp::Green, Tlp::Amber, Tlp::AmberStrict, Tlp::Red];
 
     /// The level that the marking definition with this id means.
     ///
     /// Only the id counts. Names differ between producers, and no marking definition but these may claim to be TLP.
     #[must_use]
     pub fn from_marking_id(id: &str) -> Option<Tlp> {
-        MARKINGS
-            .iter()
-            .find(|(known, _)| *known == id)
-            .map(|(_, level)| *level)
+        MARKINGS.iter().find(|(known, _)| *known == id).map(|(_, level)| *level)
     }
 
     /// The id of the level's TLP 2.0 marking definition.
@@ -132,10 +93,7 @@ impl FromStr for Tlp {
         if name == "white" {
             return Ok(Tlp::Clear);
         }
-        Tlp::ALL
-            .into_iter()
-            .find(|level| level.as_str() == name)
-            .ok_or(TlpError(()))
+        Tlp::ALL.into_iter().find(|level| level.as_str() == name).ok_or(TlpError(()))
     }
 }
 
@@ -167,19 +125,11 @@ pub fn definition<'a>(object: &Object<'a>) -> Option<Definition<'a>> {
     let value = object.value();
     let kind = value.get("definition_type").and_then(Value::as_str);
     let body = value.get("definition");
-    let has_extension = |id| {
-        value
-            .get("extensions")
-            .is_some_and(|extensions| extensions.get(id).is_some())
-    };
-    let claims_tlp = kind
-        .as_deref()
-        .is_some_and(|kind| kind.to_ascii_lowercase().starts_with("tlp"))
+    let has_extension = |id| value.get("extensions").is_some_and(|extensions| extensions.get(id).is_some());
+    let claims_tlp = kind.as_deref().is_some_and(|kind| kind.to_ascii_lowercase().starts_with("tlp"))
         || body.is_some_and(|body| body.get("tlp").is_some())
         || has_extension(TLP_2_EXTENSION);
-    let statement = body
-        .and_then(|body| body.get("statement"))
-        .and_then(Value::as_str);
+    let statement = body.and_then(|body| body.get("statement")).and_then(Value::as_str);
     Some(match statement {
         _ if claims_tlp => Definition::FalseTlp,
         _ if has_extension(IEP_EXTENSION) => Definition::Iep,
@@ -197,11 +147,7 @@ mod tests {
     #[test]
     fn every_id_is_pinned() {
         let check = |uuid: &str, level| {
-            assert_eq!(
-                Tlp::from_marking_id(&format!("marking-definition--{uuid}")),
-                Some(level),
-                "{uuid}"
-            );
+            assert_eq!(Tlp::from_marking_id(&format!("marking-definition--{uuid}")), Some(level), "{uuid}");
         };
         check("94868c89-83c2-464b-929b-a1a8aa3c8487", Tlp::Clear);
         check("613f2e26-407d-48c7-9eca-b8e91df99dc9", Tlp::Clear);
@@ -213,14 +159,8 @@ mod tests {
         check("826578e1-40ad-459f-bc73-ede076f81f37", Tlp::AmberStrict);
         check("e828b379-4e03-4974-9ac4-e53a884c97c1", Tlp::Red);
         check("5e57c739-391a-4eb3-b6be-7d15ca92d5ed", Tlp::Red);
-        assert_eq!(
-            Tlp::from_marking_id("marking-definition--fa42a846-8d90-4e51-bc29-71d5b4802168"),
-            None
-        );
-        assert_eq!(
-            Tlp::from_marking_id("identity--94868c89-83c2-464b-929b-a1a8aa3c8487"),
-            None
-        );
+        assert_eq!(Tlp::from_marking_id("marking-definition--fa42a846-8d90-4e51-bc29-71d5b4802168"), None);
+        assert_eq!(Tlp::from_marking_id("identity--94868c89-83c2-464b-929b-a1a8aa3c8487"), None);
     }
 
     #[test]
@@ -241,11 +181,7 @@ mod tests {
         let text = format!(
             r#"{{"type":"marking-definition","spec_version":"2.1","created":"2020-01-01T00:00:00Z",{members}}}"#
         );
-        assert_eq!(
-            definition(&Object::parse(text.as_bytes()).unwrap()),
-            Some(expect),
-            "{members}"
-        );
+        assert_eq!(definition(&Object::parse(text.as_bytes()).unwrap()), Some(expect), "{members}");
     }
 
     #[test]
@@ -254,25 +190,12 @@ mod tests {
         let opencti = r#""id":"marking-definition--613f2e26-407d-48c7-9eca-b8e91df99dc9","definition_type":"TLP",
             "name":"TLP:CLEAR","definition":{"TLP":"TLP:CLEAR"}"#;
         check(opencti, Definition::Tlp(Tlp::Clear));
-        check(
-            &format!(r#"{OTHER},"definition_type":"tlp","definition":{{"tlp":"clear"}}"#),
-            Definition::FalseTlp,
-        );
-        check(
-            &format!(r#"{OTHER},"definition_type":"tlp","definition":{{"tlp":"mauve"}}"#),
-            Definition::FalseTlp,
-        );
-        check(
-            &format!(r#"{OTHER},"extensions":{{"{TLP_2_EXTENSION}":{{"tlp_2_0":"clear"}}}}"#),
-            Definition::FalseTlp,
-        );
-        let statement =
-            format!(r#"{OTHER},"definition_type":"statement","definition":{{"statement":"©"}}"#);
+        check(&format!(r#"{OTHER},"definition_type":"tlp","definition":{{"tlp":"clear"}}"#), Definition::FalseTlp);
+        check(&format!(r#"{OTHER},"definition_type":"tlp","definition":{{"tlp":"mauve"}}"#), Definition::FalseTlp);
+        check(&format!(r#"{OTHER},"extensions":{{"{TLP_2_EXTENSION}":{{"tlp_2_0":"clear"}}}}"#), Definition::FalseTlp);
+        let statement = format!(r#"{OTHER},"definition_type":"statement","definition":{{"statement":"©"}}"#);
         check(&statement, Definition::Statement("©".into()));
-        check(
-            &format!(r#"{OTHER},"extensions":{{"{IEP_EXTENSION}":{{}}}}"#),
-            Definition::Iep,
-        );
+        check(&format!(r#"{OTHER},"extensions":{{"{IEP_EXTENSION}":{{}}}}"#), Definition::Iep);
         check(OTHER, Definition::Unknown);
     }
 }

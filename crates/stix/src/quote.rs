@@ -34,9 +34,6 @@ mod tests {
         assert_eq!(quote("a\u{1b}[2Jb"), "a\\u{1b}[2Jb");
         assert_eq!(quote("evil\u{202e}gpj.exe"), "evil\\u{202e}gpj.exe");
         assert_eq!(quote("می‌خواهم"), "می‌خواهم", "a ZWNJ belongs to prose");
-        assert_eq!(
-            quote(&"x".repeat(500)).chars().count(),
-            QUOTED_CHARS_MAX + 1
-        );
+        assert_eq!(quote(&"x".repeat(500)).chars().count(), QUOTED_CHARS_MAX + 1);
     }
 }

@@ -56,10 +56,7 @@ impl<'a> TimestampRef<'a> {
     /// The same timestamp with its own copy of the text.
     #[must_use]
     pub fn into_owned(self) -> Timestamp {
-        TimestampRef {
-            text: Cow::Owned(self.text.into_owned()),
-            unix_seconds: self.unix_seconds,
-        }
+        TimestampRef { text: Cow::Owned(self.text.into_owned()), unix_seconds: self.unix_seconds }
     }
 
     /// The text as it came.
@@ -90,17 +87,13 @@ impl<'a> TimestampRef<'a> {
     /// The fraction's digits without trailing zeros, so that the order of texts is the order of fractions.
     fn fraction(&self) -> &str {
         // INVARIANT: the text was checked to be ASCII that ends in `Z`.
-        self.text
-            .get(FRACTION..self.text.len() - 1)
-            .map_or("", |digits| digits.trim_end_matches('0'))
+        self.text.get(FRACTION..self.text.len() - 1).map_or("", |digits| digits.trim_end_matches('0'))
     }
 
     /// The first `count` digits of the fraction, as a number.
     fn fraction_digits(&self, count: usize) -> i64 {
         let digits = self.fraction().bytes().chain(std::iter::repeat(b'0'));
-        digits
-            .take(count)
-            .fold(0, |value, digit| value * 10 + i64::from(digit - b'0'))
+        digits.take(count).fold(0, |value, digit| value * 10 + i64::from(digit - b'0'))
     }
 }
 
@@ -112,35 +105,10 @@ fn unix_seconds(text: &[u8]) -> Option<i64> {
         [b'.', digits @ .., b'Z'] => !digits.is_empty() && digits.iter().all(u8::is_ascii_digit),
         _ => false,
     };
-    let [
-        y0,
-        y1,
-        y2,
-        y3,
-        b'-',
-        m0,
-        m1,
-        b'-',
-        d0,
-        d1,
-        b'T',
-        h0,
-        h1,
-        b':',
-        n0,
-        n1,
-        b':',
-        s0,
-        s1,
-    ] = *head
-    else {
+    let [y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1, b'T', h0, h1, b':', n0, n1, b':', s0, s1] = *head else {
         return None;
     };
-    let (year, month, day) = (
-        two(y0, y1)? * 100 + two(y2, y3)?,
-        two(m0, m1)?,
-        two(d0, d1)?,
-    );
+    let (year, month, day) = (two(y0, y1)? * 100 + two(y2, y3)?, two(m0, m1)?, two(d0, d1)?);
     let (hour, minute, second) = (two(h0, h1)?, two(n0, n1)?, two(s0, s1)?);
     let exists = (1..=12).contains(&month) && (1..=days_of_month(year, month)).contains(&day);
     let in_day = hour < 24 && minute < 60 && (second < 60 || (minute, second) == (59, 60));
@@ -174,9 +142,7 @@ fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
 
 impl Ord for TimestampRef<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.unix_seconds
-            .cmp(&other.unix_seconds)
-            .then_with(|| self.fraction().cmp(other.fraction()))
+        self.unix_seconds.cmp(&other.unix_seconds).then_with(|| self.fraction().cmp(other.fraction()))
     }
 }
 
@@ -230,11 +196,7 @@ mod tests {
     fn check(text: &str, unix_nanos: i128) {
         let timestamp = Timestamp::parse(text).unwrap();
         assert_eq!(timestamp.unix_nanos(), unix_nanos, "{text}");
-        assert_eq!(
-            i128::from(timestamp.unix_micros()),
-            unix_nanos.div_euclid(1_000),
-            "{text}"
-        );
+        assert_eq!(i128::from(timestamp.unix_micros()), unix_nanos.div_euclid(1_000), "{text}");
         assert_eq!(timestamp.as_str(), text);
     }
 
@@ -243,10 +205,7 @@ mod tests {
         check("1970-01-01T00:00:00Z", 0);
         check("2000-02-29T12:34:56.789Z", 951_827_696_789_000_000);
         check("2017-01-20T00:00:00.000000Z", 1_484_870_400_000_000_000);
-        check(
-            "2262-04-11T23:47:16.8547758079999Z",
-            9_223_372_036_854_775_807,
-        );
+        check("2262-04-11T23:47:16.8547758079999Z", 9_223_372_036_854_775_807);
         check("1969-12-31T23:59:59.5Z", -500_000_000);
         check("0000-01-01T00:00:00Z", -62_167_219_200_000_000_000);
         check("9999-12-31T23:59:59Z", 253_402_300_799_000_000_000);
@@ -278,8 +237,7 @@ mod tests {
 
     #[test]
     fn compares_as_time_at_any_precision() {
-        let at =
-            |fraction: &str| Timestamp::parse(&format!("2020-01-01T00:00:00{fraction}Z")).unwrap();
+        let at = |fraction: &str| Timestamp::parse(&format!("2020-01-01T00:00:00{fraction}Z")).unwrap();
         assert_eq!(at(""), at(".000"));
         assert_eq!(at(".5"), at(".500000000000000000000"));
         assert!(at(".0000000000000000000001") > at(""));

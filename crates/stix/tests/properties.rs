@@ -19,21 +19,12 @@ fn json() -> impl Strategy<Value = String> {
         Just("-0".to_owned()),
         Just("1.50E+2".to_owned()),
     ];
-    let leaf = prop_oneof![
-        Just("null".to_owned()),
-        Just(" true\n".to_owned()),
-        number,
-        string(),
-    ];
+    let leaf = prop_oneof![Just("null".to_owned()), Just(" true\n".to_owned()), number, string(),];
     leaf.prop_recursive(6, 64, 6, |inner| {
         prop_oneof![
-            prop::collection::vec(inner.clone(), 0..6)
-                .prop_map(|values| format!("[{}]", values.join(","))),
+            prop::collection::vec(inner.clone(), 0..6).prop_map(|values| format!("[{}]", values.join(","))),
             prop::collection::vec((string(), inner), 0..6).prop_map(|members| {
-                let members: Vec<_> = members
-                    .iter()
-                    .map(|(key, value)| format!("{key}:{value}"))
-                    .collect();
+                let members: Vec<_> = members.iter().map(|(key, value)| format!("{key}:{value}")).collect();
                 format!("{{{}}}", members.join(", "))
             }),
         ]
@@ -171,30 +162,17 @@ fn pattern() -> impl Strategy<Value = String> {
     ])
     .prop_map(|text| text.replace(" not_", "<=1.5"));
     let comparison = test.prop_recursive(3, 12, 3, |inner| {
-        (
-            inner.clone(),
-            prop::sample::select(vec!["AND", "OR"]),
-            inner,
-            any::<bool>(),
+        (inner.clone(), prop::sample::select(vec!["AND", "OR"]), inner, any::<bool>()).prop_map(
+            |(a, word, b, nested)| {
+                if nested { format!("({a} {word} {b})") } else { format!("{a} {word} {b}") }
+            },
         )
-            .prop_map(|(a, word, b, nested)| {
-                if nested {
-                    format!("({a} {word} {b})")
-                } else {
-                    format!("{a} {word} {b}")
-                }
-            })
     });
     let observation = comparison.prop_map(|comparison| format!("[{comparison}]"));
     observation.prop_recursive(3, 12, 3, |inner| {
         let word = prop::sample::select(vec!["AND", "OR", "FOLLOWEDBY"]);
-        let end = prop::sample::select(vec![
-            "",
-            " WITHIN 5 SECONDS",
-            " REPEATS 2 TIMES WITHIN 1.5 SECONDS",
-        ]);
-        (inner.clone(), word, inner, end)
-            .prop_map(|(a, word, b, end)| format!("({a} {word} {b}){end}"))
+        let end = prop::sample::select(vec!["", " WITHIN 5 SECONDS", " REPEATS 2 TIMES WITHIN 1.5 SECONDS"]);
+        (inner.clone(), word, inner, end).prop_map(|(a, word, b, end)| format!("({a} {word} {b}){end}"))
     })
 }
 

@@ -59,12 +59,15 @@ fn main() {
     rate("close", 1, || drop(store));
     rate("open", 1, || drop(SledStore::open(&dir.join("pushes"), Options::default()).unwrap()));
     fs::remove_dir_all(dir.join("pushes/index")).unwrap();
-    let store = rate("open without index", pushed.len(), || SledStore::open(&dir.join("pushes"), Options::default()).unwrap());
+    let store =
+        rate("open without index", pushed.len(), || SledStore::open(&dir.join("pushes"), Options::default()).unwrap());
     assert!(store.verify().unwrap().problems.is_empty());
 
     let store = SledStore::open(&dir.join("singles"), Options::default()).unwrap();
-    let shares: Vec<Vec<_>> =
-        single.chunks(single.len().div_ceil(CLIENTS)).map(|share| share.chunks(1).map(|body| batch(body, 3)).collect()).collect();
+    let shares: Vec<Vec<_>> = single
+        .chunks(single.len().div_ceil(CLIENTS))
+        .map(|share| share.chunks(1).map(|body| batch(body, 3)).collect())
+        .collect();
     rate("singles from 8 clients", single.len(), || {
         thread::scope(|scope| {
             for share in shares {
@@ -125,11 +128,19 @@ fn append(dir: &Path, what: &str, bodies: &[Body], count: usize) {
 }
 
 fn rate<T>(what: &str, count: usize, work: impl FnOnce() -> T) -> T {
-    let begun = Instant::now();
+    let (begun, cpu_begun) = (Instant::now(), cpu_ms());
     let result = work();
     let seconds = begun.elapsed().as_secs_f64();
-    println!("{what:36} {:>10.0}/s {:>9.1} ms", count as f64 / seconds, seconds * 1e3);
+    let (rate, cpu) = (count as f64 / seconds, cpu_ms() - cpu_begun);
+    println!("{what:36} {rate:>10.0}/s {:>9.1} ms {cpu:>6} ms of CPU", seconds * 1e3);
     result
+}
+
+/// The time that this process has kept processors busy, in steps of 10 ms.
+fn cpu_ms() -> u64 {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
+    fields.filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>() * 10
 }
 
 fn resident_mb() -> u64 {

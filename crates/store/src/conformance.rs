@@ -234,7 +234,7 @@ fn state_is_listed_in_pages(store: &impl Store) {
 }
 
 fn large_state_survives_and_too_large_is_refused(store: &impl Store) {
-    let large: Vec<_> = (0..STATE_VALUE_BYTES_MAX).map(|at| (at % 251) as u8).collect();
+    let large: Vec<_> = (0..STATE_VALUE_BYTES_MAX).map(|at| u8::try_from(at % 251).unwrap()).collect();
     let key = vec![255; STATE_KEY_BYTES_MAX];
     for value in [&large[..], &large[..100_000], b"small", &large[..50_000]] {
         store.commit(state(&key, Expect::Anything, Some(value)), time(0)).unwrap();
@@ -266,6 +266,8 @@ fn versions_come_in_order(store: &impl Store) {
     }
     store.commit(push(vec![indicator(2, 4)], 99), time(0)).unwrap();
     bodies.sort_unstable_by_key(|body| (body.facts().version_nanos, body.id()));
+    assert!(store.has_one_version(&indicator(2, 4).facts().stix_id).unwrap());
+    assert!(!store.has_one_version(&bodies[0].facts().stix_id).unwrap());
     let found = store.versions(&bodies[0].facts().stix_id).unwrap();
     let found: Vec<_> = found.iter().map(|version| (version.version_nanos, version.content)).collect();
     let expected: Vec<_> = bodies.iter().map(|body| (body.facts().version_nanos, body.id())).collect();

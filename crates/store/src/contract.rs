@@ -233,7 +233,8 @@ pub trait Store: Send + Sync + 'static {
     /// The canonical bytes of contents, checked against their ids; `None` where the store has none.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] names a body that is damaged; no damaged byte is ever returned.
+    /// [`StoreError::Corrupt`] names a body that is damaged; no damaged byte is ever returned. From then on the store
+    /// says that it does not have that body, so that it is fetched and committed again.
     fn bodies(&self, ids: &[ContentId]) -> Result<Vec<Option<Vec<u8>>>, StoreError>;
 
     /// A release by its id, with its place in the log.
@@ -244,7 +245,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// At most `limit` rows of the log after row `after`, in order.
     ///
-    /// Having seen row n, no row at or below n appears later.
+    /// Having seen row n, no row at or below n appears later. A row that was lost to damage is left out.
     ///
     /// # Errors
     /// When the index cannot be read.
@@ -264,6 +265,15 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// When the index cannot be read.
     fn versions(&self, stix_id: &str) -> Result<Vec<Version>, StoreError>;
+
+    /// Whether no other version is held of a STIX id of which the caller knows one, told without reading it; a store
+    /// that cannot tell says no.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    fn has_one_version(&self, stix_id: &str) -> Result<bool, StoreError> {
+        Ok(self.versions(stix_id)?.len() == 1)
+    }
 
     /// At most `limit` contents that carry this observable.
     ///

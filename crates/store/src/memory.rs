@@ -14,8 +14,8 @@ use mithaq_core::{
 };
 
 use crate::contract::{
-    Arrival, Batch, Committed, Expect, LogRow, Report, STATE_KEY_BYTES_MAX, STATE_VALUE_BYTES_MAX, StateChange,
-    Stats, Store, StoreError, StoreId, Version,
+    Arrival, Batch, Committed, Expect, LogRow, Report, STATE_KEY_BYTES_MAX, STATE_VALUE_BYTES_MAX, StateChange, Stats,
+    Store, StoreError, StoreId, Version,
 };
 
 /// A store in memory: durable for as long as it lives.

@@ -1,2 +1,106 @@
-//! bench
-fn main() {}
+//! `mithaq-bench`: what real daemons on loopback do in a second, beside what this machine can do at all.
+//!
+//! Each work starts its own daemons in a temporary folder, and measures the machine's own limits (fdatasync, append,
+//! loopback round trip) in the same run, since figures of two runs on a shared machine cannot be compared.
+
+mod certs;
+mod ingest;
+mod latency;
+mod machine;
+mod objects;
+mod pull;
+mod replicate;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, ValueEnum};
+
+/// Measures Mithaq on this machine.
+#[derive(Debug, Parser)]
+#[command(name = "mithaq-bench")]
+struct Args {
+    /// What to measure
+    work: Work,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    /// Objects to push, one a line or in bundles; generated if not given
+    #[arg(long, value_name = "FILE")]
+    input: Option<PathBuf>,
+    /// How many objects to use at the most
+    #[arg(long, default_value_t = 100_000)]
+    objects: usize,
+    /// How many objects to push at once
+    #[arg(long, default_value_t = 1_000)]
+    bundle: usize,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Work {
+    /// Pushes: in bundles, one by one from 8 clients, and again as duplicates
+    Ingest,
+    /// Reads by a SIEM: the stream and TAXII, all of it and what is new
+    Pull,
+    /// A second CERT from nothing, and again after 0, 10 and 1,000 new objects
+    Sync,
+    /// From a push at one CERT to the line in the other's stream
+    Latency,
+}
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let objects = objects::load(args.input.as_deref(), args.objects)?;
+    let figures = runtime.block_on(async {
+        match args.work {
+            Work::Ingest => ingest::measure(&objects, args.bundle).await,
+            Work::Pull => pull::measure(&objects, args.bundle).await,
+            Work::Sync => replicate::measure(&objects, args.bundle).await,
+            Work::Latency => latency::measure(&objects, args.bundle).await,
+        }
+    })?;
+    if args.json {
+        show(&figures.to_string());
+    } else {
+        for (name, value) in figures.as_object().into_iter().flatten() {
+            show(&format!("{name:<24} {value}"));
+        }
+    }
+    Ok(())
+}
+
+#[allow(clippy::print_stdout)] // The figures are what this program is for.
+fn show(line: &str) {
+    println!("{line}");
+}
+
+#[allow(clippy::print_stderr)] // Errors go to a person.
+fn report(line: &str) {
+    eprintln!("{line}");
+}
+
+/// Rounds to three significant digits behind the point, so that figures are read and not decoded.
+fn round(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
+}
+
+/// A count as a number to divide by.
+#[allow(clippy::cast_precision_loss)] // Counts here are far below 2^52.
+fn count(number: usize) -> f64 {
+    number as f64
+}
+
+/// A large count as a number to divide by.
+#[allow(clippy::cast_precision_loss)] // Counts here are far below 2^52.
+fn count_u64(number: u64) -> f64 {
+    number as f64
+}

@@ -28,8 +28,8 @@ pub(super) const NAMES: [&str; 3] = ["pk", "cn", "qa"];
 /// How long a daemon that nobody waits for gets to stop by itself.
 const DROP_GRACE: Duration = Duration::from_secs(5);
 
-/// The most bytes of a log's end that are shown.
-const LOG_TAIL_BYTES_MAX: usize = 2_000;
+/// How many lines of a log's end are shown.
+const LOG_LINES_SHOWN: usize = 3;
 
 /// Who a CERT is.
 #[derive(Debug)]
@@ -201,9 +201,9 @@ impl Cert {
         });
         let answers = answers.await?;
         match ended {
-            Some(status) => bail!("the daemon of {} ended at once ({status}):\n{}", self.who.name, self.log_tail()),
+            Some(status) => bail!("the daemon of {} ended at once ({status}): {}", self.who.name, self.log_tail()),
             None if answers => Ok(()),
-            None => bail!("the daemon of {} does not answer:\n{}", self.who.name, self.log_tail()),
+            None => bail!("the daemon of {} does not answer: {}", self.who.name, self.log_tail()),
         }
     }
 
@@ -254,7 +254,9 @@ impl Cert {
 
     fn log_tail(&self) -> String {
         let text = fs::read(self.log_path()).unwrap_or_default();
-        String::from_utf8_lossy(&text[text.len().saturating_sub(LOG_TAIL_BYTES_MAX)..]).into_owned()
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].join(" | ")
     }
 }
 

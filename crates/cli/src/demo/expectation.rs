@@ -37,7 +37,8 @@ impl Expectation {
                 *withheld.entry((row.peer.clone(), reason(row))).or_default() += row.objects;
             }
         }
-        let withheld = withheld.into_iter().map(|((peer, reason), objects)| Withheld { peer, reason, objects }).collect();
+        let withheld =
+            withheld.into_iter().map(|((peer, reason), objects)| Withheld { peer, reason, objects }).collect();
         Self { released, withheld }
     }
 
@@ -71,7 +72,13 @@ mod tests {
 
     fn row(peer: &str, objects: usize, codes: &[Code]) -> Preview {
         let reasons = codes.iter().map(|code| WhyReason { code: code.to_string(), text: String::new(), ok: false });
-        Preview { peer: peer.into(), label: String::new(), objects, released: codes.is_empty(), reasons: reasons.collect() }
+        Preview {
+            peer: peer.into(),
+            label: String::new(),
+            objects,
+            released: codes.is_empty(),
+            reasons: reasons.collect(),
+        }
     }
 
     #[test]
@@ -89,11 +96,15 @@ mod tests {
         assert_eq!((expectation.released_to("cn"), expectation.withheld_from("cn")), (40, 9));
         assert_eq!((expectation.released_to("qa"), expectation.withheld_from("qa")), (40, 9));
         assert_eq!(expectation.released_to("pk"), 0);
-        let reasons: Vec<_> = expectation.withheld.iter().map(|row| (row.peer.as_str(), row.reason.as_str(), row.objects)).collect();
-        assert_eq!(reasons, [
-            ("cn", "MQ-2010 TLP ceiling", 6),
-            ("cn", "MQ-2010 TLP ceiling; MQ-2011 TLP:RED", 3),
-            ("qa", "MQ-2012 TLP:GREEN and community", 9),
-        ]);
+        let reasons: Vec<_> =
+            expectation.withheld.iter().map(|row| (row.peer.as_str(), row.reason.as_str(), row.objects)).collect();
+        assert_eq!(
+            reasons,
+            [
+                ("cn", "MQ-2010 TLP ceiling", 6),
+                ("cn", "MQ-2010 TLP ceiling; MQ-2011 TLP:RED", 3),
+                ("qa", "MQ-2012 TLP:GREEN and community", 9),
+            ]
+        );
     }
 }

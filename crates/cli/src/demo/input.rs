@@ -13,6 +13,8 @@ use mithaq_core::{
     stix::{id::StixId, marking::Tlp},
 };
 
+use crate::failure::Failure;
+
 /// The sample: `examples/make-demo-bundle` makes it.
 pub(super) const SAMPLE: &[u8] = include_bytes!("bundle.json");
 
@@ -44,7 +46,7 @@ impl Input {
             return Ok(Self { path, is_sample: true, markings: Vec::new(), markings_left_out: 0 });
         };
         let path = if data == Path::new("-") { from_stdin(dir)? } else { std::path::absolute(data)? };
-        let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text = fs::read(&path).map_err(|source| Failure::File { action: "read", path: path.clone(), source })?;
         let mut markings: Vec<String> = markings_in(&text).into_iter().collect();
         let markings_left_out = markings.len().saturating_sub(LABEL_SET_MAX);
         markings.truncate(LABEL_SET_MAX);
@@ -62,7 +64,8 @@ fn from_stdin(dir: &Path) -> anyhow::Result<PathBuf> {
 /// The ids of marking definitions other than TLP that stand anywhere in a text, whatever form of JSON it is.
 fn markings_in(text: &[u8]) -> BTreeSet<String> {
     let text = String::from_utf8_lossy(text);
-    let ids = text.split(MARKING).skip(1).filter_map(|rest| rest.get(..UUID_BYTES)).map(|uuid| format!("{MARKING}{uuid}"));
+    let ids =
+        text.split(MARKING).skip(1).filter_map(|rest| rest.get(..UUID_BYTES)).map(|uuid| format!("{MARKING}{uuid}"));
     ids.filter(|id| StixId::parse(id).is_ok() && Tlp::from_marking_id(id).is_none()).collect()
 }
 
@@ -80,15 +83,23 @@ mod tests {
     #[test]
     fn markings_but_tlp_are_found_anywhere() {
         let other = "marking-definition--fa42a846-8d90-4e51-bc29-71d5b4802168";
-        let text = format!(r#"{{"object_marking_refs":["{other}","{}"],"granular_markings":[{{"marking_ref":"{other}"}}]}}"#, Tlp::Red.marking_id());
+        let text = format!(
+            r#"{{"object_marking_refs":["{other}","{}"],"granular_markings":[{{"marking_ref":"{other}"}}]}}"#,
+            Tlp::Red.marking_id()
+        );
         assert_eq!(markings_in(text.as_bytes()), BTreeSet::from([other.to_owned()]));
-        assert!(markings_in(b"marking-definition--short, marking-definition--\xff and marking-definition--").is_empty());
+        assert!(
+            markings_in(b"marking-definition--short, marking-definition--\xff and marking-definition--").is_empty()
+        );
     }
 
     #[test]
     fn the_committed_sample_is_what_its_generator_makes() {
         let made = generator::text().unwrap();
-        assert!(made == SAMPLE, "run `cargo run -p mithaq-cli --example make-demo-bundle > crates/cli/src/demo/bundle.json`");
+        assert!(
+            made == SAMPLE,
+            "run `cargo run -p mithaq-cli --example make-demo-bundle > crates/cli/src/demo/bundle.json`"
+        );
     }
 
     #[test]

@@ -13,11 +13,7 @@ use mithaq_api::{
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{
-    certs::Certs,
-    own,
-    screen::Screen,
-};
+use super::{certs::Certs, own, screen::Screen};
 
 /// How many pushes are measured.
 pub(super) const PUSHES: usize = 200;

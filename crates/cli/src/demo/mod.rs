@@ -26,7 +26,7 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 
-use self::{certs::Certs, place::Place, program::Program, report::Report, screen::Screen, story::Story};
+use self::{certs::Certs, input::Input, place::Place, program::Program, report::Report, screen::Screen, story::Story};
 use crate::exit::Exit;
 
 /// Watch three CERTs share a bundle on this machine.
@@ -81,22 +81,36 @@ pub(crate) fn run(args: Args, json: bool) -> anyhow::Result<ExitCode> {
 async fn demonstrate(args: &Args, screen: &mut Screen) -> anyhow::Result<ExitCode> {
     let program = Program::own()?;
     let place = Place::prepare(args.keep.as_deref())?;
-    let mut certs = Certs::at(place.dir())?;
-    let input = input::Input::prepare(args.data.as_deref(), place.dir())?;
-    let mut story = Story { program: &program, screen, certs: &mut certs, input: &input };
-    let told = tokio::select! {
-        told = story.tell() => told,
-        name = interruption() => name.and_then(|name| Err(anyhow::anyhow!("{name}: the demo was ended"))),
-    };
-    let report = match told {
-        Ok(report) => report,
+    let input = match Input::prepare(args.data.as_deref(), place.dir()) {
+        Ok(input) => input,
         Err(error) => {
-            // What is still running ends with `certs`; the logs stay for whoever looks into it.
-            drop(certs);
-            return Err(error.context(format!("the logs are {}", place.logs())));
+            place.remove()?;
+            return Err(error);
         }
     };
-    finish(report, place, certs, screen).await
+    let mut certs = Certs::at(place.dir())?;
+    let mut story = Story { program: &program, screen, certs: &mut certs, input: &input };
+    let told = tokio::select! {
+        told = story.tell() => told.map(Some),
+        interrupted = interruption() => interrupted.map(|()| None),
+    };
+    match told {
+        Ok(Some(report)) => finish(report, place, certs, screen).await,
+        Ok(None) => {
+            drop(certs);
+            place.remove()?;
+            screen.failure("the demo was ended from outside; its daemons are stopped");
+            screen.json(&serde_json::json!({ "ok": false, "problem": "ended from outside" }))?;
+            Ok(Exit::Failure.into())
+        }
+        Err(error) => {
+            // What still runs ends with `certs`; the logs stay for whoever looks into it.
+            drop(certs);
+            screen.blank();
+            screen.say(&format!("the logs are {}", place.logs()));
+            Err(error)
+        }
+    }
 }
 
 /// Ends the daemons, or leaves them running, and says how it went.
@@ -116,21 +130,20 @@ async fn finish(mut report: Report, place: Place, mut certs: Certs, screen: &mut
     } else {
         screen.verdict(false, &format!("{failed} checks did not hold; the logs are {}", place.logs()));
     }
-    if report.ok && !place.is_kept() {
+    if report.ok {
         place.remove()?;
     }
     screen.json(&report)?;
     Ok(if report.ok { Exit::Ok } else { Exit::Failure }.into())
 }
 
-/// Waits for the signal by which somebody ends the demo.
-async fn interruption() -> anyhow::Result<&'static str> {
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
-    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
-    let mut hangup = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
-    tokio::select! {
-        _ = interrupt.recv() => Ok("SIGINT"),
-        _ = terminate.recv() => Ok("SIGTERM"),
-        _ = hangup.recv() => Ok("SIGHUP"),
+/// Waits for a signal by which somebody ends the demo.
+async fn interruption() -> anyhow::Result<()> {
+    let mut signals = Vec::new();
+    for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
+        signals.push(signal(kind).context("cannot wait for signals")?);
     }
+    let waits = signals.iter_mut().map(|signal| Box::pin(signal.recv()));
+    futures_util::future::select_all(waits).await;
+    Ok(())
 }

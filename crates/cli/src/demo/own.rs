@@ -20,12 +20,17 @@ use super::{
 /// What CNCERT publishes: who it is, an indicator, and, beside the sample, an observable that PK published too, to show
 /// that one body is held once whoever released it.
 pub(super) fn of_cncert(beside_sample: bool) -> Vec<Value> {
-    let identity = object("identity", CN.identity, &CN, json!({
-        "name": "国家互联网应急中心",
-        "lang": "zh",
-        "identity_class": "organization",
-        "sectors": ["government"],
-    }));
+    let identity = object(
+        "identity",
+        CN.identity,
+        &CN,
+        json!({
+            "name": "国家互联网应急中心",
+            "lang": "zh",
+            "identity_class": "organization",
+            "sectors": ["government"],
+        }),
+    );
     let found = indicator("cncert", &CN, "钓鱼邮件发件域名", "zh", "mail-notice.example");
     let shared = beside_sample.then(of_both).flatten();
     [identity, found].into_iter().chain(shared).collect()
@@ -51,14 +56,19 @@ pub(super) fn write(dir: &Path, name: &str, objects: &[Value]) -> anyhow::Result
 }
 
 fn indicator(key: &str, who: &Who, name: &str, lang: &str, domain: &str) -> Value {
-    object("indicator", &id("indicator", key), who, json!({
-        "name": name,
-        "lang": lang,
-        "indicator_types": ["malicious-activity"],
-        "pattern": format!("[domain-name:value = '{domain}']"),
-        "pattern_type": "stix",
-        "valid_from": "2025-03-20T00:00:00Z",
-    }))
+    object(
+        "indicator",
+        &id("indicator", key),
+        who,
+        json!({
+            "name": name,
+            "lang": lang,
+            "indicator_types": ["malicious-activity"],
+            "pattern": format!("[domain-name:value = '{domain}']"),
+            "pattern_type": "stix",
+            "valid_from": "2025-03-20T00:00:00Z",
+        }),
+    )
 }
 
 fn object(object_type: &str, id: &str, who: &Who, more: Value) -> Value {

@@ -11,6 +11,7 @@ use anyhow::{Context, bail};
 use mithaq_api::{config::Config, home::Home};
 
 use super::{certs::NAMES, screen::Screen};
+use crate::failure::Failure;
 
 /// How many names are tried for a folder before the demo gives up.
 const ATTEMPTS_MAX: u32 = 100;
@@ -29,11 +30,12 @@ impl Place {
             None => (temporary()?, false),
         };
         if let Some(name) = NAMES.iter().find(|name| dir.join(name).exists()) {
-            bail!(
+            let problem = format!(
                 "{} is there already: choose another folder, or end the demo in it with `mithaq demo --stop {}` and remove it",
                 dir.join(name).display(),
                 dir.display()
             );
+            return Err(Failure::Argument { what: "--keep", problem }.into());
         }
         mithaq_api::home::create_private_dir(&dir)?;
         for name in NAMES {
@@ -76,8 +78,11 @@ impl Place {
         Ok(())
     }
 
-    /// Removes the folder and all in it.
-    pub(super) fn remove(self) -> anyhow::Result<()> {
+    /// Removes the folder and all in it, unless it is to be kept.
+    pub(super) fn remove(&self) -> anyhow::Result<()> {
+        if self.kept {
+            return Ok(());
+        }
         fs::remove_dir_all(&self.dir).with_context(|| format!("cannot remove {}", self.dir.display()))
     }
 }

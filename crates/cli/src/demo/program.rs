@@ -1,6 +1,10 @@
 //! This very program, run as operators run it.
 
-use std::{env, path::{Path, PathBuf}, process::Stdio};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
 
 use anyhow::{Context, bail};
 use tokio::process::Command;
@@ -57,7 +61,8 @@ impl Program {
 pub(super) fn shown(home: &Path, args: &[String]) -> String {
     let name = home.file_name().unwrap_or_default().to_string_lossy();
     let folder = home.parent().map(|dir| format!("{}/", dir.display())).unwrap_or_default();
-    let words: Vec<String> = args.iter().filter(|arg| *arg != "--json").map(|arg| quoted(&arg.replace(&folder, ""))).collect();
+    let words: Vec<String> =
+        args.iter().filter(|arg| *arg != "--json").map(|arg| quoted(&arg.replace(&folder, ""))).collect();
     format!("{name}$ mithaq {}", words.join(" "))
 }
 

@@ -24,7 +24,12 @@ pub(super) struct Pushed {
 }
 
 /// Asks what a push would release to whom; nothing is stored.
-pub(super) async fn preview(program: &Program, cert: &Cert, file: &Path, screen: &mut Screen) -> anyhow::Result<PushSummary> {
+pub(super) async fn preview(
+    program: &Program,
+    cert: &Cert,
+    file: &Path,
+    screen: &mut Screen,
+) -> anyhow::Result<PushSummary> {
     Ok(run(program, cert, file, &["-n"], screen).await?.summary)
 }
 
@@ -65,12 +70,16 @@ fn read(out: &str) -> anyhow::Result<Pushed> {
     let mut pushed = Pushed::default();
     let mut summary = None;
     for line in out.lines().filter(|line| !line.trim().is_empty()) {
-        match serde_json::from_str(line).with_context(|| format!("a line of the answer was not understood: {line:.200}"))? {
+        match serde_json::from_str(line)
+            .with_context(|| format!("a line of the answer was not understood: {line:.200}"))?
+        {
             PushLine::Summary(last) => summary = Some(last),
             PushLine::Problem(problem) => return Err(problem.into()),
             PushLine::Object(object) if object.status == PushStatus::Refused => {
                 let why = object.problem.map(|problem| problem.to_string()).unwrap_or_default();
-                pushed.refused.push(format!("{} {why}", object.id.unwrap_or_else(|| format!("object {}", object.index))));
+                pushed
+                    .refused
+                    .push(format!("{} {why}", object.id.unwrap_or_else(|| format!("object {}", object.index))));
             }
             PushLine::Object(object) => pushed.accepted.extend(object.content),
         }

@@ -1,8 +1,7 @@
 //! CN's daemon stops, misses something, comes back.
 
 use super::{
-    own,
-    push,
+    own, push,
     report::Restart,
     siem::{Comparison, Feed},
     story::Story,
@@ -47,11 +46,14 @@ impl Story<'_> {
         let after = Feed::read(&self.certs.cn, None).await?;
         let expected = before.contents.union(&missed.accepted).copied().collect();
         let comparison = Comparison::of(&after.contents, &expected);
-        self.screen.check("its SIEM finds all that was there, and the new object", comparison.is_equal(), || comparison.text());
+        self.screen.check("its SIEM finds all that was there, and the new object", comparison.is_equal(), || {
+            comparison.text()
+        });
 
         let news = Feed::read(&self.certs.cn, before.cursor.clone()).await?;
         let is_news = news.lines == missed.accepted.len() && news.contents == missed.accepted;
-        self.screen.check("the SIEM's old cursor goes on with just the new one", is_news, || format!("{} lines", news.lines));
+        self.screen
+            .check("the SIEM's old cursor goes on with just the new one", is_news, || format!("{} lines", news.lines));
 
         let received = self.certs.cn.peer(self.certs.pk.who).await?.objects_received;
         self.screen.check_equal("nothing was sent twice: objects that CN received since it runs again", &1, &received);

@@ -120,7 +120,8 @@ impl Screen {
 
     /// Shows, on a terminal, that something takes its time.
     pub(super) fn waiting(&self, what: &str) -> ProgressBar {
-        let style = ProgressStyle::with_template("  {spinner} {msg} {elapsed}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+        let style = ProgressStyle::with_template("  {spinner} {msg} {elapsed}")
+            .unwrap_or_else(|_| ProgressStyle::default_spinner());
         let bar = ProgressBar::new_spinner().with_style(style).with_message(what.to_owned());
         bar.enable_steady_tick(Duration::from_millis(120));
         bar
@@ -128,7 +129,8 @@ impl Screen {
 
     /// Shows, on a terminal, how far something is.
     pub(super) fn counting(&self, what: &str, count: usize) -> ProgressBar {
-        let style = ProgressStyle::with_template("  {bar:30} {pos}/{len} {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
+        let style = ProgressStyle::with_template("  {bar:30} {pos}/{len} {msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
         ProgressBar::new(count as u64).with_style(style).with_message(what.to_owned())
     }
 

@@ -13,8 +13,11 @@ use serde_json::Value;
 use super::certs::Cert;
 use crate::object::Headline;
 
-/// How many lines are kept to be shown.
-const SHOWN_MAX: usize = 4;
+/// How many lines are shown.
+const EXAMPLES_MAX: usize = 4;
+
+/// How many kinds of lines are remembered.
+const FIRSTS_MAX: usize = 32;
 
 /// What was read.
 #[derive(Debug, Default)]
@@ -27,9 +30,8 @@ pub(super) struct Feed {
     pub(super) origins: BTreeMap<CertId, BTreeSet<ContentId>>,
     /// Where to go on.
     pub(super) cursor: Option<String>,
-    /// A few lines in different languages, for people.
-    pub(super) shown: Vec<[String; 3]>,
-    languages: BTreeSet<String>,
+    /// For people, the first line of each kind: indicators by language, then everything else by type.
+    firsts: BTreeMap<(bool, String), Vec<String>>,
 }
 
 impl Feed {
@@ -54,22 +56,30 @@ impl Feed {
 
     fn take(&mut self, line: StreamLine) {
         self.lines += 1;
-        if self.shown.len() < SHOWN_MAX {
-            self.show(&line);
-        }
+        self.remember(&line);
         self.contents.insert(line.content);
         self.origins.entry(line.origin).or_default().insert(line.content);
         self.cursor = Some(line.cursor);
     }
 
-    /// Keeps an indicator of each language to be shown.
-    fn show(&mut self, line: &StreamLine) {
-        let object: Value = serde_json::from_str(line.object.get()).unwrap_or_default();
-        let language = object["lang"].as_str().unwrap_or("en").to_owned();
-        if object["type"] == "indicator" && self.languages.insert(language) {
-            let headline = Headline::of(line.object.get());
-            self.shown.push([format!("TLP:{}", line.tlp.to_uppercase()), headline.kind, headline.text]);
+    fn remember(&mut self, line: &StreamLine) {
+        if self.firsts.len() >= FIRSTS_MAX {
+            return;
         }
+        let text = line.object.get();
+        let object: Value = serde_json::from_str(text).unwrap_or_default();
+        let member = |name: &str| object[name].as_str().unwrap_or_default().to_owned();
+        let is_other = object["type"] != "indicator";
+        let kind = if is_other { member("type") } else { member("lang") };
+        self.firsts.entry((is_other, kind)).or_insert_with(|| {
+            let headline = Headline::of(text);
+            vec![format!("TLP:{}", line.tlp.to_uppercase()), headline.kind, headline.text]
+        });
+    }
+
+    /// A few lines of different kinds.
+    pub(super) fn examples(&self) -> Vec<Vec<String>> {
+        self.firsts.values().take(EXAMPLES_MAX).cloned().collect()
     }
 
     /// The contents that a CERT released.

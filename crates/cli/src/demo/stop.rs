@@ -1,17 +1,12 @@
 //! `mithaq demo --stop`: ends the daemons that `--keep` left running.
 
-use std::{
-    fs,
-    path::Path,
-    process::ExitCode,
-    time::Duration,
-};
+use std::{fs, path::Path, process::ExitCode, time::Duration};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{certs::NAMES, screen::Screen, wait};
-use crate::exit::Exit;
+use crate::{exit::Exit, failure::Failure};
 
 /// The file in a home that holds the number of its daemon's process.
 pub(super) const PID_FILE: &str = "daemon.pid";
@@ -19,15 +14,20 @@ pub(super) const PID_FILE: &str = "daemon.pid";
 /// Ends every daemon under `dir` and waits until it is gone.
 pub(super) async fn stop(dir: &Path, screen: &mut Screen) -> anyhow::Result<ExitCode> {
     let dir = std::path::absolute(dir)?;
-    let homes: Vec<_> = NAMES.map(|name| dir.join(name)).into_iter().filter(|home| home.join(PID_FILE).exists()).collect();
+    let homes: Vec<_> =
+        NAMES.map(|name| dir.join(name)).into_iter().filter(|home| home.join(PID_FILE).exists()).collect();
     if homes.is_empty() {
-        bail!("no demo runs in {}: there is no {PID_FILE} in any of {}", dir.display(), NAMES.join(", "));
+        let problem =
+            format!("no demo runs in {}: there is no {PID_FILE} in any of {}", dir.display(), NAMES.join(", "));
+        return Err(Failure::Argument { what: "--stop", problem }.into());
     }
     let mut stopped = Vec::new();
     for home in &homes {
         let name = home.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let gone = stop_one(home).await?;
-        screen.check(&format!("the daemon of {name} is stopped"), gone, || "it does not end; its log is daemon.log".into());
+        screen.check(&format!("the daemon of {name} is stopped"), gone, || {
+            "it does not end; its log is daemon.log".into()
+        });
         stopped.extend(gone.then_some(name));
     }
     let ok = stopped.len() == homes.len();

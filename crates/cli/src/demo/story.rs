@@ -13,8 +13,7 @@ use super::{
     certs::{Cert, Certs},
     expectation::Expectation,
     input::Input,
-    latency, own,
-    pairing,
+    latency, own, pairing,
     program::Program,
     push::{self, Pushed},
     report::{Held, Homes, Report},
@@ -73,14 +72,17 @@ impl Story<'_> {
     }
 
     async fn set_up(&mut self) -> anyhow::Result<()> {
-        self.screen.title("Three national CERTs on this machine, as equals: no hub, and nothing leaves without an agreement");
+        self.screen
+            .title("Three national CERTs on this machine, as equals: no hub, and nothing leaves without an agreement");
         self.screen.chapter("Homes, and two agreements: PK with CN, PK with QA");
         if !self.input.markings.is_empty() {
             let count = self.input.markings.len();
-            self.screen.say(&format!("both agreements name the data's {count} markings other than TLP, or it would all stay"));
+            self.screen
+                .say(&format!("both agreements name the data's {count} markings other than TLP, or it would all stay"));
         }
         if self.input.markings_left_out > 0 {
-            self.screen.say(&format!("{} more markings find no place: what carries them stays", self.input.markings_left_out));
+            self.screen
+                .say(&format!("{} more markings find no place: what carries them stays", self.input.markings_left_out));
         }
         pairing::pair_all(self.program, self.certs, &self.input.markings, self.screen).await?;
         let waiting = self.screen.waiting("starting three daemons");
@@ -98,7 +100,7 @@ impl Story<'_> {
     async fn connected(&self) -> anyhow::Result<()> {
         let limit = Duration::from_secs(wait::SESSION_SECONDS_MAX);
         let certs = &*self.certs;
-        let mut states = String::new();
+        let mut states = Vec::new();
         let connected = wait::until(limit, async || {
             let ends = [(&certs.pk, &certs.cn), (&certs.cn, &certs.pk), (&certs.pk, &certs.qa), (&certs.qa, &certs.pk)];
             states.clear();
@@ -106,7 +108,7 @@ impl Story<'_> {
                 let status = cert.peer(peer.who).await?;
                 if status.state != "connected" {
                     let problem = status.problem.map(|problem| problem.to_string()).unwrap_or_default();
-                    states.push_str(&format!("\n  {} to {}: {} {problem}", cert.who.name, peer.who.name, status.state));
+                    states.push(format!("{} to {}: {} {problem}", cert.who.name, peer.who.name, status.state));
                 }
             }
             Ok(states.is_empty())
@@ -114,7 +116,7 @@ impl Story<'_> {
         if connected.await? {
             return Ok(());
         }
-        bail!("the daemons do not connect in {limit:?}:{states}")
+        bail!("the daemons do not connect in {limit:?}: {}", states.join("; "))
     }
 
     async fn announce(&mut self) -> anyhow::Result<Expectation> {
@@ -180,7 +182,8 @@ impl Story<'_> {
         self.screen.check_equal("and nothing is stored twice", &0, &again.summary.stored);
         let after = self.certs.pk.status().await?;
         let unchanged = (before.objects, before.releases) == (after.objects, after.releases);
-        self.screen.check("PK holds what it held", unchanged, || format!("{} objects, now {}", before.objects, after.objects));
+        self.screen
+            .check("PK holds what it held", unchanged, || format!("{} objects, now {}", before.objects, after.objects));
         Ok(again.summary.duplicate)
     }
 
@@ -202,7 +205,8 @@ impl Story<'_> {
 
     fn show_withheld(&mut self, expectation: &Expectation, pushed: &Pushed) {
         self.screen.chapter("What was withheld from whom, and why");
-        let row = |row: &super::expectation::Withheld| vec![row.peer.clone(), row.objects.to_string(), row.reason.clone()];
+        let row =
+            |row: &super::expectation::Withheld| vec![row.peer.clone(), row.objects.to_string(), row.reason.clone()];
         let rows: Vec<Vec<String>> = expectation.withheld.iter().map(row).collect();
         self.screen.table(&["from", "objects", "reason (mithaq explain CODE)"], &rows);
         for peer in [self.certs.cn.who, self.certs.qa.who] {
@@ -217,12 +221,18 @@ impl Story<'_> {
         self.screen.chapter("What the SIEMs read");
         for cert in [&self.certs.cn, &self.certs.qa] {
             let name = cert.who.name;
-            self.screen.command(&format!("{name}$ curl --unix-socket {} http://localhost/v1/stream", cert.siem.socket().display()));
+            self.screen.command(&format!(
+                "{name}$ curl --unix-socket {} http://localhost/v1/stream",
+                cert.siem.socket().display()
+            ));
             let feed = Feed::read(cert, None).await?;
-            let shown: Vec<Vec<String>> = feed.shown.iter().map(|row| row.to_vec()).collect();
-            self.screen.table(&["a few lines:", "", ""], &shown);
+            self.screen.table(&["a few lines:", "", ""], &feed.examples());
             let expected = expectation.released_to(name);
-            self.screen.check_equal(&format!("{name}'s SIEM finds as many objects as were released"), &expected, &feed.contents.len());
+            self.screen.check_equal(
+                &format!("{name}'s SIEM finds as many objects as were released"),
+                &expected,
+                &feed.contents.len(),
+            );
             self.screen.check_equal(&format!("{name}'s SIEM finds each once"), &feed.contents.len(), &feed.lines);
             let strange = feed.contents.difference(&pushed.accepted).count();
             self.screen.check_equal(&format!("{name}'s SIEM finds nothing that PK did not push"), &0, &strange);
@@ -283,13 +293,19 @@ impl Story<'_> {
         self.screen.chapter("How fast: from a push at PK to the line in QA's SIEM, signed and durable on both sides");
         let cursor = Feed::read(&self.certs.qa, None).await?.cursor;
         let measured = latency::measure(self.certs, cursor.clone(), self.screen).await?;
-        self.screen.say(&format!("{} single pushes: p50 {:.2} ms, p99 {:.2} ms", latency::PUSHES, measured.p50, measured.p99));
+        self.screen.say(&format!(
+            "{} single pushes: p50 {:.2} ms, p99 {:.2} ms",
+            latency::PUSHES,
+            measured.p50,
+            measured.p99
+        ));
         let news = Feed::read(&self.certs.qa, cursor).await?;
         self.screen.check_equal("each of them arrived once", &latency::PUSHES, &news.lines);
         let all = Feed::read(&self.certs.qa, None).await?;
         let pk = self.certs.pk.status().await?.cert;
         let nothing_of_cn = all.contents.is_disjoint(of_cn) && all.origins.keys().all(|origin| *origin == pk);
-        self.screen.check("QA has nothing but PK's own", nothing_of_cn, || "something that CN released is there".into());
+        self.screen
+            .check("QA has nothing but PK's own", nothing_of_cn, || "something that CN released is there".into());
         Ok(measured)
     }
 }

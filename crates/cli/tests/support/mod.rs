@@ -127,10 +127,11 @@ impl Pair {
         serde_json::from_value(shown["groups"].clone()).unwrap()
     }
 
-    /// Two groups as `--groups` takes them.
+    /// Eight groups as `--groups` takes them.
     pub(crate) fn groups(&self) -> String {
         let groups = self.group_list();
-        format!("3={} 7={}", groups[2], groups[6])
+        let heard = (3..=10).map(|number| format!("{number}={}", groups[number - 1]));
+        heard.collect::<Vec<_>>().join(" ")
     }
 }
 

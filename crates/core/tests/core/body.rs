@@ -16,9 +16,7 @@ fn verify(bytes: &[u8]) -> Result<Body, BodyError> {
 
 #[test]
 fn a_body_is_the_same_however_it_came() {
-    let text = object("indicator", 1, json!({"name": "قومی", "x_n": 2}))
-        .to_string()
-        .replace(":2}", ":2.0 }");
+    let text = object("indicator", 1, json!({"name": "قومی", "x_n": 2})).to_string().replace(":2}", ":2.0 }");
     let made = Body::of(&Object::parse(text.as_bytes()).unwrap()).unwrap();
     let read = Body::verify(made.id(), made.bytes().to_vec()).unwrap();
     assert_eq!(made, read);
@@ -33,24 +31,13 @@ fn other_bytes_are_refused() {
     for at in 0..good.bytes().len() {
         let mut changed = good.bytes().to_vec();
         changed[at] ^= 1;
-        assert!(
-            matches!(
-                Body::verify(good.id(), changed),
-                Err(BodyError::Hash { .. })
-            ),
-            "byte {at}"
-        );
+        assert!(matches!(Body::verify(good.id(), changed), Err(BodyError::Hash { .. })), "byte {at}");
     }
 }
 
 #[test]
 fn one_form_only() {
-    let good = String::from_utf8(
-        body(&object("indicator", 1, json!({"x_n": 2})))
-            .bytes()
-            .to_vec(),
-    )
-    .unwrap();
+    let good = String::from_utf8(body(&object("indicator", 1, json!({"x_n": 2}))).bytes().to_vec()).unwrap();
     for text in [
         format!(" {good}"),
         format!("{good}\n"),
@@ -59,29 +46,14 @@ fn one_form_only() {
         good.replace("indicator", "\\u0069ndicator"),
     ] {
         assert_ne!(text, good);
-        assert!(
-            matches!(verify(text.as_bytes()), Err(BodyError::NotCanonical)),
-            "{text}"
-        );
+        assert!(matches!(verify(text.as_bytes()), Err(BodyError::NotCanonical)), "{text}");
     }
 }
 
 #[test]
 fn what_is_not_stix_is_refused() {
-    for text in [
-        "",
-        "{",
-        "[]",
-        "{}",
-        "null",
-        r#"{"type":"indicator"}"#,
-        r#"{"a":1,"a":1}"#,
-        "\u{0}",
-    ] {
-        assert!(
-            matches!(verify(text.as_bytes()), Err(BodyError::Object(_))),
-            "{text}"
-        );
+    for text in ["", "{", "[]", "{}", "null", r#"{"type":"indicator"}"#, r#"{"a":1,"a":1}"#, "\u{0}"] {
+        assert!(matches!(verify(text.as_bytes()), Err(BodyError::Object(_))), "{text}");
     }
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     assert!(matches!(verify(deep.as_bytes()), Err(BodyError::Object(_))));
@@ -105,9 +77,7 @@ fn a_body_has_at_most_a_mebibyte() {
 
 /// Checks what an indicator with these properties says of itself when unmarked data is AMBER.
 fn check(more: Value, expect: Label) {
-    let label = body(&object("indicator", 1, more.clone()))
-        .facts()
-        .own_label(Tlp::Amber);
+    let label = body(&object("indicator", 1, more.clone())).facts().own_label(Tlp::Amber);
     assert_eq!(label, expect, "{more}");
 }
 
@@ -128,18 +98,9 @@ fn markings_of_parts_mark_the_whole_and_the_strictest_wins() {
     check(json!({}), threat(Tlp::Amber));
     check(refs(&[CLEAR]), threat(Tlp::Clear));
     check(refs(&[CLEAR, RED]), threat(Tlp::Red));
-    check(
-        refs(&["613f2e26-407d-48c7-9eca-b8e91df99dc9"]),
-        threat(Tlp::Clear),
-    );
-    check(
-        refs(&["f88d31f6-486f-44da-b317-01333bde0b82", CLEAR]),
-        threat(Tlp::Amber),
-    );
-    check(
-        refs(&["826578e1-40ad-459f-bc73-ede076f81f37"]),
-        threat(Tlp::AmberStrict),
-    );
+    check(refs(&["613f2e26-407d-48c7-9eca-b8e91df99dc9"]), threat(Tlp::Clear));
+    check(refs(&["f88d31f6-486f-44da-b317-01333bde0b82", CLEAR]), threat(Tlp::Amber));
+    check(refs(&["826578e1-40ad-459f-bc73-ede076f81f37"]), threat(Tlp::AmberStrict));
     let granular = json!({"object_marking_refs": [marked(CLEAR)],
         "granular_markings": [{"marking_ref": marked(RED), "selectors": ["name"]}]});
     check(granular, threat(Tlp::Red));
@@ -149,16 +110,10 @@ fn markings_of_parts_mark_the_whole_and_the_strictest_wins() {
 fn unknown_markings_are_kept_whole() {
     let mut expect = threat(Tlp::Clear);
     expect.markings.insert(MARKING.to_owned());
-    check(
-        json!({"object_marking_refs": [marked(CLEAR), MARKING]}),
-        expect.clone(),
-    );
+    check(json!({"object_marking_refs": [marked(CLEAR), MARKING]}), expect.clone());
     expect.tlp = Tlp::Amber;
     check(json!({"object_marking_refs": [MARKING]}), expect.clone());
-    check(
-        json!({"granular_markings": [{"marking_ref": MARKING, "selectors": ["name"]}]}),
-        expect,
-    );
+    check(json!({"granular_markings": [{"marking_ref": MARKING, "selectors": ["name"]}]}), expect);
     let language = json!({"granular_markings": [{"lang": "ur", "selectors": ["name"]}]});
     check(language, threat(Tlp::Amber));
 }
@@ -169,23 +124,15 @@ fn whatever_refers_to_a_vulnerability_is_one() {
     expect.categories.insert(Category::Vulnerability);
     let cve = id("vulnerability", 7);
     check(json!({"x_exploits_ref": cve}), expect.clone());
-    check(
-        json!({"x_deep": [{"x_exploits_refs": [cve]}]}),
-        expect.clone(),
-    );
+    check(json!({"x_deep": [{"x_exploits_refs": [cve]}]}), expect.clone());
     check(json!({"extensions": {"x": {"cve_ref": [cve]}}}), expect);
-    check(
-        json!({"created_by_ref": id("identity", 7)}),
-        threat(Tlp::Amber),
-    );
+    check(json!({"created_by_ref": id("identity", 7)}), threat(Tlp::Amber));
 }
 
 #[test]
 fn categories_follow_types() {
     let check = |object_type: &str, expect: Category| {
-        let label = body(&object(object_type, 1, json!({})))
-            .facts()
-            .own_label(Tlp::Amber);
+        let label = body(&object(object_type, 1, json!({}))).facts().own_label(Tlp::Amber);
         assert_eq!(label.categories, [expect].into(), "{object_type}");
     };
     check("malware", Category::Threat);
@@ -199,14 +146,8 @@ fn categories_follow_types() {
 #[test]
 fn a_hostile_label_stays_small_and_unusable() {
     let many: Vec<_> = (0..20_000).map(|n| format!("sector {n}")).collect();
-    for sectors in [
-        json!(many),
-        json!(["x".repeat(900_000)]),
-        json!(["سرٹ".repeat(100_000)]),
-    ] {
-        let label = body(&object("indicator", 1, json!({"sectors": sectors})))
-            .facts()
-            .own_label(Tlp::Amber);
+    for sectors in [json!(many), json!(["x".repeat(900_000)]), json!(["سرٹ".repeat(100_000)])] {
+        let label = body(&object("indicator", 1, json!({"sectors": sectors}))).facts().own_label(Tlp::Amber);
         assert!(label.check().is_err());
         assert!(label.sectors.len() <= LABEL_SET_MAX + 1);
         assert!(label.sectors.iter().all(|sector| sector.len() < 2_000));

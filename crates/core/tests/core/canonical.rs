@@ -76,11 +76,7 @@ fn a_message_never_obeys_the_text_that_it_repeats() {
 
 #[test]
 fn integers_that_readers_round_are_never_written() {
-    let document = |n| Document {
-        at: Time::from_micros(0),
-        n,
-        names: BTreeSet::new(),
-    };
+    let document = |n| Document { at: Time::from_micros(0), n, names: BTreeSet::new() };
     assert!(canonical::to_vec(&document((1 << 53) - 1)).is_ok());
     assert!(canonical::to_vec(&document(1 << 53)).is_err());
 }

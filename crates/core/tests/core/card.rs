@@ -40,10 +40,8 @@ fn forged(field: &str, value: Value, signers: &[&SecretKey]) -> Result<VerifiedC
     let mut card: Value = serde_json::from_slice(&payload).unwrap();
     card[field] = value;
     let payload = canonical::to_vec(&card).unwrap();
-    let signatures: Vec<_> = signers
-        .iter()
-        .map(|signer| (signer.public().id(), signer.sign(CARD_TYPE, &payload)))
-        .collect();
+    let signatures: Vec<_> =
+        signers.iter().map(|signer| (signer.public().id(), signer.sign(CARD_TYPE, &payload))).collect();
     VerifiedCard::verify(Envelope::new(CARD_TYPE, &payload, &signatures))
 }
 
@@ -52,19 +50,10 @@ fn only_the_root_signs_and_it_signs_alone() {
     let Cert { root, signing, .. } = cert(1);
     let serial = |signers: &[&SecretKey]| forged("serial", 2.into(), signers);
     assert_eq!(serial(&[&root]).unwrap().card().serial, 2);
-    let cases: [&[&SecretKey]; 6] = [
-        &[],
-        &[&signing],
-        &[&key(2)],
-        &[&root, &key(2)],
-        &[&key(2), &root],
-        &[&root, &root],
-    ];
+    let cases: [&[&SecretKey]; 6] =
+        [&[], &[&signing], &[&key(2)], &[&root, &key(2)], &[&key(2), &root], &[&root, &root]];
     for signers in cases {
-        assert!(
-            matches!(serial(signers), Err(CardError::Signature)),
-            "{signers:?}"
-        );
+        assert!(matches!(serial(signers), Err(CardError::Signature)), "{signers:?}");
     }
 }
 
@@ -84,10 +73,7 @@ fn a_signature_of_another_type_does_not_fit() {
     let (payload, _) = card.envelope().open(CARD_TYPE).unwrap();
     let other = root.sign("application/vnd.mithaq.agreement+json;version=1", &payload);
     let envelope = Envelope::new(CARD_TYPE, &payload, &[(root.public().id(), other)]);
-    assert!(matches!(
-        VerifiedCard::verify(envelope),
-        Err(CardError::Signature)
-    ));
+    assert!(matches!(VerifiedCard::verify(envelope), Err(CardError::Signature)));
 }
 
 /// Checks that a card with this field is refused, whoever made it, or taken.
@@ -96,10 +82,7 @@ fn check(field: &str, value: impl Into<Value>, expect: bool) {
     let result = forged(field, value.clone(), &[&cert(1).root]);
     assert_eq!(result.is_ok(), expect, "{field} = {value}: {result:?}");
     if let Err(error) = result {
-        let shown = format!(
-            "{error} {:?}",
-            std::error::Error::source(&error).map(ToString::to_string)
-        );
+        let shown = format!("{error} {:?}", std::error::Error::source(&error).map(ToString::to_string));
         assert!(!shown.chars().any(char::is_control), "{shown:?}");
     }
 }
@@ -110,17 +93,8 @@ fn texts_have_limits_and_no_control_or_bidi_characters() {
     check("name", "می\u{200c}خواهم", true);
     check("name", "x".repeat(CARD_TEXT_BYTES_MAX), true);
     check("name", "x".repeat(CARD_TEXT_BYTES_MAX + 1), false);
-    for text in [
-        "",
-        "a\u{1b}[2J",
-        "a\nb",
-        "\u{9b}1m",
-        "a\u{202e}b",
-        "\u{200f}a",
-        "\u{61c}a",
-        "\u{2069}",
-        "a\u{2028}b",
-    ] {
+    for text in ["", "a\u{1b}[2J", "a\nb", "\u{9b}1m", "a\u{202e}b", "\u{200f}a", "\u{61c}a", "\u{2069}", "a\u{2028}b"]
+    {
         check("name", text, false);
     }
     check("contacts", vec!["a\u{7}"], false);
@@ -133,13 +107,7 @@ fn texts_have_limits_and_no_control_or_bidi_characters() {
 
 #[test]
 fn endpoints_are_hosts_and_ports() {
-    for text in [
-        "cert.example:4433",
-        "192.0.2.1:1",
-        "[2001:db8::1]:65535",
-        "xn--ls8h.example:443",
-        "host_1:443",
-    ] {
+    for text in ["cert.example:4433", "192.0.2.1:1", "[2001:db8::1]:65535", "xn--ls8h.example:443", "host_1:443"] {
         check("endpoints", vec![text], true);
     }
     for text in [
@@ -169,11 +137,7 @@ fn endpoints_are_hosts_and_ports() {
 fn other_fields_have_their_limits() {
     check("schema", "mithaq-card/2", false);
     check("unknown", 1, false);
-    check(
-        "identities",
-        vec!["indicator--23054300-4dc0-4667-aee5-0689c0ce7b0b"],
-        false,
-    );
+    check("identities", vec!["indicator--23054300-4dc0-4667-aee5-0689c0ce7b0b"], false);
     check("identities", vec!["identity--nonsense"], false);
     check("serial", -1, false);
     check("serial", 9_007_199_254_740_991_u64, true);
@@ -197,9 +161,7 @@ fn the_largest_card_still_travels() {
         contacts: vec![text; CARD_LIST_MAX],
         signing_keys: seeds.clone().map(|seed| dated(&key(seed))).collect(),
         tls_keys: seeds.map(|seed| dated(&key(seed))).collect(),
-        identities: (0..CARD_LIST_MAX)
-            .map(|n| format!("identity--00000000-0000-4000-8000-{n:012}"))
-            .collect(),
+        identities: (0..CARD_LIST_MAX).map(|n| format!("identity--00000000-0000-4000-8000-{n:012}")).collect(),
         endpoints: vec![format!("{}:65535", "h".repeat(CARD_TEXT_BYTES_MAX - 6)); CARD_LIST_MAX],
         ..details(1)
     };
@@ -210,28 +172,16 @@ fn the_largest_card_still_travels() {
 #[test]
 fn envelopes_have_limits() {
     let text = vec![b' '; ENVELOPE_BYTES_MAX + 1];
-    assert!(matches!(
-        Envelope::from_json(&text),
-        Err(EnvelopeError::TooLarge { .. })
-    ));
+    assert!(matches!(Envelope::from_json(&text), Err(EnvelopeError::TooLarge { .. })));
     let signature = (key(1).public().id(), key(1).sign("a", b""));
     let envelope = Envelope::new("a", b"", &vec![signature; SIGNATURES_MAX + 1]);
-    assert!(matches!(
-        envelope.open("a"),
-        Err(EnvelopeError::TooManySignatures { .. })
-    ));
+    assert!(matches!(envelope.open("a"), Err(EnvelopeError::TooManySignatures { .. })));
     let envelope = Envelope::new("a", &vec![0; ENVELOPE_BYTES_MAX], &[]);
-    assert!(matches!(
-        envelope.open("a"),
-        Err(EnvelopeError::TooLarge { .. })
-    ));
+    assert!(matches!(envelope.open("a"), Err(EnvelopeError::TooLarge { .. })));
     let error = Envelope::from_json(br#"{"\u001b[2J":1}"#).unwrap_err();
     assert!(!error.to_string().chars().any(char::is_control), "{error}");
     let twice = br#"{"payload":"","payload":"AA==","payloadType":"a","signatures":[]}"#;
-    assert!(matches!(
-        Envelope::from_json(twice),
-        Err(EnvelopeError::Shape(_))
-    ));
+    assert!(matches!(Envelope::from_json(twice), Err(EnvelopeError::Shape(_))));
 }
 
 #[test]
@@ -249,10 +199,6 @@ fn keys_count_for_their_suite_and_time_alone() {
     check("2027-01-01T00:00:00Z", true);
     check("2027-01-01T00:00:00.000001Z", false);
     let root = ours.root.public();
-    assert!(
-        ours.card
-            .signing_key(root.id(), Suite::Ed25519, now())
-            .is_none()
-    );
+    assert!(ours.card.signing_key(root.id(), Suite::Ed25519, now()).is_none());
     assert!(!ours.card.has_tls_key(ours.signing.public(), now()));
 }

@@ -64,11 +64,7 @@ pub(crate) fn details(seed: u8) -> CardDetails {
 pub(crate) fn cert(seed: u8) -> Cert {
     let root = key(seed);
     let card = VerifiedCard::sign(&root, details(seed)).unwrap();
-    Cert {
-        root,
-        signing: key(seed + 100),
-        card,
-    }
+    Cert { root, signing: key(seed + 100), card }
 }
 
 /// Terms under which nearly all goes.
@@ -79,10 +75,7 @@ pub(crate) fn terms() -> AgreementTerms {
         valid_from: time("2026-01-01T00:00:00Z"),
         valid_until: time("2026-12-31T00:00:00Z"),
         tlp_max: Tlp::AmberStrict,
-        categories: Category::ALL
-            .into_iter()
-            .filter(|category| *category != Category::Vulnerability)
-            .collect(),
+        categories: Category::ALL.into_iter().filter(|category| *category != Category::Vulnerability).collect(),
         sectors: Scope::Any,
         markings: [].into(),
     }

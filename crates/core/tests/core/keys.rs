@@ -22,10 +22,7 @@ fn keys_under_which_anyone_can_sign_are_told() {
     let everything = Signature::from_bytes(signature);
     let weak = PublicKey::from_bytes(NEUTRAL);
     let fits = weak.verify("type", b"whatever", &everything).is_ok();
-    assert!(
-        !fits || weak.is_weak(),
-        "the library accepts it, so it must be told"
-    );
+    assert!(!fits || weak.is_weak(), "the library accepts it, so it must be told");
 
     let mut negative = NEUTRAL;
     negative[31] |= 0x80;
@@ -45,33 +42,15 @@ fn no_card_names_such_a_key() {
         let error = VerifiedCard::sign(&key(1), details).unwrap_err();
         assert!(matches!(error, CardError::Field { .. }), "{error}");
     };
-    refused(CardDetails {
-        signing_keys: vec![weak.clone()],
-        ..details(1)
-    });
-    refused(CardDetails {
-        tls_keys: vec![weak.clone()],
-        ..details(1)
-    });
+    refused(CardDetails { signing_keys: vec![weak.clone()], ..details(1) });
+    refused(CardDetails { tls_keys: vec![weak.clone()], ..details(1) });
 
-    let text = String::from_utf8(
-        cert(1)
-            .card
-            .envelope()
-            .open(mithaq_core::card::CARD_TYPE)
-            .unwrap()
-            .0,
-    )
-    .unwrap();
+    let text = String::from_utf8(cert(1).card.envelope().open(mithaq_core::card::CARD_TYPE).unwrap().0).unwrap();
     let forged = text.replace(&cert(1).root.public().to_string(), &weak.public.to_string());
     assert_ne!(text, forged);
     let mut signature = [0; 64];
     signature[0] = 1;
     let signature = Signature::from_bytes(signature);
-    let envelope = Envelope::new(
-        mithaq_core::card::CARD_TYPE,
-        forged.as_bytes(),
-        &[(weak.public.id(), signature)],
-    );
+    let envelope = Envelope::new(mithaq_core::card::CARD_TYPE, forged.as_bytes(), &[(weak.public.id(), signature)]);
     assert!(VerifiedCard::verify(envelope).is_err());
 }

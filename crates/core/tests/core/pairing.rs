@@ -14,8 +14,7 @@ fn code(a: u8, b: u8, agreement: u8) -> PairingCode {
 #[test]
 fn another_key_or_other_terms_change_nearly_every_group() {
     for other in [code(9, 2, 3), code(1, 9, 3), code(1, 2, 9)] {
-        let same =
-            (1..=GROUPS).filter(|number| code(1, 2, 3).group(*number) == other.group(*number));
+        let same = (1..=GROUPS).filter(|number| code(1, 2, 3).group(*number) == other.group(*number));
         assert!(same.count() <= 1);
     }
 }
@@ -28,24 +27,12 @@ fn what_is_typed_is_five_digits() {
     };
     check(&good, Ok(()));
     check(&format!("\t{good}\u{2003}"), Ok(()));
-    for typed in [
-        "",
-        "1234",
-        "123456",
-        "y",
-        "-1234",
-        "+1234",
-        "1２３４x",
-        "𝟏𝟐𝟑𝟒𝟓",
-        &"1".repeat(100_000),
-    ] {
+    for typed in ["", "1234", "123456", "y", "-1234", "+1234", "1２３４x", "𝟏𝟐𝟑𝟒𝟓", &"1".repeat(100_000)]
+    {
         check(typed, Err(GroupError::Shape { number: 1 }));
     }
     for number in [0, GROUPS + 1, usize::MAX] {
-        assert_eq!(
-            code(1, 2, 3).check_group(number, &good),
-            Err(GroupError::NoSuchGroup { number })
-        );
+        assert_eq!(code(1, 2, 3).check_group(number, &good), Err(GroupError::NoSuchGroup { number }));
         assert_eq!(code(1, 2, 3).group(number), None);
     }
 }

@@ -59,10 +59,7 @@ fn check(case: &[&str]) {
     };
     let label = Label {
         tlp: parse(level, Tlp::Green),
-        categories: words(categories, &["threat"])
-            .iter()
-            .map(|word| word.parse().unwrap())
-            .collect(),
+        categories: words(categories, &["threat"]).iter().map(|word| word.parse().unwrap()).collect(),
         sectors: words(sectors, &[SECTOR_UNSPECIFIED]),
         markings: markings(marking),
     };
@@ -72,17 +69,9 @@ fn check(case: &[&str]) {
             .iter()
             .map(|word| word.parse().unwrap())
             .collect(),
-        sectors: if their_sectors.is_empty() {
-            Scope::Any
-        } else {
-            Scope::Only(words(their_sectors, &[]))
-        },
+        sectors: if their_sectors.is_empty() { Scope::Any } else { Scope::Only(words(their_sectors, &[])) },
         markings: markings(their_marking),
-        community: if community == "none" {
-            None
-        } else {
-            Some("APCERT".to_owned())
-        },
+        community: if community == "none" { None } else { Some("APCERT".to_owned()) },
         ..terms()
     };
     let (a, b) = match when {
@@ -106,30 +95,18 @@ fn check(case: &[&str]) {
         label: &label,
         origin: origin.card.cert_id(),
         us: US.card.cert_id(),
-        peer: if when == "to ourselves" {
-            US.card.cert_id()
-        } else {
-            PEER.card.cert_id()
-        },
+        peer: if when == "to ourselves" { US.card.cert_id() } else { PEER.card.cert_id() },
         agreement: (when != "no agreement").then_some(&agreement),
-        local: LocalPolicy {
-            tlp_max: parse(our_ceiling, Tlp::AmberStrict),
-        },
+        local: LocalPolicy { tlp_max: parse(our_ceiling, Tlp::AmberStrict) },
         now,
     });
-    let found = decision
-        .withheld_by()
-        .map_or("goes".to_owned(), |reason| reason.code.to_string());
+    let found = decision.withheld_by().map_or("goes".to_owned(), |reason| reason.code.to_string());
     assert_eq!(found, answer, "{name}: {decision:#?}");
     assert_eq!(decision.released, answer == "goes", "{name}");
 }
 
 fn parse(cell: &str, usual: Tlp) -> Tlp {
-    if cell.is_empty() {
-        usual
-    } else {
-        cell.parse().unwrap()
-    }
+    if cell.is_empty() { usual } else { cell.parse().unwrap() }
 }
 
 fn words(cell: &str, usual: &[&str]) -> BTreeSet<String> {
@@ -142,53 +119,19 @@ fn words(cell: &str, usual: &[&str]) -> BTreeSet<String> {
 
 fn markings(cell: &str) -> BTreeSet<String> {
     let known = |word: String| {
-        if word == "M1" {
-            MARKING.to_owned()
-        } else {
-            OTHER_MARKING.to_owned()
-        }
+        if word == "M1" { MARKING.to_owned() } else { OTHER_MARKING.to_owned() }
     };
     words(cell, &[]).into_iter().map(known).collect()
 }
 
 #[test]
 fn the_trace_has_every_step_that_withholds() {
-    let agreement = pact(
-        &US,
-        &PEER,
-        AgreementTerms {
-            tlp_max: Tlp::Clear,
-            community: None,
-            ..terms()
-        },
-    );
+    let agreement = pact(&US, &PEER, AgreementTerms { tlp_max: Tlp::Clear, community: None, ..terms() });
     let mut label = Label::new(Tlp::Green, Category::Vulnerability);
     label.markings.insert(MARKING.to_owned());
-    let decision = ask(
-        &Case {
-            label,
-            origin: 2,
-            local: Tlp::Red,
-            at: now(),
-        },
-        Some(&agreement),
-    );
-    let withheld: Vec<_> = decision
-        .reasons
-        .iter()
-        .filter(|reason| !reason.ok)
-        .map(|reason| reason.code)
-        .collect();
-    assert_eq!(
-        withheld,
-        [
-            Code::ORIGIN,
-            Code::TLP_CEILING,
-            Code::COMMUNITY,
-            Code::VULNERABILITY,
-            Code::MARKING
-        ]
-    );
+    let decision = ask(&Case { label, origin: 2, local: Tlp::Red, at: now() }, Some(&agreement));
+    let withheld: Vec<_> = decision.reasons.iter().filter(|reason| !reason.ok).map(|reason| reason.code).collect();
+    assert_eq!(withheld, [Code::ORIGIN, Code::TLP_CEILING, Code::COMMUNITY, Code::VULNERABILITY, Code::MARKING]);
 }
 
 /// What is asked, but for the agreement.
@@ -202,18 +145,14 @@ struct Case {
 }
 
 fn ask(case: &Case, agreement: Option<&VerifiedAgreement>) -> Decision {
-    let origin = [&US, &PEER, &THIRD][usize::from(case.origin - 1)]
-        .card
-        .cert_id();
+    let origin = [&US, &PEER, &THIRD][usize::from(case.origin - 1)].card.cert_id();
     release(&Question {
         label: &case.label,
         origin,
         us: US.card.cert_id(),
         peer: PEER.card.cert_id(),
         agreement,
-        local: LocalPolicy {
-            tlp_max: case.local,
-        },
+        local: LocalPolicy { tlp_max: case.local },
         now: case.at,
     })
 }
@@ -222,21 +161,12 @@ fn level() -> impl Strategy<Value = Tlp> {
     prop::sample::select(Tlp::ALL.to_vec())
 }
 
-fn some<T: Clone + Ord + std::fmt::Debug + 'static>(
-    of: Vec<T>,
-    least: usize,
-) -> impl Strategy<Value = BTreeSet<T>> {
-    prop::sample::subsequence(of.clone(), least..=of.len())
-        .prop_map(|chosen| chosen.into_iter().collect())
+fn some<T: Clone + Ord + std::fmt::Debug + 'static>(of: Vec<T>, least: usize) -> impl Strategy<Value = BTreeSet<T>> {
+    prop::sample::subsequence(of.clone(), least..=of.len()).prop_map(|chosen| chosen.into_iter().collect())
 }
 
 fn sectors(least: usize) -> impl Strategy<Value = BTreeSet<String>> {
-    some(
-        ["energy", "banking", SECTOR_UNSPECIFIED]
-            .map(str::to_owned)
-            .to_vec(),
-        least,
-    )
+    some(["energy", "banking", SECTOR_UNSPECIFIED].map(str::to_owned).to_vec(), least)
 }
 
 fn known_markings() -> impl Strategy<Value = BTreeSet<String>> {
@@ -244,62 +174,34 @@ fn known_markings() -> impl Strategy<Value = BTreeSet<String>> {
 }
 
 fn label() -> impl Strategy<Value = Label> {
-    (
-        level(),
-        some(Category::ALL.to_vec(), 1),
-        sectors(1),
-        known_markings(),
-    )
-        .prop_map(|(tlp, categories, sectors, markings)| Label {
-            tlp,
-            categories,
-            sectors,
-            markings,
-        })
+    (level(), some(Category::ALL.to_vec(), 1), sectors(1), known_markings())
+        .prop_map(|(tlp, categories, sectors, markings)| Label { tlp, categories, sectors, markings })
 }
 
 fn case() -> impl Strategy<Value = Case> {
-    let at = prop_oneof![4 => Just(now()), 1 => Just(time("2025-01-01T00:00:00Z")), 1 => Just(time("2027-06-01T00:00:00Z"))];
+    let at =
+        prop_oneof![4 => Just(now()), 1 => Just(time("2025-01-01T00:00:00Z")), 1 => Just(time("2027-06-01T00:00:00Z"))];
     // A random label hardly ever passes; one with a single category and sector often does.
-    let simple = (
-        level(),
-        prop::sample::select(Category::ALL.to_vec()),
-        sectors(1),
-    )
-        .prop_map(|(tlp, category, sectors)| Label {
-            sectors,
-            ..Label::new(tlp, category)
-        });
+    let simple = (level(), prop::sample::select(Category::ALL.to_vec()), sectors(1))
+        .prop_map(|(tlp, category, sectors)| Label { sectors, ..Label::new(tlp, category) });
     let label = prop_oneof![1 => label(), 2 => simple];
     let origin = prop_oneof![4 => Just(1_u8), 1 => Just(2), 1 => Just(3)];
-    (label, origin, level(), at).prop_map(|(label, origin, local, at)| Case {
-        label,
-        origin,
-        local,
-        at,
-    })
+    (label, origin, level(), at).prop_map(|(label, origin, local, at)| Case { label, origin, local, at })
 }
 
 fn any_terms() -> impl Strategy<Value = AgreementTerms> {
     let scope = prop_oneof![1 => Just(Scope::Any), 1 => sectors(0).prop_map(Scope::Only)];
     let community = prop::option::of(Just("APCERT".to_owned()));
-    (
-        level(),
-        some(Category::ALL.to_vec(), 5),
-        scope,
-        known_markings(),
-        community,
+    (level(), some(Category::ALL.to_vec(), 5), scope, known_markings(), community).prop_map(
+        |(tlp_max, categories, sectors, markings, community)| AgreementTerms {
+            tlp_max,
+            categories,
+            sectors,
+            markings,
+            community,
+            ..terms()
+        },
     )
-        .prop_map(
-            |(tlp_max, categories, sectors, markings, community)| AgreementTerms {
-                tlp_max,
-                categories,
-                sectors,
-                markings,
-                community,
-                ..terms()
-            },
-        )
 }
 
 /// The rule in one expression, for the tests to hold it against.

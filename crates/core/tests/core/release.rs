@@ -7,8 +7,8 @@ use mithaq_core::{
     keys::Signature,
     label::{Category, LABEL_SECTORS_BYTES_MAX, LABEL_SET_MAX, Label},
     release::{
-        CLOCK_SKEW_MAX, MANIFEST_BYTES_MAX, RELEASE_OBJECTS_MAX, RELEASE_TYPE, ReleaseError,
-        SignedRelease, VerifiedRelease,
+        CLOCK_SKEW_MAX, MANIFEST_BYTES_MAX, RELEASE_OBJECTS_MAX, RELEASE_TYPE, ReleaseError, SignedRelease,
+        VerifiedRelease,
     },
     stix::Tlp,
 };
@@ -18,9 +18,7 @@ use std::time::Duration;
 use crate::cast::{MARKING, cert, dated, details, key, now, time};
 
 fn contents(count: usize) -> Vec<ContentId> {
-    (0..count)
-        .map(|n| ContentId::of(&n.to_be_bytes()))
-        .collect()
+    (0..count).map(|n| ContentId::of(&n.to_be_bytes())).collect()
 }
 
 fn label() -> Label {
@@ -29,13 +27,7 @@ fn label() -> Label {
 
 fn sign(count: usize) -> Result<VerifiedRelease, ReleaseError> {
     let origin = cert(1);
-    VerifiedRelease::sign(
-        origin.card.cert_id(),
-        &origin.signing,
-        label(),
-        contents(count),
-        now(),
-    )
+    VerifiedRelease::sign(origin.card.cert_id(), &origin.signing, label(), contents(count), now())
 }
 
 fn release() -> SignedRelease {
@@ -80,14 +72,8 @@ fn every_flipped_byte_of_manifest_and_signature_is_refused() {
         let mut bytes = *good.signature.as_bytes();
         bytes[at] ^= 1;
         let signature = Signature::from_bytes(bytes);
-        let changed = SignedRelease {
-            signature,
-            ..good.clone()
-        };
-        assert!(
-            matches!(verify(changed), Err(ReleaseError::Signature)),
-            "signature byte {at}"
-        );
+        let changed = SignedRelease { signature, ..good.clone() };
+        assert!(matches!(verify(changed), Err(ReleaseError::Signature)), "signature byte {at}");
     }
 }
 
@@ -104,30 +90,18 @@ fn contents_are_those_that_were_signed() {
     let tree = |error: &ReleaseError| matches!(error, ReleaseError::Tree);
     check(|contents| contents.truncate(2), count);
     check(Vec::clear, count);
-    check(
-        |contents| contents.push(ContentId::from_bytes([0xff; 32])),
-        count,
-    );
+    check(|contents| contents.push(ContentId::from_bytes([0xff; 32])), count);
     check(|contents| contents.swap(0, 1), order);
     check(|contents| contents.reverse(), order);
     check(|contents| contents[1] = contents[0], order);
-    check(
-        |contents| contents[2] = ContentId::from_bytes([0xff; 32]),
-        tree,
-    );
-    check(
-        |contents| contents[0] = ContentId::from_bytes([0; 32]),
-        tree,
-    );
+    check(|contents| contents[2] = ContentId::from_bytes([0xff; 32]), tree);
+    check(|contents| contents[0] = ContentId::from_bytes([0; 32]), tree);
 }
 
 #[test]
 fn a_release_has_one_to_a_thousand_objects() {
     assert!(matches!(sign(0), Err(ReleaseError::Count { .. })));
-    assert!(matches!(
-        sign(RELEASE_OBJECTS_MAX + 1),
-        Err(ReleaseError::Count { .. })
-    ));
+    assert!(matches!(sign(RELEASE_OBJECTS_MAX + 1), Err(ReleaseError::Count { .. })));
     let full = sign(RELEASE_OBJECTS_MAX).unwrap();
     assert!(verify(full.signed().clone()).is_ok());
 
@@ -148,14 +122,7 @@ fn contents_are_signed_once_each_and_in_order() {
     let mut twice = contents(5);
     twice.reverse();
     twice.extend(contents(5));
-    let signed = VerifiedRelease::sign(
-        origin.card.cert_id(),
-        &origin.signing,
-        label(),
-        twice,
-        now(),
-    )
-    .unwrap();
+    let signed = VerifiedRelease::sign(origin.card.cert_id(), &origin.signing, label(), twice, now()).unwrap();
     assert_eq!(signed.id(), sign(5).unwrap().id());
 }
 
@@ -174,74 +141,31 @@ fn a_manifest_has_one_shape() {
     );
     check(|manifest| manifest["unknown"] = json!(1), shape);
     check(|manifest| manifest["suite"] = json!("none"), shape);
-    check(
-        |manifest| manifest["kind"] = json!("withdraw-everything"),
-        shape,
-    );
+    check(|manifest| manifest["kind"] = json!("withdraw-everything"), shape);
     check(|manifest| manifest["objects"] = json!(-3), shape);
     check(|manifest| manifest["objects"] = json!(3.5), shape);
-    check(
-        |manifest| manifest["objects"] = json!(u64::from(u32::MAX) + 1),
-        shape,
-    );
-    check(
-        |manifest| manifest["published_at"] = json!("2026-06-01T12:00:00Z"),
-        shape,
-    );
+    check(|manifest| manifest["objects"] = json!(u64::from(u32::MAX) + 1), shape);
+    check(|manifest| manifest["published_at"] = json!("2026-06-01T12:00:00Z"), shape);
     check(|manifest| manifest["label"]["tlp"] = json!("purple"), shape);
     check(|manifest| manifest["label"]["tlp"] = json!("white"), shape);
+    check(|manifest| manifest["label"]["categories"] = json!([]), label);
+    check(|manifest| manifest["label"]["categories"] = json!(["all"]), shape);
+    check(|manifest| manifest["label"]["categories"] = json!(["threat", "threat"]), shape);
+    check(|manifest| manifest["label"]["sectors"] = json!(["a\u{1b}[2J"]), label);
+    check(|manifest| manifest["label"]["sectors"] = json!(["x".repeat(251)]), label);
+    check(|manifest| manifest["label"]["markings"] = json!(["indicator--fa42a846-8d90-4e51-bc29-71d5b4802168"]), label);
     check(
-        |manifest| manifest["label"]["categories"] = json!([]),
+        |manifest| manifest["label"]["markings"] = json!(["marking-definition--e828b379-4e03-4974-9ac4-e53a884c97c1"]),
         label,
     );
-    check(
-        |manifest| manifest["label"]["categories"] = json!(["all"]),
-        shape,
-    );
-    check(
-        |manifest| manifest["label"]["categories"] = json!(["threat", "threat"]),
-        shape,
-    );
-    check(
-        |manifest| manifest["label"]["sectors"] = json!(["a\u{1b}[2J"]),
-        label,
-    );
-    check(
-        |manifest| manifest["label"]["sectors"] = json!(["x".repeat(251)]),
-        label,
-    );
-    check(
-        |manifest| {
-            manifest["label"]["markings"] =
-                json!(["indicator--fa42a846-8d90-4e51-bc29-71d5b4802168"])
-        },
-        label,
-    );
-    check(
-        |manifest| {
-            manifest["label"]["markings"] =
-                json!(["marking-definition--e828b379-4e03-4974-9ac4-e53a884c97c1"])
-        },
-        label,
-    );
-    check(
-        |manifest| drop(manifest.as_object_mut().unwrap().remove("tree")),
-        shape,
-    );
+    check(|manifest| drop(manifest.as_object_mut().unwrap().remove("tree")), shape);
 }
 
 #[test]
 fn a_manifest_that_is_too_large_is_not_read() {
     let manifest = vec![b' '; MANIFEST_BYTES_MAX + 1];
-    let error = verify(SignedRelease {
-        manifest,
-        ..release()
-    })
-    .unwrap_err();
-    assert!(
-        matches!(error, ReleaseError::ManifestTooLarge { .. }),
-        "{error}"
-    );
+    let error = verify(SignedRelease { manifest, ..release() }).unwrap_err();
+    assert!(matches!(error, ReleaseError::ManifestTooLarge { .. }), "{error}");
 }
 
 #[test]
@@ -250,20 +174,11 @@ fn every_label_within_its_limits_fits_into_a_manifest() {
     let mut widest = label();
     widest.categories = Category::ALL.into();
     let sector_bytes = LABEL_SECTORS_BYTES_MAX / LABEL_SET_MAX;
-    widest.sectors = (0..LABEL_SET_MAX)
-        .map(|n| format!("{n:02}{}", "\"".repeat(sector_bytes - 2)))
-        .collect();
-    widest.markings = (0..LABEL_SET_MAX)
-        .map(|n| format!("marking-definition--00000000-0000-4000-8000-{n:012}"))
-        .collect();
+    widest.sectors = (0..LABEL_SET_MAX).map(|n| format!("{n:02}{}", "\"".repeat(sector_bytes - 2))).collect();
+    widest.markings =
+        (0..LABEL_SET_MAX).map(|n| format!("marking-definition--00000000-0000-4000-8000-{n:012}")).collect();
     let sign = |label: &Label| {
-        VerifiedRelease::sign(
-            origin.card.cert_id(),
-            &origin.signing,
-            label.clone(),
-            contents(1),
-            now(),
-        )
+        VerifiedRelease::sign(origin.card.cert_id(), &origin.signing, label.clone(), contents(1), now())
     };
     assert!(verify(sign(&widest).unwrap().signed().clone()).is_ok());
 
@@ -280,32 +195,20 @@ fn every_label_within_its_limits_fits_into_a_manifest() {
 fn a_release_is_of_the_origin_whose_card_is_at_hand() {
     let error = release().verify(&cert(2).card, now()).unwrap_err();
     assert!(matches!(error, ReleaseError::Origin { .. }), "{error}");
-    let error = verify(signed_anew(|manifest| {
-        manifest["origin"] = json!(cert(2).card.cert_id())
-    }))
-    .unwrap_err();
+    let error = verify(signed_anew(|manifest| manifest["origin"] = json!(cert(2).card.cert_id()))).unwrap_err();
     assert!(matches!(error, ReleaseError::Origin { .. }), "{error}");
 }
 
 /// Verifies a release of `published_at`, signed by the key of `seed`, against a card with these dates.
 fn check_key(seed: u8, published_at: &str, at: &str, expect: Result<(), &str>) {
     let origin = cert(1);
-    let signed = VerifiedRelease::sign(
-        origin.card.cert_id(),
-        &key(seed),
-        label(),
-        contents(1),
-        time(published_at),
-    );
+    let signed = VerifiedRelease::sign(origin.card.cert_id(), &key(seed), label(), contents(1), time(published_at));
     let signed = signed.unwrap().signed().clone();
-    let result = signed
-        .verify(&origin.card, time(at))
-        .map(drop)
-        .map_err(|error| match error {
-            ReleaseError::Key { .. } => "key",
-            ReleaseError::Future { .. } => "future",
-            _ => "other",
-        });
+    let result = signed.verify(&origin.card, time(at)).map(drop).map_err(|error| match error {
+        ReleaseError::Key { .. } => "key",
+        ReleaseError::Future { .. } => "future",
+        _ => "other",
+    });
     assert_eq!(result, expect, "{seed} {published_at} {at}");
 }
 
@@ -325,31 +228,14 @@ fn a_key_counts_only_while_the_card_says_so() {
 #[test]
 fn a_release_is_dated_at_most_five_minutes_ahead() {
     check_key(101, "2026-06-01T12:05:00Z", "2026-06-01T12:00:00Z", Ok(()));
-    check_key(
-        101,
-        "2026-06-01T12:05:00.000001Z",
-        "2026-06-01T12:00:00Z",
-        Err("future"),
-    );
-    check_key(
-        101,
-        "2026-06-01T12:00:00Z",
-        "1970-01-01T00:00:00Z",
-        Err("future"),
-    );
+    check_key(101, "2026-06-01T12:05:00.000001Z", "2026-06-01T12:00:00Z", Err("future"));
+    check_key(101, "2026-06-01T12:00:00Z", "1970-01-01T00:00:00Z", Err("future"));
     assert_eq!(CLOCK_SKEW_MAX, Duration::from_secs(300));
 }
 
 #[test]
 fn a_key_that_the_card_dropped_signs_nothing_whatever_the_date() {
-    let rotated = CardDetails {
-        serial: 2,
-        signing_keys: vec![dated(&key(150))],
-        ..details(1)
-    };
+    let rotated = CardDetails { serial: 2, signing_keys: vec![dated(&key(150))], ..details(1) };
     let card = VerifiedCard::sign(&key(1), rotated).unwrap();
-    assert!(matches!(
-        release().verify(&card, now()),
-        Err(ReleaseError::Key { .. })
-    ));
+    assert!(matches!(release().verify(&card, now()), Err(ReleaseError::Key { .. })));
 }

@@ -16,15 +16,8 @@ use crate::cast::{MARKING, body, id, object};
 fn labelled(objects: &[Value], held: &[(&str, Label)]) -> Vec<String> {
     let bodies: Vec<_> = objects.iter().map(body).collect();
     let facts: Vec<_> = bodies.iter().map(mithaq_core::body::Body::facts).collect();
-    let mut find = |id: &str| {
-        held.iter()
-            .find(|(known, _)| *known == id)
-            .map(|(_, label)| label.clone())
-    };
-    labels(&facts, Tlp::Amber, &mut find)
-        .iter()
-        .map(ToString::to_string)
-        .collect()
+    let mut find = |id: &str| held.iter().find(|(known, _)| *known == id).map(|(_, label)| label.clone());
+    labels(&facts, Tlp::Amber, &mut find).iter().map(ToString::to_string).collect()
 }
 
 fn check(objects: &[Value], held: &[(&str, Label)], expect: &[&str]) {
@@ -53,41 +46,19 @@ fn a_relationship_takes_the_strictest_of_what_it_connects() {
         marked("indicator", 1, Tlp::Red, json!({})),
         marked("malware", 2, Tlp::Clear, json!({"sectors": ["energy"]})),
     ];
-    check(
-        &objects,
-        &[],
-        &[
-            "red threat [energy+unspecified]",
-            "red threat",
-            "clear threat [energy]",
-        ],
-    );
+    check(&objects, &[], &["red threat [energy+unspecified]", "red threat", "clear threat [energy]"]);
 }
 
 #[test]
 fn labels_travel_along_chains_in_any_order() {
-    let chain: Vec<_> = (1..200)
-        .map(|n| relationship(n, &id("relationship", n - 1), &id("relationship", n - 1)))
-        .collect();
-    let red = marked(
-        "relationship",
-        0,
-        Tlp::Red,
-        json!({"source_ref": id("tool", 1), "target_ref": id("tool", 1)}),
-    );
+    let chain: Vec<_> =
+        (1..200).map(|n| relationship(n, &id("relationship", n - 1), &id("relationship", n - 1))).collect();
+    let red = marked("relationship", 0, Tlp::Red, json!({"source_ref": id("tool", 1), "target_ref": id("tool", 1)}));
     let mut objects = chain;
     objects.push(red);
-    assert!(
-        labelled(&objects, &[])
-            .iter()
-            .all(|label| label == "red custom+threat" || label == "red threat")
-    );
+    assert!(labelled(&objects, &[]).iter().all(|label| label == "red custom+threat" || label == "red threat"));
     objects.reverse();
-    assert!(
-        labelled(&objects, &[])
-            .iter()
-            .all(|label| label == "red custom+threat" || label == "red threat")
-    );
+    assert!(labelled(&objects, &[]).iter().all(|label| label == "red custom+threat" || label == "red threat"));
 }
 
 #[test]
@@ -101,10 +72,7 @@ fn a_cycle_shares_one_label() {
     let labels = labelled(&objects, &[]);
     assert_eq!(labels[0], labels[1]);
     assert_eq!(labels[0], "amber+strict custom+threat");
-    assert_eq!(
-        labels[3], "clear custom",
-        "a knot of its own touches nothing else"
-    );
+    assert_eq!(labels[3], "clear custom", "a knot of its own touches nothing else");
 }
 
 #[test]
@@ -113,29 +81,22 @@ fn what_the_store_holds_counts_and_what_nobody_knows_counts_by_type() {
     let mut held = Label::new(Tlp::Red, Category::Threat);
     held.markings.insert(MARKING.to_owned());
     let sighting = |of: &str| marked("sighting", 9, Tlp::Clear, json!({"sighting_of_ref": of}));
-    check(
-        &[sighting(&known)],
-        &[(&known, held)],
-        &["red sighting+threat +1 marking"],
-    );
+    check(&[sighting(&known)], &[(&known, held)], &["red sighting+threat +1 marking"]);
     check(&[sighting(&known)], &[], &["clear sighting+threat"]);
-    check(
-        &[sighting(&id("vulnerability", 5))],
-        &[],
-        &["clear sighting+vulnerability"],
-    );
+    check(&[sighting(&id("vulnerability", 5))], &[], &["clear sighting+vulnerability"]);
 }
 
 #[test]
 fn every_version_of_an_id_counts() {
     let versions = [Tlp::Clear, Tlp::Red].map(|level| {
-        marked("indicator", 1, level, json!({"modified": if level == Tlp::Red { "2026-02-01T00:00:00Z" } else { "2026-03-01T00:00:00Z" }}))
+        marked(
+            "indicator",
+            1,
+            level,
+            json!({"modified": if level == Tlp::Red { "2026-02-01T00:00:00Z" } else { "2026-03-01T00:00:00Z" }}),
+        )
     });
-    let objects = [
-        versions[0].clone(),
-        versions[1].clone(),
-        relationship(2, &id("indicator", 1), &id("indicator", 1)),
-    ];
+    let objects = [versions[0].clone(), versions[1].clone(), relationship(2, &id("indicator", 1), &id("indicator", 1))];
     check(&objects, &[], &["clear threat", "red threat", "red threat"]);
 }
 
@@ -182,64 +143,30 @@ fn sectors_of_a_relationship_are_those_of_its_ends() {
 }
 
 /// Facts made by hand, as small as they can be.
-fn facts(
-    stix_id: String,
-    tlp: Option<Tlp>,
-    sectors: BTreeSet<String>,
-    subject_refs: Vec<String>,
-) -> Facts {
+fn facts(stix_id: String, tlp: Option<Tlp>, sectors: BTreeSet<String>, subject_refs: Vec<String>) -> Facts {
     let text = object("indicator", 1, json!({})).to_string();
     let object = mithaq_core::stix::Object::parse(text.as_bytes()).unwrap();
-    Facts {
-        stix_id,
-        tlp,
-        sectors,
-        subject_refs,
-        ..Facts::of(&object)
-    }
+    Facts { stix_id, tlp, sectors, subject_refs, ..Facts::of(&object) }
 }
 
 #[test]
 fn hostile_graphs_cost_no_more_than_their_references() {
     let count = 3_000;
     let versions = (0..count).map(|_| facts(id("indicator", 1), None, BTreeSet::new(), vec![]));
-    let pointers = (0..count).map(|n| {
-        facts(
-            id("relationship", n),
-            None,
-            BTreeSet::new(),
-            vec![id("indicator", 1)],
-        )
-    });
-    let chain = (0..count).map(|n| {
-        facts(
-            id("report", n),
-            None,
-            [format!("sector {n}")].into(),
-            vec![id("report", n + 1)],
-        )
-    });
+    let pointers = (0..count).map(|n| facts(id("relationship", n), None, BTreeSet::new(), vec![id("indicator", 1)]));
+    let chain =
+        (0..count).map(|n| facts(id("report", n), None, [format!("sector {n}")].into(), vec![id("report", n + 1)]));
     let all: Vec<_> = versions.chain(pointers).chain(chain).collect();
     let labels = labels(&all.iter().collect::<Vec<_>>(), Tlp::Amber, &mut |_| None);
     assert_eq!(labels.len(), all.len());
-    assert!(
-        labels
-            .iter()
-            .all(|label| label.sectors.len() <= LABEL_SET_MAX + 1)
-    );
+    assert!(labels.iter().all(|label| label.sectors.len() <= LABEL_SET_MAX + 1));
     let usable = labels.iter().filter(|label| label.check().is_ok()).count();
-    assert!(
-        usable >= 2 * all.len() / 3,
-        "only what reaches over 64 sectors cannot be released"
-    );
+    assert!(usable >= 2 * all.len() / 3, "only what reaches over 64 sectors cannot be released");
 }
 
 #[test]
 fn groups_keep_the_order_of_the_push() {
-    let (a, b) = (
-        Label::new(Tlp::Clear, Category::Threat),
-        Label::new(Tlp::Red, Category::Threat),
-    );
+    let (a, b) = (Label::new(Tlp::Clear, Category::Threat), Label::new(Tlp::Red, Category::Threat));
     let groups = group(vec![b.clone(), a.clone(), b.clone(), a.clone()]);
     assert_eq!(groups, [(a, vec![1, 3]), (b, vec![0, 2])].into());
 }
@@ -248,23 +175,12 @@ fn groups_keep_the_order_of_the_push() {
 fn push() -> impl Strategy<Value = Vec<Facts>> {
     let types = prop::sample::select(vec!["indicator", "relationship", "vulnerability", "report"]);
     let level = prop::option::of(prop::sample::select(Tlp::ALL.to_vec()));
-    let sectors = prop::collection::btree_set(
-        prop::sample::select(vec!["energy".to_owned(), "banking".to_owned()]),
-        0..2,
-    );
-    let reference = (
-        prop::sample::select(vec!["indicator", "relationship", "vulnerability", "report"]),
-        0_u32..6,
-    );
-    let refs = prop::collection::vec(
-        reference.prop_map(|(object_type, number)| id(object_type, number)),
-        0..3,
-    );
-    let one = (types, 0_u32..5, level, sectors, refs).prop_map(
-        |(object_type, number, tlp, sectors, refs)| {
-            facts(id(object_type, number), tlp, sectors, refs)
-        },
-    );
+    let sectors =
+        prop::collection::btree_set(prop::sample::select(vec!["energy".to_owned(), "banking".to_owned()]), 0..2);
+    let reference = (prop::sample::select(vec!["indicator", "relationship", "vulnerability", "report"]), 0_u32..6);
+    let refs = prop::collection::vec(reference.prop_map(|(object_type, number)| id(object_type, number)), 0..3);
+    let one = (types, 0_u32..5, level, sectors, refs)
+        .prop_map(|(object_type, number, tlp, sectors, refs)| facts(id(object_type, number), tlp, sectors, refs));
     prop::collection::vec(one, 1..12)
 }
 
@@ -272,10 +188,7 @@ fn push() -> impl Strategy<Value = Vec<Facts>> {
 fn reached(all: &[Facts], from: usize) -> BTreeSet<usize> {
     let mut reached = BTreeSet::from([from]);
     loop {
-        let ids: BTreeSet<&String> = reached
-            .iter()
-            .flat_map(|index| &all[*index].subject_refs)
-            .collect();
+        let ids: BTreeSet<&String> = reached.iter().flat_map(|index| &all[*index].subject_refs).collect();
         let next = (0..all.len()).filter(|index| ids.contains(&all[*index].stix_id));
         let before = reached.len();
         reached.extend(next);

@@ -21,15 +21,12 @@ use crate::cast::{MARKING, cert, key, now, signed, terms};
 
 /// Compares `value` with the committed file, or writes it.
 fn check(name: &str, value: &Value) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../../tests/vectors")
-        .join(name);
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors").join(name);
     let text = serde_json::to_string_pretty(value).unwrap() + "\n";
     if env::var_os("MITHAQ_WRITE_VECTORS").is_some() {
         fs::write(&path, &text).unwrap();
     }
-    let committed =
-        fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let committed = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     assert!(committed == text, "{name} differs from what the code makes");
 }
 
@@ -52,19 +49,13 @@ fn document(signer: &SecretKey, payload_type: &str, payload: &[u8]) -> Value {
 /// The seeds of the tests are one byte over and over.
 fn seed_of(key: &SecretKey) -> [u8; 32] {
     let seeds = (0..=u8::MAX).map(|byte| [byte; 32]);
-    seeds
-        .into_iter()
-        .find(|seed| SecretKey::from_seed(seed).unwrap().public() == key.public())
-        .unwrap()
+    seeds.into_iter().find(|seed| SecretKey::from_seed(seed).unwrap().public() == key.public()).unwrap()
 }
 
 #[test]
 fn canonical_json() {
     let inputs = [
-        (
-            "IEP 2.0: RFC 8785 writes the number 2.0 as 2",
-            r#"{"iep_version": 2.0, "name": "IEP"}"#,
-        ),
+        ("IEP 2.0: RFC 8785 writes the number 2.0 as 2", r#"{"iep_version": 2.0, "name": "IEP"}"#),
         (
             "names are ordered by UTF-16 code units",
             "{\"\u{10000}\":1,\"\u{ffff}\":2,\"ب\":3,\"z\":4,\"\":5,\"Z\":6,\"aa\":7,\"a\":8}",
@@ -81,10 +72,7 @@ fn canonical_json() {
             "text of many languages, with a joiner",
             "{\"ur\":\"قومی سرٹ\",\"fa\":\"می\u{200c}خواهم\",\"zh\":\"国家应急中心\",\"ar\":\"مؤشر\"}",
         ),
-        (
-            "nesting and blanks",
-            " { \"b\" : [ { \"d\" : null , \"c\" : true } , [ ] , { } ] ,\t\"a\" :\r\n false } ",
-        ),
+        ("nesting and blanks", " { \"b\" : [ { \"d\" : null , \"c\" : true } , [ ] , { } ] ,\t\"a\" :\r\n false } "),
         ("text is not normalised", "[\"\u{e9}\",\"e\u{301}\"]"),
     ];
     let accepted = inputs.map(|(name, input)| {
@@ -97,10 +85,7 @@ fn canonical_json() {
         ("a name twice, once escaped", r#"{"a":1,"\u0061":2}"#),
         ("an integer that readers round", "[9007199254740993]"),
         ("a number beyond an IEEE double", "[1e999]"),
-        (
-            "an integer that readers round, in another writing",
-            "[1e20]",
-        ),
+        ("an integer that readers round, in another writing", "[1e20]"),
         ("half a surrogate pair", r#"["\ud800"]"#),
         ("text after the end", "{} {}"),
         ("a leading zero", "[01]"),
@@ -111,10 +96,7 @@ fn canonical_json() {
         assert!(json::parse(input.as_bytes()).is_err(), "{name}");
     }
     let refused = refused.map(|(name, input)| json!({ "name": name, "input": input }));
-    check(
-        "canonical.json",
-        &json!({ "accepted": accepted, "refused": refused }),
-    );
+    check("canonical.json", &json!({ "accepted": accepted, "refused": refused }));
 }
 
 #[test]
@@ -139,11 +121,7 @@ fn content_ids() {
 
 #[test]
 fn pre_authentication_encodings() {
-    let inputs = [
-        ("http://example.com/HelloWorld", "hello world"),
-        ("", ""),
-        ("t", "قومی"),
-    ];
+    let inputs = [("http://example.com/HelloWorld", "hello world"), ("", ""), ("t", "قومی")];
     let vectors = inputs.map(|(payload_type, payload)| {
         let pae = pre_authentication_encoding(payload_type, payload.as_bytes());
         json!({ "type": payload_type, "payload": payload, "pae": to_hex(&pae) })
@@ -180,14 +158,12 @@ fn agreements() {
     let (pk, cn) = (cert(1), cert(2));
     let mut terms = terms();
     terms.markings.insert(MARKING.to_owned());
-    terms.sectors =
-        mithaq_core::agreement::Scope::Only(["banking", "energy"].map(str::to_owned).into());
+    terms.sectors = mithaq_core::agreement::Scope::Only(["banking", "energy"].map(str::to_owned).into());
     let agreement = signed(&pk, &cn, terms);
     let (payload, _) = agreement.envelope().open(AGREEMENT_TYPE).unwrap();
     let signatures = [&pk, &cn].map(|cert| document(&cert.signing, AGREEMENT_TYPE, &payload));
     let envelope = serde_json::to_value(agreement.envelope()).unwrap();
-    let vector =
-        json!({ "agreement_id": agreement.id(), "signatures": signatures, "envelope": envelope });
+    let vector = json!({ "agreement_id": agreement.id(), "signatures": signatures, "envelope": envelope });
     check("agreement.json", &vector);
 }
 
@@ -198,22 +174,10 @@ fn releases() {
     label.categories.insert(Category::Observable);
     label.sectors = ["banking", "قومی"].map(str::to_owned).into();
     label.markings.insert(MARKING.to_owned());
-    let contents = (0..5_u32)
-        .map(|n| ContentId::of(&n.to_be_bytes()))
-        .collect();
-    let release = VerifiedRelease::sign(
-        origin.card.cert_id(),
-        &origin.signing,
-        label,
-        contents,
-        now(),
-    )
-    .unwrap();
+    let contents = (0..5_u32).map(|n| ContentId::of(&n.to_be_bytes())).collect();
+    let release = VerifiedRelease::sign(origin.card.cert_id(), &origin.signing, label, contents, now()).unwrap();
     let mut vector = document(&origin.signing, RELEASE_TYPE, &release.signed().manifest);
-    assert_eq!(
-        vector["signature"],
-        to_hex(release.signed().signature.as_bytes())
-    );
+    assert_eq!(vector["signature"], to_hex(release.signed().signature.as_bytes()));
     vector["release_id"] = json!(release.id());
     vector["contents"] = json!(release.contents());
     check("release.json", &vector);

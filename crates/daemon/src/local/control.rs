@@ -1,6 +1,6 @@
 //! The control socket: what operators and analysts ask of their own daemon.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, atomic::Ordering};
 
 use axum::{
     Router,
@@ -174,8 +174,10 @@ fn peer_status(node: &Arc<Node>, entry: &Arc<PeerEntry>) -> PeerStatus {
     }
 }
 
-/// How far the peer is: by the session if there is one, else by what was noted when the last one ended.
+/// How far the peer is, and how many releases it lacks, those of which the rule was not asked yet included: by the
+/// session if there is one, else by what was noted when the last one ended.
 fn sent_and_lag(node: &Arc<Node>, entry: &Arc<PeerEntry>, link: &crate::peer::LinkStatus) -> (u64, u64) {
+    let unasked = node.store.head().saturating_sub(entry.scanned.load(Ordering::Acquire));
     let head = *entry.journal_head.borrow();
     let sent = if link.connected {
         link.progress.sent
@@ -183,7 +185,7 @@ fn sent_and_lag(node: &Arc<Node>, entry: &Arc<PeerEntry>, link: &crate::peer::Li
         let outbox = crate::outbox::Outbox::new(Arc::clone(node), Arc::clone(entry));
         outbox.and_then(|outbox| outbox.acknowledged().ok()).unwrap_or(0)
     };
-    (sent, head.saturating_sub(sent))
+    (sent, head.saturating_sub(sent) + unasked)
 }
 
 fn is_refusal(problem: &Problem) -> bool {

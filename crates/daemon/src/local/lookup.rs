@@ -77,7 +77,11 @@ fn held(node: &Node, content: ContentId) -> Result<Option<Held>, StoreError> {
     let text = String::from_utf8(body).map_err(|_| damaged())?;
     let Named { id, r#type } = serde_json::from_str(&text).map_err(|_| damaged())?;
     let object = RawValue::from_string(text).map_err(|_| damaged())?;
-    let current = is_current(node, content, &id)?;
+    // The store names ids as `StixId` writes them; what a body writes may have upper-case digits.
+    let current = match StixId::parse(&id) {
+        Ok(id) => is_current(node, content, id.as_str())?,
+        Err(_) => false,
+    };
     Ok(Some(Held { id, object_type: r#type, content, current, releases: releases_of(node, content)?, object }))
 }
 

@@ -45,6 +45,11 @@ pub(crate) enum BindError {
 }
 
 impl BindError {
+    /// Whether what was configured cannot be used, whatever else runs here.
+    pub(crate) fn is_configuration(&self) -> bool {
+        matches!(self, Self::Home(_) | Self::Token(_))
+    }
+
     pub(crate) fn code(&self) -> Code {
         match self {
             Self::Home(error) => error.code(),

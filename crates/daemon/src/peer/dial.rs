@@ -53,6 +53,11 @@ pub(super) async fn keep_connected(node: Arc<Node>, endpoint: Endpoint, entry: A
 async fn attempt(node: &Arc<Node>, endpoint: &Endpoint, entry: &Arc<PeerEntry>) -> bool {
     for address in &entry.peer.endpoints {
         match dial(node, endpoint, entry, address).await {
+            // The peer's own dial may have come through meanwhile; a second session would only send everything twice.
+            Ok(connection) if node.links.is_served(entry.cert()) => {
+                connection.close(Code::REPLACED.number().into(), b"another connection serves this peer");
+                return true;
+            }
             Ok(connection) => return driver::run(node, entry, connection, node.us).await,
             Err(problem) => {
                 tracing::debug!(peer = entry.peer.name, address, %problem, "dialling failed");

@@ -24,8 +24,11 @@ use crate::{
     outbox::Outbox,
 };
 
-/// Frames that wait to be handled or to be sent, per stream; a full queue holds up the stream, and so the peer.
+/// Frames that wait to be handled; a full queue holds up the streams, and so the peer.
 const FRAMES: usize = 64;
+
+/// Bytes that may wait on the control stream.
+const CONTROL_BYTES_MAX: usize = 1024 * 1024;
 
 /// Answers of the store that wait to be handled.
 const ANSWERS: usize = 64;
@@ -33,7 +36,7 @@ const ANSWERS: usize = 64;
 /// How long the reason for the end of a stream may take to arrive.
 const CLOSE_GRACE: Duration = Duration::from_secs(1);
 
-/// How often timeouts are checked and counters are refreshed.
+/// How often timeouts are checked.
 const TICK: Duration = Duration::from_millis(500);
 
 /// Why a session ended.
@@ -97,21 +100,22 @@ async fn serve(node: &Arc<Node>, entry: &Arc<PeerEntry>, connection: Connection,
     let mut pump = match Pump::open(node, entry, &connection, initiator).await {
         Ok(pump) => pump,
         Err(end) => {
-            finish(entry, &connection, &end, !node.links.is_served(entry.cert()));
+            finish(entry, &connection, &end, None, !node.links.is_served(entry.cert()));
             return false;
         }
     };
     let end = pump.run().await;
     let established = pump.established;
-    let in_force = match &pump.claim {
+    pump.refresh();
+    let session = pump.claim.as_ref().map(Claim::number);
+    let counts = match &pump.claim {
         Some(claim) => node.links.release(claim),
         None => !node.links.is_served(entry.cert()),
     };
-    pump.refresh(in_force && established);
     let acknowledged = pump.session.progress().sent;
     let outbox = pump.outbox.clone();
     pump.close().await;
-    finish(entry, &connection, &end, in_force);
+    finish(entry, &connection, &end, session, counts);
     if established {
         let saved = tokio::task::spawn_blocking(move || outbox.set_acknowledged(acknowledged)).await;
         if !matches!(saved, Ok(Ok(()))) {
@@ -122,7 +126,7 @@ async fn serve(node: &Arc<Node>, entry: &Arc<PeerEntry>, connection: Connection,
 }
 
 /// Closes the connection and tells status and log.
-fn finish(entry: &PeerEntry, connection: &Connection, end: &End, counts: bool) {
+fn finish(entry: &PeerEntry, connection: &Connection, end: &End, session: Option<u64>, counts: bool) {
     connection.close(end.code().number().into(), end.tell().as_bytes());
     let problem = Problem::new(end.code(), end.to_string());
     if end.is_trouble() {
@@ -131,7 +135,7 @@ fn finish(entry: &PeerEntry, connection: &Connection, end: &End, counts: bool) {
         tracing::info!(code = problem.code, reason = problem.message, "the session ended");
     }
     if counts {
-        entry.update(|status| status.end_session(Some(problem)));
+        entry.update(|status| status.end_session(session, problem));
     }
 }
 
@@ -150,7 +154,7 @@ struct Pump {
     session: Session,
     claim: Option<Claim>,
     established: bool,
-    senders: [mpsc::Sender<Bytes>; 3],
+    queues: [frames::Queue; 3],
     frames: mpsc::Receiver<Bytes>,
     frames_in: mpsc::Sender<Bytes>,
     answers: mpsc::Receiver<Result<Input, StoreError>>,
@@ -183,10 +187,10 @@ impl Pump {
         let opened = tokio::time::timeout(HANDSHAKE_TIMEOUT, opening).await.map_err(|_| End::NoStream)?;
         let (sends, control) = opened.map_err(lost)?;
         let mut streams = JoinSet::new();
-        let senders = sends.map(|stream| {
-            let (sender, receiver) = mpsc::channel(FRAMES);
-            streams.spawn(frames::write(stream, receiver));
-            sender
+        let queues = sends.map(|stream| {
+            let (queue, waiting) = frames::queue();
+            streams.spawn(frames::write(stream, waiting));
+            queue
         });
         let (frames_in, frames) = mpsc::channel(FRAMES);
         streams.spawn(frames::read(control, frames_in.clone()));
@@ -205,7 +209,7 @@ impl Pump {
             session: Session::new(setup, clock::now()),
             claim: None,
             established: false,
-            senders,
+            queues,
             frames,
             frames_in,
             answers,
@@ -228,7 +232,7 @@ impl Pump {
         let mut tick = tokio::time::interval(TICK);
         let mut journal = self.entry.journal_head.subscribe();
         let replaced = tokio_util::sync::CancellationToken::new();
-        self.perform().await?;
+        self.perform()?;
         loop {
             let replaced = self.claim.as_ref().map_or(&replaced, |claim| &claim.replaced).clone();
             let input = tokio::select! {
@@ -240,7 +244,6 @@ impl Pump {
                 Some(answer) = self.answers.recv() => answer?,
                 Ok(()) = journal.changed() => Input::JournalGrew { head: *journal.borrow_and_update() },
                 _ = tick.tick() => {
-                    self.refresh(self.established);
                     if !self.agreement_in_force() {
                         return Err(End::NoAgreement);
                     }
@@ -249,7 +252,8 @@ impl Pump {
                 Some(frame) = self.frames.recv() => Input::Received(frame),
             };
             self.session.handle(input, clock::now());
-            self.perform().await?;
+            self.perform()?;
+            self.refresh();
         }
     }
 
@@ -269,7 +273,7 @@ impl Pump {
     }
 
     /// Performs all that the machine has asked for.
-    async fn perform(&mut self) -> Result<(), End> {
+    fn perform(&mut self) -> Result<(), End> {
         if self.claim.is_none()
             && let Some(instance) = self.session.peer_instance()
         {
@@ -278,7 +282,7 @@ impl Pump {
         }
         while let Some(output) = self.session.poll_output() {
             match output {
-                Output::Send { channel, frame } => self.send(channel, frame).await?,
+                Output::Send { channel, frame } => self.send(channel, frame)?,
                 Output::Established => self.establish(),
                 Output::Store { index, release, bodies, cursor } => {
                     let _ = self.items.send(Item::Release { index, release, bodies, cursor });
@@ -305,23 +309,23 @@ impl Pump {
         let _ = self.requests.send(request);
     }
 
-    async fn send(&self, channel: Channel, frame: Bytes) -> Result<(), End> {
-        let sender = &self.senders[usize::from(frames::channel_number(channel))];
-        match tokio::time::timeout(mithaq_sync::STALL_TIMEOUT, sender.send(frame)).await {
-            Ok(Ok(())) => Ok(()),
-            // The writer has ended; the pump is about to hear why.
-            Ok(Err(_)) => Ok(()),
-            Err(_) => Err(End::Fault(Fault::Stalled("what we send"))),
+    /// Queues a frame. What waits on the data streams is bounded by the window that the machine keeps; what waits on
+    /// the control stream grows only with a peer that asks and never reads the answers.
+    fn send(&self, channel: Channel, frame: Bytes) -> Result<(), End> {
+        let queue = &self.queues[usize::from(frames::channel_number(channel))];
+        if channel == Channel::Control && queue.bytes() > CONTROL_BYTES_MAX {
+            return Err(End::Fault(Fault::Stalled("the control stream")));
         }
+        queue.send(frame);
+        Ok(())
     }
 
     /// Reads the other streams too, now that frames on them have a meaning.
     fn establish(&mut self) {
         self.established = true;
-        self.entry.update(|status| {
-            status.connected = true;
-            status.problem = None;
-        });
+        // INVARIANT: a peer's claim is made once its hello was read, which is before the session is established.
+        let number = self.claim.as_ref().map_or(0, Claim::number);
+        self.entry.update(|status| status.begin_session(number));
         tracing::info!("the session is established");
         let (connection, frames) = (self.connection.clone(), self.frames_in.clone());
         self.streams.spawn(async move {
@@ -346,14 +350,11 @@ impl Pump {
     }
 
     /// Refreshes what `status` shows.
-    fn refresh(&self, counts: bool) {
-        if counts {
-            let stats = self.connection.stats();
-            let progress = self.session.progress();
-            self.entry.update(|status| {
-                status.progress = progress;
-                status.bytes = (stats.udp_tx.bytes, stats.udp_rx.bytes);
-            });
+    fn refresh(&self) {
+        if let Some(claim) = self.claim.as_ref().filter(|_| self.established) {
+            let (stats, progress) = (self.connection.stats(), self.session.progress());
+            let bytes = (stats.udp_tx.bytes, stats.udp_rx.bytes);
+            self.entry.update(|status| status.refresh(claim.number(), progress, bytes));
         }
     }
 

@@ -1,5 +1,10 @@
 //! Frames on QUIC streams: a varint length, then the frame; a unidirectional stream begins with its channel's number.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use bytes::{Buf, Bytes, BytesMut};
 use mithaq_core::code::Code;
 use mithaq_sync::{Channel, Fault, wire::frame_length};
@@ -78,12 +83,48 @@ fn take_frame(buffer: &mut BytesMut) -> Result<Option<Bytes>, Fault> {
     }
 }
 
+/// Frames that wait to be written to a stream.
+#[derive(Debug)]
+pub(super) struct Queue {
+    frames: mpsc::UnboundedSender<Bytes>,
+    bytes: Arc<AtomicUsize>,
+}
+
+/// The other end of a [`Queue`].
+#[derive(Debug)]
+pub(super) struct Waiting {
+    frames: mpsc::UnboundedReceiver<Bytes>,
+    bytes: Arc<AtomicUsize>,
+}
+
+/// A queue of frames.
+pub(super) fn queue() -> (Queue, Waiting) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let bytes = Arc::new(AtomicUsize::new(0));
+    (Queue { frames: sender, bytes: Arc::clone(&bytes) }, Waiting { frames: receiver, bytes })
+}
+
+impl Queue {
+    /// Adds a frame; if the stream has ended, the pump is about to hear why.
+    pub(super) fn send(&self, frame: Bytes) {
+        self.bytes.fetch_add(frame.len(), Ordering::Relaxed);
+        let _ = self.frames.send(frame);
+    }
+
+    /// How many bytes wait.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+}
+
 /// Writes frames to a stream until the session ends.
-pub(super) async fn write(mut stream: SendStream, mut frames: mpsc::Receiver<Bytes>) -> StreamError {
-    while let Some(frame) = frames.recv().await {
+pub(super) async fn write(mut stream: SendStream, mut waiting: Waiting) -> StreamError {
+    while let Some(frame) = waiting.frames.recv().await {
+        let length = frame.len();
         if let Err(error) = stream.write_chunk(frame).await {
             return error.into();
         }
+        waiting.bytes.fetch_sub(length, Ordering::Relaxed);
     }
     let _ = stream.finish();
     StreamError::Ended

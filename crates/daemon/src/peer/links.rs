@@ -15,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct LinkStatus {
     /// Whether a session is established.
     pub(crate) connected: bool,
+    /// The number of the claim under which the present session, or the last, was established.
+    session: u64,
     /// Why none is.
     pub(crate) problem: Option<Problem>,
     /// How far the present session, or the last, has come.
@@ -47,13 +49,37 @@ impl LinkStatus {
         }
     }
 
-    /// Ends the present session: its counters join those that have ended.
-    pub(crate) fn end_session(&mut self, problem: Option<Problem>) {
+    /// Begins a session. One that it takes over from is still to end, and must not end this one.
+    pub(crate) fn begin_session(&mut self, number: u64) {
+        self.keep_counters();
+        self.session = number;
+        self.connected = true;
+        self.problem = None;
+    }
+
+    /// Refreshes the counters of a session, unless another has taken over.
+    pub(crate) fn refresh(&mut self, number: u64, progress: Progress, bytes: (u64, u64)) {
+        if self.session == number {
+            self.progress = progress;
+            self.bytes = bytes;
+        }
+    }
+
+    /// Ends a session, or an attempt at one that had no claim yet; nothing happens if another has taken over.
+    pub(crate) fn end_session(&mut self, number: Option<u64>, problem: Problem) {
+        if self.connected && number != Some(self.session) {
+            return;
+        }
+        self.keep_counters();
+        self.connected = false;
+        self.problem = Some(problem);
+    }
+
+    /// Lets the counters of the present session join those of the sessions that have ended.
+    fn keep_counters(&mut self) {
         self.ended = self.traffic();
         self.progress = Progress { objects_sent: 0, objects_received: 0, objects_deduplicated: 0, ..self.progress };
         self.bytes = (0, 0);
-        self.connected = false;
-        self.problem = problem;
     }
 }
 
@@ -83,6 +109,13 @@ pub(crate) struct Claim {
     number: u64,
     /// Fires when a newer connection takes over.
     pub(crate) replaced: CancellationToken,
+}
+
+impl Claim {
+    /// Tells this claim from every other.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
 }
 
 impl Links {
@@ -141,6 +174,25 @@ mod tests {
         assert!(links.claim(PEER, HIGH, [0; 16]).is_none());
         assert!(!links.release(&high) && links.is_served(PEER));
         assert!(links.release(&low) && !links.is_served(PEER));
+    }
+
+    #[test]
+    fn a_session_that_ends_late_does_not_end_the_one_that_took_over() {
+        let problem = || Problem::new(mithaq_core::code::Code::REPLACED, "");
+        let sent = |objects_sent| Progress { objects_sent, ..Progress::default() };
+        let mut status = LinkStatus::default();
+        status.begin_session(1);
+        status.refresh(1, sent(3), (30, 0));
+        status.begin_session(2);
+        status.refresh(2, sent(4), (40, 0));
+        status.refresh(1, sent(9), (90, 0));
+        status.end_session(Some(1), problem());
+        status.end_session(None, problem());
+        assert!(status.connected && status.problem.is_none());
+        assert_eq!((status.traffic().objects_sent, status.traffic().bytes_sent), (7, 70));
+        status.end_session(Some(2), problem());
+        assert!(!status.connected && status.problem.is_some());
+        assert_eq!((status.traffic().objects_sent, status.traffic().bytes_sent), (7, 70));
     }
 
     #[test]

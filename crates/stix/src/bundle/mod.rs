@@ -66,28 +66,14 @@ impl<'a> Reader<'a> {
         if input.starts_with(b"\xef\xbb\xbf") {
             parser.begin(3);
         }
-        Reader {
-            input,
-            parser,
-            state: State::Between,
-            next_index: 0,
-        }
+        Reader { input, parser, state: State::Between, next_index: 0 }
     }
 
     fn entry(&mut self, offset: usize, object: Result<Object<'a>, ObjectError>) -> Entry<'a> {
-        let id_hint = if object.is_err() {
-            self.id_hint(offset)
-        } else {
-            None
-        };
+        let id_hint = if object.is_err() { self.id_hint(offset) } else { None };
         let index = self.next_index;
         self.next_index += 1;
-        Entry {
-            index,
-            offset,
-            object,
-            id_hint,
-        }
+        Entry { index, offset, object, id_hint }
     }
 
     fn id_hint(&mut self, offset: usize) -> Option<String> {
@@ -136,9 +122,7 @@ impl<'a> Reader<'a> {
             step => step,
         };
         match step {
-            Ok(Step::Closed(map)) if is_bundle(&map) => {
-                Ok(self.bundle_without_objects(offset, &map))
-            }
+            Ok(Step::Closed(map)) if is_bundle(&map) => Ok(self.bundle_without_objects(offset, &map)),
             Ok(Step::Closed(map)) => Ok(Some(self.object(offset, Value::Object(map)))),
             // INVARIANT: `resume` never stops at `objects`; were it to, the text is refused.
             Ok(Step::Objects(_)) => Err(self.parser.unexpected()),
@@ -152,26 +136,16 @@ impl<'a> Reader<'a> {
     /// behind the array. Where that meets broken text, the objects before it are still wanted.
     fn open_bundle(&mut self, offset: usize, key: Str<'a>) -> Option<Envelope<'a>> {
         let members = self.parser.take_members();
-        let before = |name: &str| {
-            members
-                .iter()
-                .find(|member| member.key == name)
-                .map(|member| &member.value)
-        };
+        let before = |name: &str| members.iter().find(|member| member.key == name).map(|member| &member.value);
         let is = |value: Option<&Value<'_>>, text: &str| matches!(value, Some(Value::String(found)) if *found == text);
         let mut is_stix_2_0 = is(before("spec_version"), "2.0");
         let is_bundle = match before("type") {
             Some(value) => is(Some(value), "bundle"),
             None => {
                 let at = self.parser.position();
-                let [found_type, version] =
-                    self.parser
-                        .find_strings(at, Some(key), ["type", "spec_version"]);
+                let [found_type, version] = self.parser.find_strings(at, Some(key), ["type", "spec_version"]);
                 is_stix_2_0 |= version.is_some_and(|version| version == "2.0");
-                found_type.map_or_else(
-                    || value_end(self.input, offset).is_err(),
-                    |found| found == "bundle",
-                )
+                found_type.map_or_else(|| value_end(self.input, offset).is_err(), |found| found == "bundle")
             }
         };
         if !is_bundle {
@@ -179,13 +153,7 @@ impl<'a> Reader<'a> {
             return None;
         }
         self.parser.begin(self.parser.position() + 1);
-        Some(Envelope {
-            offset,
-            members,
-            objects_key: key,
-            is_stix_2_0,
-            is_fresh: true,
-        })
+        Some(Envelope { offset, members, objects_key: key, is_stix_2_0, is_fresh: true })
     }
 
     fn bundle_without_objects(&mut self, offset: usize, map: &Map<'a>) -> Option<Entry<'a>> {
@@ -220,9 +188,7 @@ impl<'a> Reader<'a> {
         if envelope.is_stix_2_0
             && let Ok(entry) = &mut item
         {
-            entry.object = Err(ObjectError::Stix20 {
-                evidence: "bundle's spec_version",
-            });
+            entry.object = Err(ObjectError::Stix20 { evidence: "bundle's spec_version" });
             entry.id_hint = self.id_hint(offset);
         }
         self.state = State::Inside(envelope);
@@ -244,31 +210,18 @@ impl<'a> Reader<'a> {
 
     /// After a bundle's objects: reads its other members and says what is wrong with it as a whole.
     fn close_bundle(&mut self, envelope: Envelope<'a>) -> Result<Option<Entry<'a>>, JsonError> {
-        let Envelope {
-            offset,
-            members,
-            objects_key,
-            is_stix_2_0,
-            ..
-        } = envelope;
+        let Envelope { offset, members, objects_key, is_stix_2_0, .. } = envelope;
         self.state = State::Between;
         self.parser.reopen(members);
         // What was read is not kept: an empty array stands for it.
-        let map = match self
-            .parser
-            .close_member(objects_key, Value::Array(Vec::new()))
-        {
+        let map = match self.parser.close_member(objects_key, Value::Array(Vec::new())) {
             Ok(Step::Closed(map)) => map,
             Ok(Step::Objects(_)) => return Err(self.parser.unexpected()),
             Err(error) => return self.refuse(offset, error).map(Some),
         };
-        let says_2_0 = map
-            .get("spec_version")
-            .is_some_and(|version| *version == Value::from("2.0"));
+        let says_2_0 = map.get("spec_version").is_some_and(|version| *version == Value::from("2.0"));
         if says_2_0 && !is_stix_2_0 {
-            let error = ObjectError::Stix20 {
-                evidence: "bundle's spec_version",
-            };
+            let error = ObjectError::Stix20 { evidence: "bundle's spec_version" };
             return Ok(Some(self.entry(offset, Err(error))));
         }
         Ok(None)
@@ -276,8 +229,7 @@ impl<'a> Reader<'a> {
 }
 
 fn is_bundle(map: &Map<'_>) -> bool {
-    map.get("type")
-        .is_some_and(|value| *value == Value::from("bundle"))
+    map.get("type").is_some_and(|value| *value == Value::from("bundle"))
 }
 
 impl<'a> Iterator for Reader<'a> {

@@ -25,8 +25,7 @@ impl JsonError {
         let line = memchr::memchr_iter(b'\n', before).count() + 1;
         let start = memchr::memrchr(b'\n', before).map_or(0, |newline| newline + 1);
         let is_continuation = |byte: &&u8| **byte & 0xc0 == 0x80;
-        let column =
-            before.len() - start - before[start..].iter().filter(is_continuation).count() + 1;
+        let column = before.len() - start - before[start..].iter().filter(is_continuation).count() + 1;
         (line, column)
     }
 }
@@ -87,8 +86,7 @@ impl JsonErrorKind {
     pub fn is_syntax(self) -> bool {
         use JsonErrorKind::*;
         match self {
-            UnexpectedEnd | UnexpectedByte(_) | InvalidEscape | ControlCharacter
-            | InvalidNumber | TrailingData => true,
+            UnexpectedEnd | UnexpectedByte(_) | InvalidEscape | ControlCharacter | InvalidNumber | TrailingData => true,
             InvalidUtf8 | LoneSurrogate | DuplicateKey | IntegerRange | NumberOverflow => false,
             Depth | TooLong(_) | TooManyValues(_) => false,
         }

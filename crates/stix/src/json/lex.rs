@@ -12,9 +12,7 @@ pub(super) fn whitespace_end(bytes: &[u8], mut at: usize) -> usize {
 
 /// The error of finding the byte at `at` where it cannot stand.
 pub(super) fn unexpected(bytes: &[u8], at: usize) -> JsonError {
-    let kind = bytes.get(at).map_or(JsonErrorKind::UnexpectedEnd, |byte| {
-        JsonErrorKind::UnexpectedByte(*byte)
-    });
+    let kind = bytes.get(at).map_or(JsonErrorKind::UnexpectedEnd, |byte| JsonErrorKind::UnexpectedByte(*byte));
     JsonError::new(kind, at)
 }
 
@@ -74,10 +72,7 @@ fn next_special(bytes: &[u8], mut at: usize) -> usize {
         }
         at += 8;
     }
-    while bytes
-        .get(at)
-        .is_some_and(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20))
-    {
+    while bytes.get(at).is_some_and(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)) {
         at += 1;
     }
     at
@@ -124,11 +119,7 @@ fn some_digits_end(bytes: &[u8], at: usize) -> Result<usize, JsonError> {
 
 /// The end of `word` (`true`, `false` or `null`), which must stand at `at`.
 pub(super) fn literal_end(bytes: &[u8], at: usize, word: &[u8]) -> Result<usize, JsonError> {
-    match word
-        .iter()
-        .enumerate()
-        .find(|(i, byte)| bytes.get(at + i) != Some(*byte))
-    {
+    match word.iter().enumerate().find(|(i, byte)| bytes.get(at + i) != Some(*byte)) {
         Some((i, _)) => Err(unexpected(bytes, at + i)),
         None => Ok(at + word.len()),
     }

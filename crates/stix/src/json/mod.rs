@@ -88,51 +88,31 @@ impl<'a> Value<'a> {
     /// The object, if this is one.
     #[must_use]
     pub fn as_object(&self) -> Option<&Map<'a>> {
-        if let Value::Object(map) = self {
-            Some(map)
-        } else {
-            None
-        }
+        if let Value::Object(map) = self { Some(map) } else { None }
     }
 
     /// The array's elements, if this is one.
     #[must_use]
     pub fn as_array(&self) -> Option<&[Value<'a>]> {
-        if let Value::Array(values) = self {
-            Some(values)
-        } else {
-            None
-        }
+        if let Value::Array(values) = self { Some(values) } else { None }
     }
 
     /// The string's text, if this is one.
     #[must_use]
     pub fn as_str(&self) -> Option<std::borrow::Cow<'a, str>> {
-        if let Value::String(text) = self {
-            Some(text.as_str())
-        } else {
-            None
-        }
+        if let Value::String(text) = self { Some(text.as_str()) } else { None }
     }
 
     /// The boolean, if this is one.
     #[must_use]
     pub fn as_bool(&self) -> Option<bool> {
-        if let Value::Bool(value) = self {
-            Some(*value)
-        } else {
-            None
-        }
+        if let Value::Bool(value) = self { Some(*value) } else { None }
     }
 
     /// The number, if this is one that is whole and within ±[`INTEGER_MAX`], however it was written.
     #[must_use]
     pub fn as_i64(&self) -> Option<i64> {
-        if let Value::Number(number) = self {
-            number.as_i64()
-        } else {
-            None
-        }
+        if let Value::Number(number) = self { number.as_i64() } else { None }
     }
 
     /// What JSON calls a value of this kind, with its article.
@@ -198,18 +178,12 @@ pub struct Member<'a> {
 
 impl<'a> Member<'a> {
     fn new(key: Str<'a>, value: Value<'a>) -> Member<'a> {
-        Member {
-            key,
-            value,
-            prefix: key.prefix(),
-        }
+        Member { key, value, prefix: key.prefix() }
     }
 
     /// The order of members in canonical form.
     fn order(&self, other: &Member<'_>) -> Ordering {
-        self.prefix
-            .cmp(&other.prefix)
-            .then_with(|| self.key.order(&other.key))
+        self.prefix.cmp(&other.prefix).then_with(|| self.key.order(&other.key))
     }
 }
 
@@ -223,12 +197,7 @@ impl<'a> Map<'a> {
     /// The place of the member called `key`, or the place where it would be.
     fn find(&self, key: &str) -> Result<usize, usize> {
         let prefix = text::prefix(key);
-        self.members.binary_search_by(|member| {
-            member
-                .prefix
-                .cmp(&prefix)
-                .then_with(|| member.key.order_to(key))
-        })
+        self.members.binary_search_by(|member| member.prefix.cmp(&prefix).then_with(|| member.key.order_to(key)))
     }
 
     /// The members, ordered by the UTF-16 code units of their names.

@@ -16,22 +16,13 @@ enum Repr<'a> {
 
 impl<'a> Number<'a> {
     /// Reads a token that was found to be a well-formed JSON number, and tells whether it is in canonical form.
-    pub(super) fn from_json(
-        token: &'a str,
-        is_integer: bool,
-    ) -> Result<(Number<'a>, bool), JsonErrorKind> {
+    pub(super) fn from_json(token: &'a str, is_integer: bool) -> Result<(Number<'a>, bool), JsonErrorKind> {
         /// A token of this length cannot be beyond ±(2^53 − 1).
         const SAFE_LENGTH: usize = 15;
         if is_integer && token != "-0" {
-            let in_range = token.len() <= SAFE_LENGTH
-                || token
-                    .parse()
-                    .is_ok_and(|value: i64| value.abs() <= INTEGER_MAX);
-            return if in_range {
-                Ok((Number(Repr::Integer(token)), true))
-            } else {
-                Err(JsonErrorKind::IntegerRange)
-            };
+            let in_range =
+                token.len() <= SAFE_LENGTH || token.parse().is_ok_and(|value: i64| value.abs() <= INTEGER_MAX);
+            return if in_range { Ok((Number(Repr::Integer(token)), true)) } else { Err(JsonErrorKind::IntegerRange) };
         }
         let value: f64 = token.parse().map_err(|_| JsonErrorKind::InvalidNumber)?;
         if !value.is_finite() {
@@ -57,15 +48,13 @@ impl<'a> Number<'a> {
 
     /// The number, if it is whole and within ±[`INTEGER_MAX`]: `50`, `50.0` and `5e1` are one value.
     #[must_use]
-    #[allow(
-        clippy::cast_possible_truncation,
-        reason = "whole and within ±2^53 by the test before"
-    )]
+    #[allow(clippy::cast_possible_truncation, reason = "whole and within ±2^53 by the test before")]
     pub fn as_i64(&self) -> Option<i64> {
         match self.0 {
             Repr::Integer(token) => token.parse().ok(),
-            Repr::Float(value) => (value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0)
-                .then_some(value as i64),
+            Repr::Float(value) => {
+                (value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0).then_some(value as i64)
+            }
         }
     }
 
@@ -73,9 +62,7 @@ impl<'a> Number<'a> {
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         match self.0 {
             Repr::Integer(token) => out.extend_from_slice(token.as_bytes()),
-            Repr::Float(value) => {
-                out.extend_from_slice(ryu_js::Buffer::new().format_finite(value).as_bytes())
-            }
+            Repr::Float(value) => out.extend_from_slice(ryu_js::Buffer::new().format_finite(value).as_bytes()),
         }
     }
 }

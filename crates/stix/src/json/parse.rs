@@ -45,13 +45,7 @@ pub(crate) enum Step<'a> {
 
 impl<'a> Parser<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Parser<'a> {
-        Parser::with_limits(
-            bytes,
-            Limits {
-                bytes: usize::MAX,
-                values: usize::MAX,
-            },
-        )
+        Parser::with_limits(bytes, Limits { bytes: usize::MAX, values: usize::MAX })
     }
 
     pub(crate) fn with_limits(bytes: &'a [u8], limits: Limits) -> Parser<'a> {
@@ -179,9 +173,8 @@ impl<'a> Parser<'a> {
         match self.text {
             // INVARIANT: callers cut at ASCII bytes, which are character boundaries.
             Some(text) => Ok(&text[start..end]),
-            None => std::str::from_utf8(&self.bytes[start..end]).map_err(|error| {
-                JsonError::new(JsonErrorKind::InvalidUtf8, start + error.valid_up_to())
-            }),
+            None => std::str::from_utf8(&self.bytes[start..end])
+                .map_err(|error| JsonError::new(JsonErrorKind::InvalidUtf8, start + error.valid_up_to())),
         }
     }
 
@@ -202,8 +195,7 @@ impl<'a> Parser<'a> {
         let start = self.at;
         let (end, is_integer) = lex::number_end(self.bytes, start)?;
         let token = self.slice(start, end)?;
-        let (number, canonical) =
-            Number::from_json(token, is_integer).map_err(|kind| JsonError::new(kind, start))?;
+        let (number, canonical) = Number::from_json(token, is_integer).map_err(|kind| JsonError::new(kind, start))?;
         self.at = end;
         self.canonical = self.canonical && canonical;
         Ok(Value::Number(number))
@@ -284,23 +276,16 @@ impl<'a> Parser<'a> {
     /// Takes the members from `start` on, in canonical order, and finds names that appear twice.
     fn close_object(&mut self, start: usize) -> Result<Map<'a>, JsonError> {
         if self.members[start..].is_sorted_by(|a, b| a.order(b).is_lt()) {
-            return Ok(Map {
-                members: self.members.drain(start..).collect(),
-            });
+            return Ok(Map { members: self.members.drain(start..).collect() });
         }
         self.canonical = false;
         self.sort_members(start)?;
         let members = &mut self.members[start..];
         let take = |at: &usize| {
             let value = std::mem::replace(&mut members[*at].value, Value::Null);
-            Member {
-                value,
-                ..members[*at]
-            }
+            Member { value, ..members[*at] }
         };
-        let map = Map {
-            members: self.order.iter().map(|(_, at)| at).map(take).collect(),
-        };
+        let map = Map { members: self.order.iter().map(|(_, at)| at).map(take).collect() };
         self.members.truncate(start);
         Ok(map)
     }
@@ -309,23 +294,14 @@ impl<'a> Parser<'a> {
     fn sort_members(&mut self, start: usize) -> Result<(), JsonError> {
         let members = &self.members[start..];
         self.order.clear();
-        self.order.extend(
-            members
-                .iter()
-                .enumerate()
-                .map(|(at, member)| (member.prefix, at)),
-        );
+        self.order.extend(members.iter().enumerate().map(|(at, member)| (member.prefix, at)));
         let by_name = |a: &(u64, usize), b: &(u64, usize)| match a.0.cmp(&b.0) {
-            Ordering::Equal => members[a.1]
-                .key
-                .order(&members[b.1].key)
-                .then(a.1.cmp(&b.1)),
+            Ordering::Equal => members[a.1].key.order(&members[b.1].key).then(a.1.cmp(&b.1)),
             order => order,
         };
         self.order.sort_unstable_by(by_name);
-        let is_twice = |pair: &&[(u64, usize)]| {
-            pair[0].0 == pair[1].0 && members[pair[0].1].key == members[pair[1].1].key
-        };
+        let is_twice =
+            |pair: &&[(u64, usize)]| pair[0].0 == pair[1].0 && members[pair[0].1].key == members[pair[1].1].key;
         match self.order.windows(2).find(is_twice) {
             Some(pair) => {
                 let second = members[pair[1].1].key.offset_in(self.bytes);
@@ -351,11 +327,7 @@ impl<'a> Parser<'a> {
     }
 
     /// After [`Step::Objects`], when the array was read to its end elsewhere: reads the rest.
-    pub(crate) fn close_member(
-        &mut self,
-        key: Str<'a>,
-        value: Value<'a>,
-    ) -> Result<Step<'a>, JsonError> {
+    pub(crate) fn close_member(&mut self, key: Str<'a>, value: Value<'a>) -> Result<Step<'a>, JsonError> {
         self.members.push(Member::new(key, value));
         match self.more(b'}')? {
             true => self.envelope_members(false),

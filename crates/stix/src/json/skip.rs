@@ -55,11 +55,7 @@ fn open(bytes: &[u8], at: usize, close: u8, nesting: &mut Nesting) -> Result<usi
     }
     let in_object = close == b'}';
     nesting.push(in_object);
-    if in_object {
-        key_end(bytes, inside)
-    } else {
-        Ok(inside)
-    }
+    if in_object { key_end(bytes, inside) } else { Ok(inside) }
 }
 
 /// The start of the value that belongs to the key at `at`.
@@ -99,9 +95,7 @@ impl Nesting {
 
     fn top(&self) -> Option<bool> {
         let top = self.depth.checked_sub(1)?;
-        self.words
-            .get(top / 64)
-            .map(|word| word >> (top % 64) & 1 == 1)
+        self.words.get(top / 64).map(|word| word >> (top % 64) & 1 == 1)
     }
 
     fn just_opened(&self) -> bool {
@@ -138,28 +132,11 @@ mod tests {
 
     #[test]
     fn broken_text_is_an_error() {
-        for text in [
-            "[1,]",
-            "{\"a\" 1}",
-            "{,}",
-            "[1 2]",
-            "[}",
-            "{\"a\":1]",
-            "01",
-            "tru",
-            "\"\u{1}\"",
-            "{\"a\":1,}",
-            "[",
-            "",
-        ] {
-            assert!(
-                value_end(text.as_bytes(), 0).is_err_and(|error| error.kind.is_syntax()),
-                "{text}"
-            );
+        for text in
+            ["[1,]", "{\"a\" 1}", "{,}", "[1 2]", "[}", "{\"a\":1]", "01", "tru", "\"\u{1}\"", "{\"a\":1,}", "[", ""]
+        {
+            assert!(value_end(text.as_bytes(), 0).is_err_and(|error| error.kind.is_syntax()), "{text}");
         }
-        assert_eq!(
-            value_end(b"[1", 0).unwrap_err().kind,
-            JsonErrorKind::UnexpectedEnd
-        );
+        assert_eq!(value_end(b"[1", 0).unwrap_err().kind, JsonErrorKind::UnexpectedEnd);
     }
 }

@@ -7,26 +7,14 @@ fn check(input: &str, expect: &str) {
     let value = parse(input.as_bytes()).unwrap();
     let written = canonical(&value);
     assert_eq!(String::from_utf8_lossy(&written), expect, "of {input}");
-    assert_eq!(
-        is_canonical(input.as_bytes()),
-        input == expect,
-        "is_canonical of {input}"
-    );
-    assert!(
-        is_canonical(&written),
-        "what was written is canonical: {expect}"
-    );
+    assert_eq!(is_canonical(input.as_bytes()), input == expect, "is_canonical of {input}");
+    assert!(is_canonical(&written), "what was written is canonical: {expect}");
 }
 
 #[track_caller]
 fn refused(input: impl AsRef<[u8]>, kind: JsonErrorKind, offset: usize) {
     let input = input.as_ref();
-    assert_eq!(
-        parse(input).err(),
-        Some(JsonError { kind, offset }),
-        "{}",
-        String::from_utf8_lossy(input)
-    );
+    assert_eq!(parse(input).err(), Some(JsonError { kind, offset }), "{}", String::from_utf8_lossy(input));
 }
 
 #[test]
@@ -58,10 +46,7 @@ fn numbers_take_their_ecmascript_form() {
 
 #[test]
 fn members_sort_by_utf16_code_units() {
-    check(
-        "{\"\u{ff61}\":1,\"😀\":2,\"z\":3,\"é\":4}",
-        "{\"z\":3,\"é\":4,\"😀\":2,\"\u{ff61}\":1}",
-    );
+    check("{\"\u{ff61}\":1,\"😀\":2,\"z\":3,\"é\":4}", "{\"z\":3,\"é\":4,\"😀\":2,\"\u{ff61}\":1}");
     check(r#"{"ab":1,"a":2,"":3}"#, r#"{"":3,"a":2,"ab":1}"#);
     check(r#"{"\u0062":1,"a":2}"#, r#"{"a":2,"b":1}"#);
 }
@@ -114,20 +99,13 @@ fn lookups_go_by_text() {
     let value = parse(r#"{"n\u0061me":"x","count":5e1,"list":[1],"yes":true}"#.as_bytes()).unwrap();
     assert_eq!(value.get("name").unwrap().as_str().as_deref(), Some("x"));
     assert_eq!(value.get("count").unwrap().as_i64(), Some(50));
-    assert_eq!(
-        value.get("list").unwrap().as_array().map(<[_]>::len),
-        Some(1)
-    );
+    assert_eq!(value.get("list").unwrap().as_array().map(<[_]>::len), Some(1));
     assert_eq!(value.get("yes").unwrap().as_bool(), Some(true));
     assert!(value.get("absent").is_none());
 }
 
 #[test]
 fn own_documents_are_written_canonically() {
-    let value = Value::object([
-        ("z", Value::from("say \"hi\"\n")),
-        ("a", Value::from(7)),
-        ("z", Value::from("\\")),
-    ]);
+    let value = Value::object([("z", Value::from("say \"hi\"\n")), ("a", Value::from(7)), ("z", Value::from("\\"))]);
     assert_eq!(canonical(&value), br#"{"a":7,"z":"\\"}"#);
 }

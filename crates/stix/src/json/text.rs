@@ -27,11 +27,7 @@ enum Form {
 impl<'a> Str<'a> {
     /// A string whose `raw` form between the quotes was found to be well-formed JSON; `offset` is its place.
     #[inline(always)]
-    pub(super) fn from_json(
-        raw: &'a str,
-        escaped: bool,
-        offset: usize,
-    ) -> Result<Str<'a>, JsonError> {
+    pub(super) fn from_json(raw: &'a str, escaped: bool, offset: usize) -> Result<Str<'a>, JsonError> {
         let form = match escaped {
             false => Form::Plain,
             true if has_canonical_escapes(raw, offset)? => Form::CanonicalEscapes,
@@ -102,17 +98,8 @@ impl<'a> Str<'a> {
 
 impl<'a> From<&'a str> for Str<'a> {
     fn from(text: &'a str) -> Str<'a> {
-        let needs_escape = text
-            .bytes()
-            .any(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
-        Str {
-            raw: text,
-            form: if needs_escape {
-                Form::Text
-            } else {
-                Form::Plain
-            },
-        }
+        let needs_escape = text.bytes().any(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
+        Str { raw: text, form: if needs_escape { Form::Text } else { Form::Plain } }
     }
 }
 
@@ -153,11 +140,7 @@ fn utf16_order(a: &str, b: &str) -> Ordering {
 /// The orders of both agree except that the surrogates of characters from U+10000 (first bytes F0 to F4) sort below
 /// U+E000 to U+FFFF (first bytes EE and EF).
 fn rank(byte: u8) -> u8 {
-    if matches!(byte, 0xee | 0xef) {
-        byte | 0x10
-    } else {
-        byte
-    }
+    if matches!(byte, 0xee | 0xef) { byte | 0x10 } else { byte }
 }
 
 /// The first eight bytes of `text`, zeros behind a shorter one, as a number that is ordered as the texts are; equal
@@ -167,23 +150,15 @@ pub(super) fn prefix(text: &str) -> u64 {
     let bytes = text.as_bytes();
     let word = match bytes.first_chunk::<8>() {
         Some(chunk) => u64::from_be_bytes(*chunk),
-        None => (0..8).fold(0, |word, at| {
-            word << 8 | u64::from(bytes.get(at).copied().unwrap_or(0))
-        }),
+        None => (0..8).fold(0, |word, at| word << 8 | u64::from(bytes.get(at).copied().unwrap_or(0))),
     };
-    if word & NON_ASCII == 0 {
-        word
-    } else {
-        u64::from_be_bytes(word.to_be_bytes().map(rank))
-    }
+    if word & NON_ASCII == 0 { word } else { u64::from_be_bytes(word.to_be_bytes().map(rank)) }
 }
 
 /// One escape of a well-formed string: what it stands for, and its length in bytes.
 fn read_escape(raw: &[u8]) -> (Escape, usize) {
     let unit = |at: usize| {
-        let digits = raw
-            .get(at + 2..at + 6)
-            .and_then(|digits| std::str::from_utf8(digits).ok());
+        let digits = raw.get(at + 2..at + 6).and_then(|digits| std::str::from_utf8(digits).ok());
         digits.and_then(|digits| u16::from_str_radix(digits, 16).ok())
     };
     let simple = |c: char| (Escape::Char(c), 2);
@@ -197,11 +172,7 @@ fn read_escape(raw: &[u8]) -> (Escape, usize) {
             let Some(first) = unit(0) else {
                 return (Escape::LoneSurrogate, 6);
             };
-            let second = if raw.get(6..8) == Some(b"\\u") {
-                unit(6)
-            } else {
-                None
-            };
+            let second = if raw.get(6..8) == Some(b"\\u") { unit(6) } else { None };
             let mut units = char::decode_utf16([Some(first), second].into_iter().flatten());
             match units.next() {
                 Some(Ok(c)) => (Escape::Char(c), if c > '\u{ffff}' { 12 } else { 6 }),
@@ -228,8 +199,7 @@ fn has_canonical_escapes(raw: &str, offset: usize) -> Result<bool, JsonError> {
             return Err(JsonError::new(JsonErrorKind::LoneSurrogate, offset + at));
         };
         let mut written = [0; 6];
-        canonical = canonical
-            && escape_of(c, &mut written).is_some_and(|form| bytes[at..].starts_with(form));
+        canonical = canonical && escape_of(c, &mut written).is_some_and(|form| bytes[at..].starts_with(form));
         at += length;
     }
     Ok(canonical)
@@ -241,11 +211,7 @@ fn unescape(raw: &str) -> String {
     while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
         text.push_str(&rest[..at]);
         let (escape, length) = read_escape(&rest.as_bytes()[at..]);
-        text.push(if let Escape::Char(c) = escape {
-            c
-        } else {
-            char::REPLACEMENT_CHARACTER
-        });
+        text.push(if let Escape::Char(c) = escape { c } else { char::REPLACEMENT_CHARACTER });
         // INVARIANT: the string was read as JSON, so that an escape is ASCII and whole.
         rest = &rest[at + length..];
     }

@@ -25,10 +25,9 @@ impl ObjectClass {
     #[must_use]
     pub fn of(object_type: &str) -> ObjectClass {
         match object_type {
-            "attack-pattern" | "campaign" | "course-of-action" | "grouping" | "identity"
-            | "incident" | "indicator" | "infrastructure" | "intrusion-set" | "location"
-            | "malware" | "malware-analysis" | "note" | "observed-data" | "opinion" | "report"
-            | "threat-actor" | "tool" | "vulnerability" => Self::Domain,
+            "attack-pattern" | "campaign" | "course-of-action" | "grouping" | "identity" | "incident" | "indicator"
+            | "infrastructure" | "intrusion-set" | "location" | "malware" | "malware-analysis" | "note"
+            | "observed-data" | "opinion" | "report" | "threat-actor" | "tool" | "vulnerability" => Self::Domain,
             "relationship" | "sighting" => Self::Relationship,
             "artifact"
             | "autonomous-system"

@@ -74,9 +74,7 @@ pub enum ObjectError {
         source: IdError,
     },
     /// The `id` belongs to another type than the object's.
-    #[error(
-        "/id \"{found}\" does not begin with the object's type \"{object_type}\": correct the one or the other"
-    )]
+    #[error("/id \"{found}\" does not begin with the object's type \"{object_type}\": correct the one or the other")]
     IdOfOtherType {
         /// The identifier.
         found: String,
@@ -94,9 +92,7 @@ pub enum ObjectError {
         source: TimeError,
     },
     /// A reference that policy depends on is no identifier.
-    #[error(
-        "{pointer} \"{found}\" is not a STIX identifier, so that no policy can be applied: correct it"
-    )]
+    #[error("{pointer} \"{found}\" is not a STIX identifier, so that no policy can be applied: correct it")]
     Reference {
         /// Where.
         pointer: String,
@@ -207,11 +203,7 @@ pub const ERROR_CODES: &[(u16, &str, &str)] = &[
         "A bundle inside a bundle",
         "A bundle is a container and no STIX object (STIX 2.1 §8). Put the inner bundle's objects into the outer one.",
     ),
-    (
-        1012,
-        "A bundle's `objects` is not a list",
-        "STIX 2.1 §8.1: `objects` is a list of STIX objects, or left out.",
-    ),
+    (1012, "A bundle's `objects` is not a list", "STIX 2.1 §8.1: `objects` is a list of STIX objects, or left out."),
     (
         1013,
         "STIX 2.0",
@@ -236,11 +228,7 @@ pub const ERROR_CODES: &[(u16, &str, &str)] = &[
         "Identity, versions and policy depend on the property named, and its value cannot be understood. Timestamps, \
          identifiers and types are strings, `revoked` is true or false, marking references are a list of strings.",
     ),
-    (
-        1022,
-        "Not a type name",
-        "STIX 2.1 §3.1: `type` has 3 to 250 characters out of a-z, 0-9 and hyphen.",
-    ),
+    (1022, "Not a type name", "STIX 2.1 §3.1: `type` has 3 to 250 characters out of a-z, 0-9 and hyphen."),
     (
         1023,
         "Not a STIX identifier",

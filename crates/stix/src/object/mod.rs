@@ -20,10 +20,8 @@ pub const OBJECT_BYTES_MAX: usize = 16 << 20;
 /// The most JSON values in one object: about four times what the largest real collection holds.
 pub const OBJECT_VALUES_MAX: usize = 1 << 18;
 
-pub(crate) const LIMITS: crate::json::Limits = crate::json::Limits {
-    bytes: OBJECT_BYTES_MAX,
-    values: OBJECT_VALUES_MAX,
-};
+pub(crate) const LIMITS: crate::json::Limits =
+    crate::json::Limits { bytes: OBJECT_BYTES_MAX, values: OBJECT_VALUES_MAX };
 
 /// A STIX 2.1 object, checked, that borrows from the text that it was read from.
 ///
@@ -49,10 +47,7 @@ impl<'a> Object<'a> {
         let source = input.trim_ascii();
         let shift = |error: JsonError| {
             let leading = input.len() - input.trim_ascii_start().len();
-            JsonError {
-                offset: error.offset + leading,
-                ..error
-            }
+            JsonError { offset: error.offset + leading, ..error }
         };
         let mut parser = Parser::with_limits(source, LIMITS);
         let value = parser.document().map_err(shift)?;
@@ -73,23 +68,10 @@ impl<'a> Object<'a> {
         is_canonical: bool,
     ) -> Result<Object<'a>, ObjectError> {
         let Some(map) = value.as_object() else {
-            return Err(ObjectError::NotAnObject {
-                found: value.kind(),
-            });
+            return Err(ObjectError::NotAnObject { found: value.kind() });
         };
-        let check::Header {
-            id,
-            created,
-            modified,
-        } = check::header(map)?;
-        Ok(Object {
-            value,
-            source,
-            is_canonical,
-            id,
-            created,
-            modified,
-        })
+        let check::Header { id, created, modified } = check::header(map)?;
+        Ok(Object { value, source, is_canonical, id, created, modified })
     }
 
     /// The object's identifier.
@@ -131,10 +113,7 @@ impl<'a> Object<'a> {
     /// Tells whether this version revokes the object, for ever (STIX 2.1 §3.6).
     #[must_use]
     pub fn revoked(&self) -> bool {
-        self.value
-            .get("revoked")
-            .and_then(Value::as_bool)
-            .unwrap_or(false)
+        self.value.get("revoked").and_then(Value::as_bool).unwrap_or(false)
     }
 
     /// The identity that made the object.
@@ -145,23 +124,18 @@ impl<'a> Object<'a> {
 
     /// The markings of the whole object.
     pub fn object_marking_refs(&self) -> impl Iterator<Item = StixIdRef<'a>> + '_ {
-        self.array("object_marking_refs")
-            .iter()
-            .filter_map(refs::id)
+        self.array("object_marking_refs").iter().filter_map(refs::id)
     }
 
     /// The markings of parts of the object; those that only tell a language are left out.
     pub fn granular_marking_refs(&self) -> impl Iterator<Item = StixIdRef<'a>> + '_ {
         let granular = self.array("granular_markings").iter();
-        granular
-            .filter_map(|marking| marking.get("marking_ref"))
-            .filter_map(refs::id)
+        granular.filter_map(|marking| marking.get("marking_ref")).filter_map(refs::id)
     }
 
     /// All markings, of the whole and of parts.
     pub fn marking_refs(&self) -> impl Iterator<Item = StixIdRef<'a>> + '_ {
-        self.object_marking_refs()
-            .chain(self.granular_marking_refs())
+        self.object_marking_refs().chain(self.granular_marking_refs())
     }
 
     /// The ids of what a relationship, sighting, report, grouping, note, opinion, observation or translation speaks
@@ -217,9 +191,7 @@ impl<'a> Object<'a> {
     #[must_use]
     pub fn confidence(&self) -> Option<u8> {
         let confidence = self.value.get("confidence")?.as_i64()?;
-        u8::try_from(confidence)
-            .ok()
-            .filter(|confidence| *confidence <= 100)
+        u8::try_from(confidence).ok().filter(|confidence| *confidence <= 100)
     }
 
     /// The normalised observables that the object is, or that its pattern looks for; sorted, each once.
@@ -266,19 +238,12 @@ impl<'a> Object<'a> {
     }
 
     fn array(&self, name: &str) -> &[Value<'a>] {
-        self.value
-            .get(name)
-            .and_then(Value::as_array)
-            .unwrap_or_default()
+        self.value.get(name).and_then(Value::as_array).unwrap_or_default()
     }
 
     /// The list under `name`, or nothing unless all of it is strings.
     fn strings(&self, name: &str) -> Vec<Cow<'a, str>> {
-        self.array(name)
-            .iter()
-            .map(Value::as_str)
-            .collect::<Option<_>>()
-            .unwrap_or_default()
+        self.array(name).iter().map(Value::as_str).collect::<Option<_>>().unwrap_or_default()
     }
 }
 

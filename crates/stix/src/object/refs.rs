@@ -3,14 +3,8 @@
 use crate::{id::StixIdRef, json::Value};
 
 /// The properties that say what an object speaks of (STIX 2.1 §4.6, §4.12 to §4.16, §5, §7.1).
-const SUBJECTS: [&str; 6] = [
-    "source_ref",
-    "target_ref",
-    "sighting_of_ref",
-    "observed_data_refs",
-    "object_refs",
-    "object_ref",
-];
+const SUBJECTS: [&str; 6] =
+    ["source_ref", "target_ref", "sighting_of_ref", "observed_data_refs", "object_refs", "object_ref"];
 
 /// The id that `value` is, if it is one.
 pub(super) fn id<'a>(value: &Value<'a>) -> Option<StixIdRef<'a>> {

@@ -32,12 +32,7 @@ fn of_indicator(value: &Value<'_>, found: &mut Found) {
 
 /// The `objects` that observed data may carry inside itself (STIX 2.1 §4.14, deprecated).
 fn of_embedded(value: &Value<'_>, found: &mut Found) {
-    for member in value
-        .get("objects")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-    {
+    for member in value.get("objects").and_then(Value::as_object).into_iter().flatten() {
         if let Some(object_type) = member.value.get("type").and_then(Value::as_str) {
             of_observable(&object_type, &member.value, found);
         }
@@ -48,9 +43,7 @@ fn of_observable(object_type: &str, value: &Value<'_>, found: &mut Found) {
     let Some(map) = value.as_object() else { return };
     for property in properties(object_type) {
         if let Some(value) = map.get(property) {
-            let text = value
-                .as_str()
-                .or_else(|| value.as_i64().map(|number| number.to_string().into()));
+            let text = value.as_str().or_else(|| value.as_i64().map(|number| number.to_string().into()));
             found.extend(text.and_then(|text| of_property(object_type, property, &text)));
         }
     }
@@ -58,17 +51,9 @@ fn of_observable(object_type: &str, value: &Value<'_>, found: &mut Found) {
 }
 
 fn of_hashes(object_type: &str, map: &Map<'_>, found: &mut Found) {
-    for member in map
-        .get("hashes")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-    {
+    for member in map.get("hashes").and_then(Value::as_object).into_iter().flatten() {
         let kind = hash_kind(object_type, &member.key.as_str());
-        found.extend(
-            kind.zip(member.value.as_str())
-                .and_then(|(kind, text)| Observable::new(kind, &text)),
-        );
+        found.extend(kind.zip(member.value.as_str()).and_then(|(kind, text)| Observable::new(kind, &text)));
     }
 }
 
@@ -114,10 +99,7 @@ fn of_property(object_type: &str, property: &str, text: &str) -> Option<Observab
 
 /// The kind of the hashes under a key; producers differ in case and hyphens.
 fn hash_kind(object_type: &str, algorithm: &str) -> Option<Kind> {
-    let plain: String = algorithm
-        .chars()
-        .filter(|c| !matches!(c, '-' | '_'))
-        .collect();
+    let plain: String = algorithm.chars().filter(|c| !matches!(c, '-' | '_')).collect();
     Some(match (object_type, plain.to_ascii_lowercase().as_str()) {
         ("x509-certificate", "md5") => Kind::CertificateMd5,
         ("x509-certificate", "sha1") => Kind::CertificateSha1,
@@ -136,10 +118,7 @@ fn hash_kind(object_type: &str, algorithm: &str) -> Option<Kind> {
 
 /// Takes what a comparison looks for; what it excludes, or describes only by a wildcard, is not looked for.
 fn of_test(test: &Test<'_>, found: &mut Found) {
-    let looks_for_values = matches!(
-        test.operator,
-        Operator::Equal | Operator::In | Operator::IsSubset
-    );
+    let looks_for_values = matches!(test.operator, Operator::Equal | Operator::In | Operator::IsSubset);
     if test.negated || !looks_for_values {
         return;
     }
@@ -158,13 +137,7 @@ fn of_path(path: &ObjectPath<'_>, text: &str) -> Option<Observable> {
     let keys: Vec<&str> = path
         .steps
         .iter()
-        .filter_map(|step| {
-            if let PathStep::Key(key) = step {
-                Some(key.as_ref())
-            } else {
-                None
-            }
-        })
+        .filter_map(|step| if let PathStep::Key(key) = step { Some(key.as_ref()) } else { None })
         .collect();
     match keys[..] {
         ["hashes", algorithm] => Observable::new(hash_kind(path.object_type, algorithm)?, text),
@@ -176,13 +149,9 @@ fn of_path(path: &ObjectPath<'_>, text: &str) -> Option<Observable> {
 
 /// What a path reaches through a reference, such as `network-traffic:dst_ref.value`.
 fn of_reference(reference: &str, property: &str, text: &str) -> Option<Observable> {
-    let name = reference
-        .strip_suffix("_refs")
-        .or_else(|| reference.strip_suffix("_ref"))?;
+    let name = reference.strip_suffix("_refs").or_else(|| reference.strip_suffix("_ref"))?;
     match (name, property) {
-        ("from" | "sender" | "to" | "cc" | "bcc" | "belongs_to", "value") => {
-            Observable::new(Kind::Email, text)
-        }
+        ("from" | "sender" | "to" | "cc" | "bcc" | "belongs_to", "value") => Observable::new(Kind::Email, text),
         ("src" | "dst" | "resolves_to", "value") => {
             Observable::new(Kind::Domain, text).or_else(|| Observable::new(Kind::Mac, text))
         }

@@ -99,10 +99,6 @@ impl FromStr for ObservableKind {
     type Err = KindError;
 
     fn from_str(text: &str) -> Result<ObservableKind, KindError> {
-        ObservableKind::ALL
-            .iter()
-            .copied()
-            .find(|kind| kind.as_str() == text)
-            .ok_or(KindError(()))
+        ObservableKind::ALL.iter().copied().find(|kind| kind.as_str() == text).ok_or(KindError(()))
     }
 }

@@ -76,15 +76,11 @@ pub(super) fn refang(text: &str) -> Cow<'_, str> {
         rest = &rest[at..];
         let bytes = rest.as_bytes();
         let is_here = |(marks, _): &&(&str, &str)| {
-            bytes
-                .get(..marks.len())
-                .is_some_and(|start| start.eq_ignore_ascii_case(marks.as_bytes()))
+            bytes.get(..marks.len()).is_some_and(|start| start.eq_ignore_ascii_case(marks.as_bytes()))
         };
         // INVARIANT: marks and the three brackets are ASCII, so that each cut is at a character's boundary.
-        let (plain, length) = DEFANGED
-            .iter()
-            .find(is_here)
-            .map_or((&rest[..1], 1), |(marks, plain)| (plain, marks.len()));
+        let (plain, length) =
+            DEFANGED.iter().find(is_here).map_or((&rest[..1], 1), |(marks, plain)| (plain, marks.len()));
         out.push_str(plain);
         rest = &rest[length..];
     }
@@ -93,12 +89,7 @@ pub(super) fn refang(text: &str) -> Cow<'_, str> {
 }
 
 fn refang_scheme(text: &str) -> Cow<'_, str> {
-    const SCHEMES: [(&str, &str); 4] = [
-        ("hxxps", "https"),
-        ("hxxp", "http"),
-        ("fxps", "ftps"),
-        ("fxp", "ftp"),
-    ];
+    const SCHEMES: [(&str, &str); 4] = [("hxxps", "https"), ("hxxp", "http"), ("fxps", "ftps"), ("fxp", "ftp")];
     for (defanged, scheme) in SCHEMES {
         if let Some((start, rest)) = text.split_at_checked(defanged.len())
             && start.eq_ignore_ascii_case(defanged)
@@ -114,10 +105,7 @@ fn refang_scheme(text: &str) -> Cow<'_, str> {
 pub(super) fn address(text: &str) -> Option<Observable> {
     let Some((address, length)) = text.split_once('/') else {
         let address: IpAddr = text.parse().ok()?;
-        return Some(Observable {
-            kind: kind_of(address),
-            value: address.to_string(),
-        });
+        return Some(Observable { kind: kind_of(address), value: address.to_string() });
     };
     let is_length = length.bytes().all(|byte| byte.is_ascii_digit());
     let length: u32 = if is_length {
@@ -128,45 +116,25 @@ pub(super) fn address(text: &str) -> Option<Observable> {
     let (network, bits) = match address.parse().ok()? {
         IpAddr::V4(address) => {
             let host = u32::MAX.checked_shr(length).unwrap_or(0);
-            (
-                IpAddr::V4(Ipv4Addr::from_bits(address.to_bits() & !host)),
-                32,
-            )
+            (IpAddr::V4(Ipv4Addr::from_bits(address.to_bits() & !host)), 32)
         }
         IpAddr::V6(address) => {
             let host = u128::MAX.checked_shr(length).unwrap_or(0);
-            (
-                IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !host)),
-                128,
-            )
+            (IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !host)), 128)
         }
     };
     match length {
         _ if length > bits => None,
-        _ if length == bits => Some(Observable {
-            kind: kind_of(network),
-            value: network.to_string(),
-        }),
+        _ if length == bits => Some(Observable { kind: kind_of(network), value: network.to_string() }),
         _ => {
-            let kind = if network.is_ipv4() {
-                Kind::Ipv4Cidr
-            } else {
-                Kind::Ipv6Cidr
-            };
-            Some(Observable {
-                kind,
-                value: format!("{network}/{length}"),
-            })
+            let kind = if network.is_ipv4() { Kind::Ipv4Cidr } else { Kind::Ipv6Cidr };
+            Some(Observable { kind, value: format!("{network}/{length}") })
         }
     }
 }
 
 fn kind_of(address: IpAddr) -> Kind {
-    if address.is_ipv4() {
-        Kind::Ipv4
-    } else {
-        Kind::Ipv6
-    }
+    if address.is_ipv4() { Kind::Ipv4 } else { Kind::Ipv6 }
 }
 
 /// A domain name; underscores and hyphens anywhere are taken, since hostile names have them.
@@ -174,23 +142,15 @@ pub(super) fn domain(text: &str) -> Option<String> {
     let text = text.strip_suffix('.').unwrap_or(text);
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
     let is_simple = text.bytes().all(is_plain) && !text.to_ascii_lowercase().contains("xn--");
-    let name = if is_simple {
-        text.to_ascii_lowercase()
-    } else {
-        idna::domain_to_ascii(text).ok()?
-    };
+    let name = if is_simple { text.to_ascii_lowercase() } else { idna::domain_to_ascii(text).ok()? };
     let label_fits = |label: &str| (1..=LABEL_LENGTH_MAX).contains(&label.len());
-    let fits = name.len() <= DOMAIN_LENGTH_MAX
-        && name.bytes().all(is_plain)
-        && name.split('.').all(label_fits);
+    let fits = name.len() <= DOMAIN_LENGTH_MAX && name.bytes().all(is_plain) && name.split('.').all(label_fits);
     (fits && !ends_in_number(text) && !ends_in_number(&name)).then_some(name)
 }
 
 /// A name whose last label is a number, in any script, is a mistyped address and no name.
 fn ends_in_number(name: &str) -> bool {
-    name.rsplit('.')
-        .next()
-        .is_some_and(|label| !label.is_empty() && label.chars().all(char::is_numeric))
+    name.rsplit('.').next().is_some_and(|label| !label.is_empty() && label.chars().all(char::is_numeric))
 }
 
 fn url(text: &str) -> Option<String> {
@@ -205,10 +165,7 @@ fn url(text: &str) -> Option<String> {
 
 /// Tells `host/path` and `host:80/path` from `scheme:rest`.
 fn has_host_first(text: &str) -> bool {
-    let host = text
-        .split(['/', '\\', '?', '#', ':', '@'])
-        .next()
-        .unwrap_or_default();
+    let host = text.split(['/', '\\', '?', '#', ':', '@']).next().unwrap_or_default();
     host.trim_matches('.').contains('.')
 }
 
@@ -227,10 +184,7 @@ fn hex(text: &str, length: usize) -> Option<String> {
 }
 
 fn mac(text: &str) -> Option<String> {
-    let digits: String = text
-        .chars()
-        .filter(|c| !matches!(c, ':' | '-' | '.'))
-        .collect();
+    let digits: String = text.chars().filter(|c| !matches!(c, ':' | '-' | '.')).collect();
     let separators = text.len() - digits.len();
     if !matches!(separators, 2 | 5) {
         return None;
@@ -241,20 +195,10 @@ fn mac(text: &str) -> Option<String> {
 }
 
 fn asn(text: &str) -> Option<String> {
-    let has_prefix = text
-        .get(..2)
-        .is_some_and(|start| start.eq_ignore_ascii_case("as"));
-    let digits = if has_prefix {
-        text[2..].trim_start_matches(['n', 'N']).trim_start()
-    } else {
-        text
-    };
+    let has_prefix = text.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("as"));
+    let digits = if has_prefix { text[2..].trim_start_matches(['n', 'N']).trim_start() } else { text };
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    if is_number {
-        digits.parse::<u32>().ok().map(|number| number.to_string())
-    } else {
-        None
-    }
+    if is_number { digits.parse::<u32>().ok().map(|number| number.to_string()) } else { None }
 }
 
 fn registry_key(text: &str) -> String {

@@ -3,25 +3,13 @@
 use super::{Observable, ObservableKind as Kind, normalise};
 
 /// The kinds of which a text can only be one, the most telling first.
-const EXCLUSIVE: [Kind; 5] = [
-    Kind::Ipv4,
-    Kind::Mac,
-    Kind::RegistryKey,
-    Kind::Url,
-    Kind::Email,
-];
+const EXCLUSIVE: [Kind; 5] = [Kind::Ipv4, Kind::Mac, Kind::RegistryKey, Kind::Url, Kind::Email];
 
 /// The kinds that have no form of their own, so that any short text can be one.
-const FORMLESS: [Kind; 4] = [
-    Kind::FileName,
-    Kind::Mutex,
-    Kind::UserAccount,
-    Kind::ProcessName,
-];
+const FORMLESS: [Kind; 4] = [Kind::FileName, Kind::Mutex, Kind::UserAccount, Kind::ProcessName];
 
 pub(super) fn guess(text: &str) -> Vec<Observable> {
-    let is_wrapping =
-        |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '<' | '>' | '\u{feff}');
+    let is_wrapping = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '<' | '>' | '\u{feff}');
     let text = text.trim_matches(is_wrapping);
     if let Some(found) = EXCLUSIVE.iter().find_map(|kind| of_form(*kind, text)) {
         return vec![found];
@@ -37,37 +25,20 @@ pub(super) fn guess(text: &str) -> Vec<Observable> {
     if !hashes.is_empty() {
         return hashes;
     }
-    let domain = normalise::refang(text)
-        .contains('.')
-        .then_some(Kind::Domain);
-    let has_as = text
-        .get(..2)
-        .is_some_and(|start| start.eq_ignore_ascii_case("as"));
+    let domain = normalise::refang(text).contains('.').then_some(Kind::Domain);
+    let has_as = text.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("as"));
     let asn = has_as.then_some(Kind::Asn);
-    domain
-        .into_iter()
-        .chain(asn)
-        .chain(FORMLESS)
-        .filter_map(|kind| Observable::new(kind, text))
-        .collect()
+    domain.into_iter().chain(asn).chain(FORMLESS).filter_map(|kind| Observable::new(kind, text)).collect()
 }
 
 /// The observable of `kind`, if `text` has the form that tells this kind from others.
 fn of_form(kind: Kind, text: &str) -> Option<Observable> {
     let has_form = match kind {
         Kind::Url => normalise::refang(text).contains("://"),
-        Kind::RegistryKey => {
-            text.get(..2)
-                .is_some_and(|start| start.eq_ignore_ascii_case("hk"))
-                && text.contains('\\')
-        }
+        Kind::RegistryKey => text.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("hk")) && text.contains('\\'),
         _ => true,
     };
-    if has_form {
-        Observable::new(kind, text)
-    } else {
-        None
-    }
+    if has_form { Observable::new(kind, text) } else { None }
 }
 
 /// Digits of other scripts in the form of an address: nobody's address, and not to be guessed about.

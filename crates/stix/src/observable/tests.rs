@@ -5,25 +5,11 @@ use super::*;
 use crate::Object;
 
 #[track_caller]
-fn check(
-    kind: ObservableKind,
-    text: &str,
-    expect: impl Into<Option<(ObservableKind, &'static str)>>,
-) {
+fn check(kind: ObservableKind, text: &str, expect: impl Into<Option<(ObservableKind, &'static str)>>) {
     let found = Observable::new(kind, text);
-    assert_eq!(
-        found
-            .as_ref()
-            .map(|found| (found.kind, found.value.as_str())),
-        expect.into(),
-        "{kind} {text}"
-    );
+    assert_eq!(found.as_ref().map(|found| (found.kind, found.value.as_str())), expect.into(), "{kind} {text}");
     if let Some(Observable { kind, value }) = found {
-        assert_eq!(
-            Observable::new(kind, &value),
-            Some(Observable { kind, value }),
-            "normal forms stay"
-        );
+        assert_eq!(Observable::new(kind, &value), Some(Observable { kind, value }), "normal forms stay");
     }
 }
 
@@ -39,33 +25,17 @@ fn addresses() {
     check(Ipv4, "١٩٨.٥١.١٠٠.٧", None);
     check(Ipv6, "2001:DB8:0:0::1", (Ipv6, "2001:db8::1"));
     check(Ipv6, "2001[:]db8::/33", (Ipv6Cidr, "2001:db8::/33"));
-    check(
-        Ipv6,
-        "2001:db8:ffff::1/33",
-        (Ipv6Cidr, "2001:db8:8000::/33"),
-    );
+    check(Ipv6, "2001:db8:ffff::1/33", (Ipv6Cidr, "2001:db8:8000::/33"));
     check(Ipv6, "::/0", (Ipv6Cidr, "::/0"));
 }
 
 #[test]
 fn domains() {
-    check(
-        Domain,
-        "WWW[.]Evil(.)Example.",
-        (Domain, "www.evil.example"),
-    );
-    check(
-        Domain,
-        "bücher[dot]example",
-        (Domain, "xn--bcher-kva.example"),
-    );
+    check(Domain, "WWW[.]Evil(.)Example.", (Domain, "www.evil.example"));
+    check(Domain, "bücher[dot]example", (Domain, "xn--bcher-kva.example"));
     check(Domain, "موقع.مثال", (Domain, "xn--4gbrim.xn--mgbh0fb"));
     check(Domain, "例え。テスト", (Domain, "xn--r8jz45g.xn--zckzah"));
-    check(
-        Domain,
-        "_dmarc.r3---sn-x.example",
-        (Domain, "_dmarc.r3---sn-x.example"),
-    );
+    check(Domain, "_dmarc.r3---sn-x.example", (Domain, "_dmarc.r3---sn-x.example"));
     check(Domain, "203.0.113.9", (Ipv4, "203.0.113.9"));
     check(Domain, "203.0.113.999", None);
     check(Domain, "٢٠٣.٠.١١٣.٩", None);
@@ -77,18 +47,10 @@ fn domains() {
 
 #[test]
 fn urls() {
-    check(
-        Url,
-        "hXXps[:]//Evil[.]Example:443/A?q=[.]",
-        (Url, "https://evil.example/A?q=."),
-    );
+    check(Url, "hXXps[:]//Evil[.]Example:443/A?q=[.]", (Url, "https://evil.example/A?q=."));
     check(Url, "hxxp[://]evil.example", (Url, "http://evil.example/"));
     check(Url, "http://[2001:DB8::1]/", (Url, "http://[2001:db8::1]/"));
-    check(
-        Url,
-        "http://bücher.example/ü",
-        (Url, "http://xn--bcher-kva.example/%C3%BC"),
-    );
+    check(Url, "http://bücher.example/ü", (Url, "http://xn--bcher-kva.example/%C3%BC"));
     check(Url, "Evil.Example/Path", (Url, "evil.example/Path"));
     check(Url, "evil.example:8080/x", (Url, "evil.example:8080/x"));
     check(Url, "mailto:a@b.example", (Url, "mailto:a@b.example"));
@@ -98,17 +60,9 @@ fn urls() {
 
 #[test]
 fn the_rest() {
-    check(
-        Email,
-        "John.Doe[at]Evil[.]Example",
-        (Email, "john.doe@evil.example"),
-    );
+    check(Email, "John.Doe[at]Evil[.]Example", (Email, "john.doe@evil.example"));
     check(Email, "@evil.example", None);
-    check(
-        Md5,
-        "D41D8CD98F00B204E9800998ECF8427E",
-        (Md5, "d41d8cd98f00b204e9800998ecf8427e"),
-    );
+    check(Md5, "D41D8CD98F00B204E9800998ECF8427E", (Md5, "d41d8cd98f00b204e9800998ecf8427e"));
     check(Sha256, "d41d8cd98f00b204e9800998ecf8427e", None);
     check(Mac, "00-1B-44-11-3A-B7", (Mac, "00:1b:44:11:3a:b7"));
     check(Mac, "001b.4411.3ab7", (Mac, "00:1b:44:11:3a:b7"));
@@ -118,20 +72,13 @@ fn the_rest() {
     check(Asn, "AS4294967296", None);
     check(FileName, "a[.]exe", (FileName, "a[.]exe"));
     check(Mutex, r"Global\x\\y", (Mutex, r"Global\x\\y"));
-    check(
-        RegistryKey,
-        r"HKLM\Software\X",
-        (RegistryKey, r"hkey_local_machine\software\x"),
-    );
+    check(RegistryKey, r"HKLM\Software\X", (RegistryKey, r"hkey_local_machine\software\x"));
 }
 
 #[track_caller]
 fn guesses(text: &str, expect: &[(ObservableKind, &str)]) {
     let found = Observable::from_query(text);
-    let found: Vec<_> = found
-        .iter()
-        .map(|found| (found.kind, found.value.as_str()))
-        .collect();
+    let found: Vec<_> = found.iter().map(|found| (found.kind, found.value.as_str())).collect();
     assert_eq!(found, expect, "{text}");
 }
 
@@ -139,32 +86,17 @@ fn guesses(text: &str, expect: &[(ObservableKind, &str)]) {
 fn queries() {
     guesses("\u{2003}198[.]51[.]100[.]7 ", &[(Ipv4, "198.51.100.7")]);
     guesses("198.51.100.0/24", &[(Ipv4Cidr, "198.51.100.0/24")]);
-    guesses(
-        "<hxxp://evil[.]example/a>",
-        &[(Url, "http://evil.example/a")],
-    );
+    guesses("<hxxp://evil[.]example/a>", &[(Url, "http://evil.example/a")]);
     guesses("a@evil.example", &[(Email, "a@evil.example")]);
     guesses("00-1B-44-11-3A-B7", &[(Mac, "00:1b:44:11:3a:b7")]);
     guesses("١٩٨.٥١.١٠٠.٧", &[]);
     guesses("", &[]);
     let sha1 = "da39a3ee5e6b4b0d3255bfef95601890afd80709";
-    guesses(
-        &sha1.to_uppercase(),
-        &[(Sha1, sha1), (CertificateSha1, sha1)],
-    );
+    guesses(&sha1.to_uppercase(), &[(Sha1, sha1), (CertificateSha1, sha1)]);
     let domain = Observable::from_query("evil[.]example");
-    assert_eq!(
-        domain[0],
-        Observable {
-            kind: Domain,
-            value: "evil.example".to_owned()
-        }
-    );
+    assert_eq!(domain[0], Observable { kind: Domain, value: "evil.example".to_owned() });
     let asn = Observable::from_query("as64496");
-    assert!(asn.contains(&Observable {
-        kind: Asn,
-        value: "64496".to_owned()
-    }));
+    assert!(asn.contains(&Observable { kind: Asn, value: "64496".to_owned() }));
 }
 
 #[track_caller]
@@ -175,87 +107,43 @@ fn pattern(pattern: &str, expect: &[(ObservableKind, &str)]) {
         "created":"2024-05-01T00:00:00Z","modified":"2024-05-01T00:00:00Z","pattern_type":"stix","pattern":{text}}}"#
     );
     let found = Object::parse(text.as_bytes()).unwrap().observables();
-    let found: Vec<_> = found
-        .iter()
-        .map(|found| (found.kind, found.value.as_str()))
-        .collect();
+    let found: Vec<_> = found.iter().map(|found| (found.kind, found.value.as_str())).collect();
     assert_eq!(found, expect, "{pattern}");
 }
 
 #[test]
 fn patterns() {
-    pattern(
-        "[domain-name:value = 'Evil[.]Example']",
-        &[(Domain, "evil.example")],
-    );
-    pattern(
-        "[ipv4-addr:value IN ('198.51.100.1','198.51.100.2')]",
-        &[(Ipv4, "198.51.100.1"), (Ipv4, "198.51.100.2")],
-    );
-    pattern(
-        "[ipv4-addr:value ISSUBSET '198.51.100.0/24']",
-        &[(Ipv4Cidr, "198.51.100.0/24")],
-    );
-    pattern(
-        "[url:value != 'http://good.example/' AND url:value NOT = 'http://fine.example/']",
-        &[],
-    );
+    pattern("[domain-name:value = 'Evil[.]Example']", &[(Domain, "evil.example")]);
+    pattern("[ipv4-addr:value IN ('198.51.100.1','198.51.100.2')]", &[(Ipv4, "198.51.100.1"), (Ipv4, "198.51.100.2")]);
+    pattern("[ipv4-addr:value ISSUBSET '198.51.100.0/24']", &[(Ipv4Cidr, "198.51.100.0/24")]);
+    pattern("[url:value != 'http://good.example/' AND url:value NOT = 'http://fine.example/']", &[]);
     pattern("[url:value LIKE 'http://%']", &[]);
-    pattern(
-        "[network-traffic:dst_ref.value = '203.0.113.5']",
-        &[(Ipv4, "203.0.113.5")],
-    );
-    pattern(
-        "[email-message:from_ref.value = 'A@evil.example']",
-        &[(Email, "a@evil.example")],
-    );
+    pattern("[network-traffic:dst_ref.value = '203.0.113.5']", &[(Ipv4, "203.0.113.5")]);
+    pattern("[email-message:from_ref.value = 'A@evil.example']", &[(Email, "a@evil.example")]);
     pattern("[autonomous-system:number = 64496]", &[(Asn, "64496")]);
-    pattern(
-        "[file:hashes.sha256 = 'zz' OR file:name = 'it\\'s.exe']",
-        &[(FileName, "it's.exe")],
-    );
+    pattern("[file:hashes.sha256 = 'zz' OR file:name = 'it\\'s.exe']", &[(FileName, "it's.exe")]);
     let md5 = "d41d8cd98f00b204e9800998ecf8427e";
-    pattern(
-        &format!("[file:hashes.'MD5' = '{}']", md5.to_uppercase()),
-        &[(Md5, md5)],
-    );
+    pattern(&format!("[file:hashes.'MD5' = '{}']", md5.to_uppercase()), &[(Md5, md5)]);
     pattern("[not a pattern", &[]);
 }
 
 #[track_caller]
 fn object(members: &str, expect: &[(ObservableKind, &str)]) {
     let found = of_object(
-        &crate::json::parse(members.as_bytes())
-            .unwrap()
-            .get("type")
-            .unwrap()
-            .as_str()
-            .unwrap(),
+        &crate::json::parse(members.as_bytes()).unwrap().get("type").unwrap().as_str().unwrap(),
         &crate::json::parse(members.as_bytes()).unwrap(),
     );
-    let found: Vec<_> = found
-        .iter()
-        .map(|found| (found.kind, found.value.as_str()))
-        .collect();
+    let found: Vec<_> = found.iter().map(|found| (found.kind, found.value.as_str())).collect();
     assert_eq!(found, expect, "{members}");
 }
 
 #[test]
 fn observable_objects() {
-    object(
-        r#"{"type":"domain-name","value":"EVIL.example"}"#,
-        &[(Domain, "evil.example")],
-    );
-    object(
-        r#"{"type":"autonomous-system","number":64496}"#,
-        &[(Asn, "64496")],
-    );
+    object(r#"{"type":"domain-name","value":"EVIL.example"}"#, &[(Domain, "evil.example")]);
+    object(r#"{"type":"autonomous-system","number":64496}"#, &[(Asn, "64496")]);
     let md5 = "d41d8cd98f00b204e9800998ecf8427e";
     let file = format!(r#"{{"type":"file","name":"a","hashes":{{"MD5":"{md5}","SHA-1":"odd"}}}}"#);
-    object(
-        &file,
-        &[(Md5, "d41d8cd98f00b204e9800998ecf8427e"), (FileName, "a")],
-    );
+    object(&file, &[(Md5, "d41d8cd98f00b204e9800998ecf8427e"), (FileName, "a")]);
     object(
         r#"{"type":"observed-data","objects":{"0":{"type":"ipv4-addr","value":"203.0.113.5"}}}"#,
         &[(Ipv4, "203.0.113.5")],

@@ -123,9 +123,7 @@ impl<'a> Lexer<'a> {
         loop {
             let rest = self.rest();
             let after = match rest.as_bytes() {
-                [b'/', b'/', ..] => {
-                    memchr::memchr2(b'\n', b'\r', rest.as_bytes()).unwrap_or(rest.len())
-                }
+                [b'/', b'/', ..] => memchr::memchr2(b'\n', b'\r', rest.as_bytes()).unwrap_or(rest.len()),
                 // A comment that never ends is left to be an unexpected character.
                 [b'/', b'*', ..] => rest[2..].find("*/").map_or(0, |end| end + 4),
                 _ => rest.len() - rest.trim_start_matches(is_space).len(),
@@ -149,9 +147,7 @@ impl<'a> Lexer<'a> {
             (b'a'..=b'z' | b'A'..=b'Z' | b'_', _) => Ok(self.name()),
             (b'0'..=b'9' | b'+' | b'-', _) => self.number(),
             (b'.', Some(b'0'..=b'9')) => self.number(),
-            (b'[' | b']' | b'(' | b')' | b':' | b'.' | b',' | b'*', _) => {
-                Ok(self.take(1, Kind::Mark(byte)))
-            }
+            (b'[' | b']' | b'(' | b')' | b':' | b'.' | b',' | b'*', _) => Ok(self.take(1, Kind::Mark(byte))),
             (b'=', Some(b'=')) => Ok(self.take(2, Kind::Equal)),
             (b'=', _) => Ok(self.take(1, Kind::Equal)),
             (b'!', Some(b'=')) | (b'<', Some(b'>')) => Ok(self.take(2, Kind::NotEqual)),
@@ -182,11 +178,7 @@ impl<'a> Lexer<'a> {
         let digits = |from: usize| rest[from..].bytes().take_while(u8::is_ascii_digit).count();
         let whole = digits(sign);
         let point = sign + whole;
-        let fraction = if rest[point..].starts_with('.') {
-            digits(point + 1)
-        } else {
-            0
-        };
+        let fraction = if rest[point..].starts_with('.') { digits(point + 1) } else { 0 };
         if fraction > 0 {
             let length = point + 1 + fraction;
             return Ok(self.take(length, Kind::Float(&rest[..length])));
@@ -241,13 +233,8 @@ fn append<'a>(text: &mut Cow<'a, str>, more: &'a str) {
 }
 
 fn is_space(c: char) -> bool {
-    matches!(
-        c,
-        ' ' | '\t' | '\r' | '\n' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{a0}' | '\u{1680}'
-    ) || matches!(
-        c,
-        '\u{2000}'..='\u{200a}' | '\u{2028}' | '\u{2029}' | '\u{202f}' | '\u{205f}' | '\u{3000}'
-    )
+    matches!(c, ' ' | '\t' | '\r' | '\n' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{a0}' | '\u{1680}')
+        || matches!(c, '\u{2000}'..='\u{200a}' | '\u{2028}' | '\u{2029}' | '\u{202f}' | '\u{205f}' | '\u{3000}')
 }
 
 fn is_hex(text: &str) -> bool {
@@ -255,10 +242,7 @@ fn is_hex(text: &str) -> bool {
 }
 
 fn is_base64(text: &str) -> bool {
-    let digits = text
-        .strip_suffix("==")
-        .or_else(|| text.strip_suffix('='))
-        .unwrap_or(text);
+    let digits = text.strip_suffix("==").or_else(|| text.strip_suffix('=')).unwrap_or(text);
     let is_digit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
     !text.is_empty() && text.len().is_multiple_of(4) && digits.bytes().all(is_digit)
 }
@@ -271,7 +255,5 @@ fn is_timestamp(text: &str) -> bool {
 pub(super) fn find_bidi_control(text: &str) -> Option<usize> {
     // All of them begin with one of two bytes, which most patterns do not hold.
     memchr::memchr2(0xd8, 0xe2, text.as_bytes())?;
-    text.char_indices()
-        .find(|(_, c)| is_bidi_control(*c))
-        .map(|(at, _)| at)
+    text.char_indices().find(|(_, c)| is_bidi_control(*c)).map(|(at, _)| at)
 }

@@ -38,16 +38,10 @@ impl<'a> Pattern<'a> {
     /// controls, or breaks the grammar.
     pub fn parse(text: &'a str) -> Result<Pattern<'a>, PatternError> {
         if text.len() > PATTERN_BYTES_MAX {
-            return Err(PatternError {
-                kind: PatternErrorKind::TooLong,
-                offset: PATTERN_BYTES_MAX,
-            });
+            return Err(PatternError { kind: PatternErrorKind::TooLong, offset: PATTERN_BYTES_MAX });
         }
         if let Some(offset) = lex::find_bidi_control(text) {
-            return Err(PatternError {
-                kind: PatternErrorKind::BidiControl,
-                offset,
-            });
+            return Err(PatternError { kind: PatternErrorKind::BidiControl, offset });
         }
         let root = parse::Parser::new(text)?.pattern()?;
         Ok(Pattern { root })
@@ -264,8 +258,7 @@ impl<'a> Observation<'a> {
         match self {
             Observation::Comparison(comparison) => comparison.collect_tests(tests),
             Observation::And(all) | Observation::Or(all) | Observation::FollowedBy(all) => {
-                all.iter()
-                    .for_each(|observation| observation.collect_tests(tests));
+                all.iter().for_each(|observation| observation.collect_tests(tests));
             }
             Observation::Qualified { observation, .. } => observation.collect_tests(tests),
         }
@@ -276,8 +269,7 @@ impl<'a> Comparison<'a> {
     fn collect_tests<'t>(&'t self, tests: &mut Vec<&'t Test<'a>>) {
         match self {
             Comparison::And(all) | Comparison::Or(all) => {
-                all.iter()
-                    .for_each(|comparison| comparison.collect_tests(tests));
+                all.iter().for_each(|comparison| comparison.collect_tests(tests));
             }
             Comparison::Test(test) => tests.push(test),
             Comparison::Exists { .. } => {}

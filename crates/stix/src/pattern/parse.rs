@@ -2,8 +2,8 @@
 
 use super::lex::{Keyword, Kind, Lexer, Token};
 use super::{
-    Comparison, Literal, NESTING_MAX, ObjectPath, Observation, Operand, Operator, PathStep,
-    PatternError, PatternErrorKind, Qualifier, Test,
+    Comparison, Literal, NESTING_MAX, ObjectPath, Observation, Operand, Operator, PathStep, PatternError,
+    PatternErrorKind, Qualifier, Test,
 };
 use crate::time::TimestampRef;
 use std::borrow::Cow;
@@ -20,11 +20,7 @@ impl<'a> Parser<'a> {
     pub(super) fn new(text: &'a str) -> Parsed<Parser<'a>> {
         let mut lexer = Lexer::new(text);
         let token = lexer.next_token()?;
-        Ok(Parser {
-            lexer,
-            token,
-            depth: 0,
-        })
+        Ok(Parser { lexer, token, depth: 0 })
     }
 
     pub(super) fn pattern(mut self) -> Parsed<Observation<'a>> {
@@ -40,10 +36,7 @@ impl<'a> Parser<'a> {
     }
 
     fn error(&self, kind: PatternErrorKind) -> PatternError {
-        PatternError {
-            kind,
-            offset: self.token.offset,
-        }
+        PatternError { kind, offset: self.token.offset }
     }
 
     fn advance(&mut self) -> Parsed<Kind<'a>> {
@@ -64,11 +57,7 @@ impl<'a> Parser<'a> {
     }
 
     fn expect(&mut self, kind: &Kind<'_>, expected: &'static str) -> Parsed<()> {
-        if self.accept(kind)? {
-            Ok(())
-        } else {
-            Err(self.unexpected(expected))
-        }
+        if self.accept(kind)? { Ok(()) } else { Err(self.unexpected(expected)) }
     }
 
     /// Reads what stands in brackets, one level deeper.
@@ -101,11 +90,7 @@ impl<'a> Parser<'a> {
     }
 
     fn observations(&mut self) -> Parsed<Observation<'a>> {
-        self.joined(
-            Keyword::FollowedBy,
-            Self::observations_or,
-            Observation::FollowedBy,
-        )
+        self.joined(Keyword::FollowedBy, Self::observations_or, Observation::FollowedBy)
     }
 
     fn observations_or(&mut self) -> Parsed<Observation<'a>> {
@@ -134,10 +119,7 @@ impl<'a> Parser<'a> {
         }
         match qualifiers.is_empty() {
             true => Ok(observation),
-            false => Ok(Observation::Qualified {
-                observation: Box::new(observation),
-                qualifiers,
-            }),
+            false => Ok(Observation::Qualified { observation: Box::new(observation), qualifiers }),
         }
     }
 
@@ -148,10 +130,7 @@ impl<'a> Parser<'a> {
             self.expect(&Kind::Keyword(Keyword::Stop), "STOP")?;
             let stop = self.timestamp()?;
             if start >= stop {
-                return Err(PatternError {
-                    kind: PatternErrorKind::StartNotBeforeStop,
-                    offset,
-                });
+                return Err(PatternError { kind: PatternErrorKind::StartNotBeforeStop, offset });
             }
             return Ok(Some(Qualifier::StartStop { start, stop }));
         }
@@ -172,8 +151,7 @@ impl<'a> Parser<'a> {
         let Kind::Timestamp(text) = self.token.kind else {
             return Err(self.unexpected("a timestamp such as t'2024-05-01T00:00:00Z'"));
         };
-        let timestamp =
-            TimestampRef::borrow(text).map_err(|_| self.error(PatternErrorKind::InvalidLiteral))?;
+        let timestamp = TimestampRef::borrow(text).map_err(|_| self.error(PatternErrorKind::InvalidLiteral))?;
         self.advance()?;
         Ok(timestamp)
     }
@@ -208,10 +186,7 @@ impl<'a> Parser<'a> {
         }
         let negated = self.accept_word(Keyword::Not)?;
         if self.accept_word(Keyword::Exists)? {
-            return Ok(Comparison::Exists {
-                path: self.path()?,
-                negated,
-            });
+            return Ok(Comparison::Exists { path: self.path()?, negated });
         }
         if negated {
             return Err(self.unexpected("EXISTS"));
@@ -234,12 +209,7 @@ impl<'a> Parser<'a> {
             }
             _ => Operand::One(self.literal()?),
         };
-        Ok(Test {
-            path,
-            negated,
-            operator,
-            operand,
-        })
+        Ok(Test { path, negated, operator, operand })
     }
 
     fn operator(&mut self) -> Parsed<Operator> {
@@ -326,9 +296,7 @@ impl<'a> Parser<'a> {
                 self.advance()?;
                 Ok(PathStep::Key(Cow::Borrowed(name)))
             }
-            _ => self
-                .string("a property name: one with hyphens stands in single quotes")
-                .map(PathStep::Key),
+            _ => self.string("a property name: one with hyphens stands in single quotes").map(PathStep::Key),
         }
     }
 

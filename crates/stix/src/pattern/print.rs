@@ -1,10 +1,7 @@
 //! Patterns printed in one form: single spaces, `=` and `!=`, parentheses only where they change the meaning.
 
 use super::lex::is_reserved;
-use super::{
-    Comparison, Literal, ObjectPath, Observation, Operand, Operator, PathStep, Pattern, Qualifier,
-    Test,
-};
+use super::{Comparison, Literal, ObjectPath, Observation, Operand, Operator, PathStep, Pattern, Qualifier, Test};
 use std::fmt::{Display, Formatter, Result, Write};
 
 impl Display for Pattern<'_> {
@@ -19,17 +16,10 @@ impl Display for Observation<'_> {
             Observation::Comparison(comparison) => write!(f, "[{comparison}]"),
             Observation::And(all) => join(f, all, " AND ", |inner| self.must_enclose(inner)),
             Observation::Or(all) => join(f, all, " OR ", |inner| self.must_enclose(inner)),
-            Observation::FollowedBy(all) => {
-                join(f, all, " FOLLOWEDBY ", |inner| self.must_enclose(inner))
-            }
-            Observation::Qualified {
-                observation,
-                qualifiers,
-            } => {
+            Observation::FollowedBy(all) => join(f, all, " FOLLOWEDBY ", |inner| self.must_enclose(inner)),
+            Observation::Qualified { observation, qualifiers } => {
                 enclose(f, &**observation, self.must_enclose(observation))?;
-                qualifiers
-                    .iter()
-                    .try_for_each(|qualifier| write!(f, " {qualifier}"))
+                qualifiers.iter().try_for_each(|qualifier| write!(f, " {qualifier}"))
             }
         }
     }
@@ -65,9 +55,9 @@ impl Display for Qualifier<'_> {
 impl Display for Comparison<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         match self {
-            Comparison::And(all) => join(f, all, " AND ", |inner| {
-                matches!(inner, Comparison::And(_) | Comparison::Or(_))
-            }),
+            Comparison::And(all) => {
+                join(f, all, " AND ", |inner| matches!(inner, Comparison::And(_) | Comparison::Or(_)))
+            }
             Comparison::Or(all) => join(f, all, " OR ", |inner| matches!(inner, Comparison::Or(_))),
             Comparison::Test(test) => test.fmt(f),
             Comparison::Exists { path, negated } => {
@@ -80,13 +70,7 @@ impl Display for Comparison<'_> {
 impl Display for Test<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         let not = if self.negated { "NOT " } else { "" };
-        write!(
-            f,
-            "{} {not}{} {}",
-            self.path,
-            self.operator.as_str(),
-            self.operand
-        )
+        write!(f, "{} {not}{} {}", self.path, self.operator.as_str(), self.operand)
     }
 }
 
@@ -143,11 +127,7 @@ impl Display for ObjectPath<'_> {
             match step {
                 PathStep::Key(key) => {
                     f.write_str(if i > 0 { "." } else { "" })?;
-                    if is_bare(key) {
-                        f.write_str(key)?
-                    } else {
-                        quoted(f, key)?
-                    }
+                    if is_bare(key) { f.write_str(key)? } else { quoted(f, key)? }
                 }
                 PathStep::Index(index) => write!(f, "[{index}]")?,
                 PathStep::AnyIndex => f.write_str("[*]")?,
@@ -160,10 +140,7 @@ impl Display for ObjectPath<'_> {
 /// Tells whether a property name can stand without quotes.
 fn is_bare(key: &str) -> bool {
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    let begins = key
-        .bytes()
-        .next()
-        .is_some_and(|byte| !byte.is_ascii_digit());
+    let begins = key.bytes().next().is_some_and(|byte| !byte.is_ascii_digit());
     begins && key.bytes().all(is_part) && !is_reserved(key)
 }
 
@@ -179,19 +156,10 @@ fn quoted(f: &mut Formatter<'_>, text: &str) -> Result {
 }
 
 fn enclose(f: &mut Formatter<'_>, inner: &impl Display, enclosed: bool) -> Result {
-    if enclosed {
-        write!(f, "({inner})")
-    } else {
-        inner.fmt(f)
-    }
+    if enclosed { write!(f, "({inner})") } else { inner.fmt(f) }
 }
 
-fn join<T: Display>(
-    f: &mut Formatter<'_>,
-    all: &[T],
-    word: &str,
-    must_enclose: impl Fn(&T) -> bool,
-) -> Result {
+fn join<T: Display>(f: &mut Formatter<'_>, all: &[T], word: &str, must_enclose: impl Fn(&T) -> bool) -> Result {
     for (i, inner) in all.iter().enumerate() {
         f.write_str(if i > 0 { word } else { "" })?;
         enclose(f, inner, must_enclose(inner))?;

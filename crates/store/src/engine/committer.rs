@@ -184,10 +184,7 @@ impl Committer {
 
 /// Whether an error says that the disk, or this process's share of it, is used up.
 fn is_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
-    )
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
 }
 
 fn reply(answer: &SyncSender<Answer>, result: Answer) {

@@ -240,6 +240,10 @@ impl Store for SledStore {
         self.shared.versions(stix_id)
     }
 
+    fn has_one_version(&self, stix_id: &str) -> Result<bool, StoreError> {
+        self.shared.has_one_version(stix_id)
+    }
+
     fn observed(&self, observable: &Observable, limit: usize) -> Result<Vec<ContentId>, StoreError> {
         self.shared.observed(observable, limit)
     }
@@ -273,9 +277,13 @@ impl Store for SledStore {
     }
 }
 
-/// The bytes of the files in a folder; files that vanish meanwhile do not count.
+/// The bytes of the files in a folder and in those in it; files that vanish meanwhile do not count.
 fn files_bytes(dir: &Path) -> u64 {
     let Ok(entries) = fs::read_dir(dir) else { return 0 };
-    let files = entries.filter_map(|entry| entry.ok()?.metadata().ok()).filter(fs::Metadata::is_file);
-    files.map(|metadata| metadata.len()).sum()
+    let bytes = entries.flatten().map(|entry| match entry.metadata() {
+        Ok(metadata) if metadata.is_dir() => files_bytes(&entry.path()),
+        Ok(metadata) => metadata.len(),
+        Err(_) => 0,
+    });
+    bytes.sum()
 }

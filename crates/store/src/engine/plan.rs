@@ -221,14 +221,8 @@ impl<'a> Plan<'a> {
         let added_at = now.max(self.next_added_at);
         let stored = u32::try_from(self.next_ordinal - first).unwrap_or(u32::MAX);
         let objects = count(release.contents().len());
-        let row = Row {
-            release: *release.id().as_bytes(),
-            added_at,
-            first,
-            stored,
-            objects,
-            all_new: bodies_new == objects,
-        };
+        let row =
+            Row { release: *release.id().as_bytes(), added_at, first, stored, objects, all_new: bodies_new == objects };
         let others = release.contents().iter().filter(|content| new.binary_search(content).is_err());
         self.delta.add_row(seq, row, others);
         let record = ReleaseRecord { added_at, first, stored, new: bodies_new, signed: release.signed().clone() };

@@ -101,8 +101,9 @@ impl Shared {
     }
 
     pub(super) fn bodies(&self, ids: &[ContentId]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
-        let mut bodies = vec![None; ids.len()];
-        for wanted in self.locate(ids)? {
+        let mut bodies = self.run_of_bodies(ids)?;
+        let begun: Vec<_> = bodies.iter().map(Option::is_some).collect();
+        for wanted in self.locate(ids, &begun)? {
             let id = ids[wanted.index];
             let group = self.group(&wanted.extent)?;
             let body = group.as_ref().and_then(|group| group.record(wanted.position));
@@ -114,11 +115,41 @@ impl Shared {
         Ok(bodies)
     }
 
-    /// Where the bodies lie, in the order of the packs, so that each group is read once.
-    fn locate(&self, ids: &[ContentId]) -> Result<Vec<Wanted>, StoreError> {
-        let ordinals = self.index.find_bodies(ids)?;
+    /// The bodies that lie one behind the other from the first on: as long as the next body hashes to the next id,
+    /// the index need not be asked. Those of a release mostly lie so.
+    fn run_of_bodies(&self, ids: &[ContentId]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let mut bodies = vec![None; ids.len()];
+        let Some(Some(first)) = ids.first().map(|id| self.index.find_bodies(&[*id])).transpose()?.map(|found| found[0])
+        else {
+            return Ok(bodies);
+        };
+        let mut next = 0;
+        while next < ids.len() {
+            let ordinal = first + next as u64;
+            let extent = self.index.body_extents([ordinal].into_iter()).pop().flatten();
+            let Some((extent, position)) = extent else { break };
+            let Some(group) = self.group(&extent)? else { break };
+            let before = next;
+            for ((id, body), record) in ids.iter().zip(&mut bodies).skip(next).zip(group.records_from(position)) {
+                if ContentId::of(record) != *id {
+                    return Ok(bodies);
+                }
+                *body = Some(record.to_vec());
+                next += 1;
+            }
+            if next == before {
+                break;
+            }
+        }
+        Ok(bodies)
+    }
+
+    /// Where the bodies that are not `begun` lie, in the order of the packs, so that each group is read once.
+    fn locate(&self, ids: &[ContentId], begun: &[bool]) -> Result<Vec<Wanted>, StoreError> {
+        let asked: Vec<_> = (0..ids.len()).filter(|index| !begun[*index]).collect();
+        let ordinals = self.index.find_bodies(&asked.iter().map(|index| ids[*index]).collect::<Vec<_>>())?;
         let found: Vec<_> =
-            ordinals.iter().enumerate().filter_map(|(index, ordinal)| Some((index, (*ordinal)?))).collect();
+            asked.into_iter().zip(ordinals).filter_map(|(index, ordinal)| Some((index, ordinal?))).collect();
         let extents = self.index.body_extents(found.iter().map(|(_, ordinal)| *ordinal));
         let mut wanted = Vec::with_capacity(found.len());
         for ((index, ordinal), extent) in found.into_iter().zip(extents) {
@@ -154,12 +185,16 @@ impl Shared {
         let mut versions = Vec::new();
         for ordinal in self.index.version_candidates(stix_id)? {
             let body = self.candidate(ordinal)?.filter(|body| body.facts().stix_id == stix_id);
-            versions.extend(
-                body.map(|body| Version { version_nanos: body.facts().version_nanos, content: body.id() }),
-            );
+            versions.extend(body.map(|body| Version { version_nanos: body.facts().version_nanos, content: body.id() }));
         }
         versions.sort_unstable_by_key(|version| (version.version_nanos, version.content));
         Ok(versions)
+    }
+
+    /// Whether one body alone may be a version of this id: then it is the one that the caller knows. A body of another
+    /// id with the same key makes two of them, and the answer no.
+    pub(super) fn has_one_version(&self, stix_id: &str) -> Result<bool, StoreError> {
+        Ok(self.index.version_candidates(stix_id)?.len() == 1)
     }
 
     pub(super) fn observed(&self, observable: &Observable, limit: usize) -> Result<Vec<ContentId>, StoreError> {

@@ -114,22 +114,13 @@ impl Recovery<'_> {
                 _ => {}
             }
         }
-        let reached = Checkpoint {
-            next: frame.end(),
-            frame: number,
-            frame_at: frame.at,
-            frame_crc: frame.header.crc,
-        };
+        let reached = Checkpoint { next: frame.end(), frame: number, frame_at: frame.at, frame_crc: frame.header.crc };
         self.index.apply(delta, reached);
         Ok(())
     }
 
     /// Takes bodies in; gives the ordinals and contents of those that are new, in ascending order.
-    fn take_bodies(
-        &mut self,
-        groups: &[ReadGroup],
-        delta: &mut Delta,
-    ) -> Result<Vec<(u64, ContentId)>, StoreError> {
+    fn take_bodies(&mut self, groups: &[ReadGroup], delta: &mut Delta) -> Result<Vec<(u64, ContentId)>, StoreError> {
         let mut found = Vec::new();
         for (entry, at, group) in groups.iter().filter(|(entry, ..)| entry.kind == GroupKind::Bodies) {
             delta.reserve_ordinals(entry.first + u64::from(entry.count));

@@ -65,9 +65,7 @@ impl Check<'_> {
             let at = frame.group_at(*offset);
             let read = self.shared.segments.read(at, entry.packed_bytes as usize);
             let packed = read.map_err(io_error(&self.shared.packs))?;
-            let unpack = |packed: Vec<u8>| {
-                self.shared.zip.unpack(&packed, entry.count, entry.raw_bytes, entry.crc)
-            };
+            let unpack = |packed: Vec<u8>| self.shared.zip.unpack(&packed, entry.count, entry.raw_bytes, entry.crc);
             match packed.and_then(unpack) {
                 Some(group) => self.group(entry, at, &group)?,
                 None => {

@@ -2,7 +2,7 @@
 
 use mithaq_core::{id::ReleaseId, time::Time};
 
-use super::{failed, unreadable};
+use super::{ROW_BYTES, failed, unreadable};
 use crate::{
     contract::{LogRow, StoreError},
     pack::{codec::Input, frame::Entry, segments::Position},
@@ -12,8 +12,8 @@ use crate::{
 pub(super) trait Fixed: Sized + Copy {
     /// Its size.
     const BYTES: usize;
-    /// How many share a block, so that a block has some 7 KB.
-    const PER_BLOCK: usize;
+    /// How many share a block.
+    const PER_BLOCK: usize = ROW_BYTES / Self::BYTES;
     fn put(&self, out: &mut Vec<u8>);
     fn read(input: &mut Input<'_>) -> Option<Self>;
 }
@@ -60,7 +60,6 @@ impl Row {
 
 impl Fixed for Row {
     const BYTES: usize = 57;
-    const PER_BLOCK: usize = 128;
 
     fn put(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.release);
@@ -116,7 +115,6 @@ impl Extent {
 
 impl Fixed for Extent {
     const BYTES: usize = 32;
-    const PER_BLOCK: usize = 256;
 
     fn put(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.first.to_le_bytes());
@@ -153,12 +151,7 @@ fn block_key(prefix: u8, block: u64) -> [u8; 9] {
 }
 
 /// Writes `items`, the first of which opens a block and has number `first`.
-pub(super) fn write_blocks<T: Fixed>(
-    tree: &sled::Db,
-    prefix: u8,
-    first: u64,
-    items: &[T],
-) -> Result<(), StoreError> {
+pub(super) fn write_blocks<T: Fixed>(tree: &sled::Db, prefix: u8, first: u64, items: &[T]) -> Result<(), StoreError> {
     let block = first / T::PER_BLOCK as u64;
     for (block, items) in (block..).zip(items.chunks(T::PER_BLOCK)) {
         let mut out = Vec::with_capacity(T::BYTES * items.len());
@@ -183,12 +176,7 @@ pub(super) fn read_block<T: Fixed>(tree: &sled::Db, prefix: u8, block: u64) -> R
 }
 
 /// Reads the items `from .. to`; `from` opens a block.
-pub(super) fn read_items<T: Fixed>(
-    tree: &sled::Db,
-    prefix: u8,
-    from: u64,
-    to: u64,
-) -> Result<Vec<T>, StoreError> {
+pub(super) fn read_items<T: Fixed>(tree: &sled::Db, prefix: u8, from: u64, to: u64) -> Result<Vec<T>, StoreError> {
     let count = usize::try_from(to.saturating_sub(from)).unwrap_or(usize::MAX);
     let mut items = Vec::new();
     let mut block = from / T::PER_BLOCK as u64;

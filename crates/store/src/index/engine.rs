@@ -204,7 +204,6 @@ impl Index {
         };
         Ok(Self { engine, view: RwLock::new(view), written: Mutex::new(manifest) })
     }
-
 }
 
 /// Whether an index was made of these packs.

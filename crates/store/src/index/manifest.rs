@@ -181,8 +181,7 @@ mod tests {
 
     #[test]
     fn a_manifest_survives_and_every_flipped_bit_is_seen() {
-        let mut manifest =
-            Manifest::empty(StoreId::from_bytes([3; 16]), Position { segment: 1, offset: 64 });
+        let mut manifest = Manifest::empty(StoreId::from_bytes([3; 16]), Position { segment: 1, offset: 64 });
         manifest.counters.head = 77;
         manifest.damaged = vec![5, 500];
         manifest.runs.push(RunMeta {

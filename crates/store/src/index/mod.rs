@@ -38,6 +38,12 @@ use self::{
 };
 use crate::contract::StoreError;
 
+/// How many bytes a row has in sled, about.
+///
+/// sled keeps up to 16 rows in a page, so that small rows cost it more than they hold; and it writes pages of more than a
+/// quarter of its segments, 128 KB, to a file each, which it never syncs.
+const ROW_BYTES: usize = 4 * 1024;
+
 /// What readers see, all of one moment.
 struct View {
     memory: Memory,
@@ -232,4 +238,3 @@ impl Finder<'_> {
         Ok(&self.found)
     }
 }
-

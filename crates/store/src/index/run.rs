@@ -1,12 +1,12 @@
 //! Runs: the postings of one table, sorted, written once and never changed.
 //!
-//! A run is some blocks of 16 KB, and a head with the first key of each block and a Bloom filter, which are kept in
+//! A run is some blocks of 4 KB, and a head with the first key of each block and a Bloom filter, which are kept in
 //! memory. A key that a run does not have costs a few bit tests, one that it has costs one read from sled.
 
 use std::sync::Arc;
 
 use super::{
-    failed,
+    ROW_BYTES, failed,
     table::{Key, Table},
     unreadable,
 };
@@ -17,10 +17,6 @@ const BLOCK: u8 = b'b';
 
 /// The prefix of heads in sled, which are cut into pieces.
 const HEAD: u8 = b'h';
-
-/// How many bytes a row of a run has in sled, about. Smaller rows cost sled more than they hold; rows of 32 KB and
-/// more go to a file each, which sled never syncs.
-const ROW_BYTES: usize = 16 * 1024;
 
 /// Bits of the filter for each posting: one key in a hundred that is not there looks as if it were.
 const FILTER_BITS: u64 = 10;
@@ -53,7 +49,7 @@ pub(super) struct Run {
 #[derive(Debug)]
 struct Filter(Vec<u8>);
 
-/// Spreads the bits of a key, which is a cut hash already but may be as short as six bytes.
+/// Spreads the bits of a key, which is a cut hash already but may be as short as five bytes.
 fn spread(key: &Key) -> (u64, u64) {
     let [a, b, c, d, e, f, g, h, ..] = *key;
     let mut mixed = u64::from_le_bytes([a, b, c, d, e, f, g, h]).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -149,8 +145,9 @@ fn encode_block(postings: &[(Key, u64)], width: usize) -> Vec<u8> {
     let shared = first[..width].iter().zip(&last[..width]).take_while(|(a, b)| a == b).count();
     let largest = postings.iter().map(|(_, value)| *value).max().unwrap_or(0);
     let value_width = (8 - largest.leading_zeros() as usize / 8).max(1);
+    // INVARIANT: neither width is over 16.
     let mut out = Vec::with_capacity(2 + shared + postings.len() * (width - shared + value_width));
-    out.extend_from_slice(&[(shared & 0xff) as u8, (value_width & 0xff) as u8]);
+    out.extend([shared, value_width].map(|width| u8::try_from(width).unwrap_or(u8::MAX)));
     out.extend_from_slice(&first[..shared]);
     for (key, value) in postings {
         out.extend_from_slice(&key[shared..width]);
@@ -229,8 +226,7 @@ impl Run {
         }
         let width = meta.table.key_bytes();
         let fences_bytes = width * meta.blocks as usize;
-        let (fences, filter) =
-            head.split_at_checked(fences_bytes).ok_or_else(|| unreadable("the head of a run"))?;
+        let (fences, filter) = head.split_at_checked(fences_bytes).ok_or_else(|| unreadable("the head of a run"))?;
         if filter.is_empty() {
             return Err(unreadable("the filter of a run"));
         }
@@ -329,11 +325,9 @@ impl<'a> Cursor<'a> {
     /// The next posting.
     pub(super) fn next(&mut self) -> Result<Option<(Key, u64)>, StoreError> {
         loop {
-            if let Some(block) = &self.current {
-                if self.position < block.count {
-                    self.position += 1;
-                    return Ok(Some((block.key(self.position - 1), block.value(self.position - 1))));
-                }
+            if let Some(block) = self.current.as_ref().filter(|block| self.position < block.count) {
+                self.position += 1;
+                return Ok(Some((block.key(self.position - 1), block.value(self.position - 1))));
             }
             if self.block == self.run.meta.blocks {
                 return Ok(None);

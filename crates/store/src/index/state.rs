@@ -1,6 +1,6 @@
 //! State in sled: a row for each key; values too large for a row go on in pieces.
 
-use super::{Index, failed, memory::PendingState, unreadable};
+use super::{Index, ROW_BYTES, failed, memory::PendingState, unreadable};
 use crate::{
     contract::StoreError,
     pack::codec::{Input, put_varint},
@@ -12,15 +12,13 @@ const STATE: u8 = b's';
 /// The prefix of pieces: the key's length, the key and the piece's number follow.
 const PIECE: u8 = b't';
 
-/// The most bytes of a value or a piece in one row: sled puts larger ones into files that it never syncs.
-const PIECE_BYTES: usize = 16 * 1024;
-
 fn row_key(key: &[u8]) -> Vec<u8> {
     [&[STATE], key].concat()
 }
 
 fn piece_key(key: &[u8], piece: u16) -> Vec<u8> {
-    let len = (key.len() & 0xff) as u8;
+    // INVARIANT: a key has at most `STATE_KEY_BYTES_MAX` bytes, which is less than 256.
+    let len = u8::try_from(key.len()).unwrap_or(u8::MAX);
     [&[PIECE, len], key, &piece.to_be_bytes()].concat()
 }
 
@@ -59,6 +57,7 @@ impl Index {
         Ok(value)
     }
 
+    #[allow(clippy::type_complexity)] // As in the contract.
     /// At most `limit` keys with a prefix, after `after`, with their values.
     pub(crate) fn state_range(
         &self,
@@ -116,12 +115,12 @@ fn write_value(key: &[u8], value: Option<&[u8]>, batch: &mut sled::Batch) -> u16
         batch.remove(row_key(key));
         return 0;
     };
-    if value.len() <= PIECE_BYTES {
+    if value.len() <= ROW_BYTES {
         batch.insert(row_key(key), [&[0], value].concat());
         return 0;
     }
     let mut count = 0;
-    for piece in value.chunks(PIECE_BYTES) {
+    for piece in value.chunks(ROW_BYTES) {
         batch.insert(piece_key(key, count), piece);
         count += 1;
     }

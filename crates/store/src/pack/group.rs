@@ -10,7 +10,7 @@ use zstd::bulk::{Compressor, Decompressor};
 use super::codec::{Input, put_bytes};
 
 /// A group is closed once it holds this many bytes of records.
-pub(crate) const GROUP_BYTES: usize = 64 * 1024;
+pub(crate) const GROUP_BYTES: usize = 128 * 1024;
 
 /// The most bytes that a group may hold: an edited file must not make us reserve more.
 pub(crate) const GROUP_BYTES_MAX: u32 = 4 * 1024 * 1024;
@@ -102,7 +102,11 @@ impl Group {
     }
 
     pub(crate) fn records(&self) -> impl Iterator<Item = &[u8]> {
-        (0..self.spans.len()).filter_map(|position| self.record(position))
+        self.records_from(0)
+    }
+
+    pub(crate) fn records_from(&self, position: usize) -> impl Iterator<Item = &[u8]> {
+        (position..self.spans.len()).filter_map(|position| self.record(position))
     }
 
     /// What it costs to keep in memory.

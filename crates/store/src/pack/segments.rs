@@ -19,7 +19,9 @@ use crate::contract::{StoreError, StoreId};
 const SEGMENT_MAGIC: &[u8; 8] = b"MITHAQS1";
 
 /// The bytes of a segment's header.
-pub(crate) const SEGMENT_HEADER_BYTES: u64 = 64;
+pub(crate) const SEGMENT_HEADER_BYTES: u64 = HEADER_LEN as u64;
+
+const HEADER_LEN: usize = 64;
 
 /// The layout that this program writes and reads.
 pub(crate) const SCHEMA: u32 = 1;
@@ -53,7 +55,7 @@ impl SegmentHeader {
         out.extend_from_slice(self.id.as_bytes());
         out.extend_from_slice(&self.number.to_le_bytes());
         out.extend_from_slice(&self.previous_end.to_le_bytes());
-        out.resize(SEGMENT_HEADER_BYTES as usize, 0);
+        out.resize(HEADER_LEN, 0);
         let crc = crc32fast::hash(&out[12..]);
         out[8..12].copy_from_slice(&crc.to_le_bytes());
         out
@@ -327,7 +329,7 @@ impl Found {
         let path = dir.join(file_name(number));
         let file = OpenOptions::new().read(true).write(true).open(&path).map_err(io_error(&path))?;
         let len = file.metadata().map_err(io_error(&path))?.len();
-        let mut bytes = vec![0; SEGMENT_HEADER_BYTES.min(len) as usize];
+        let mut bytes = vec![0; usize::try_from(len).unwrap_or(HEADER_LEN).min(HEADER_LEN)];
         file.read_exact_at(&mut bytes, 0).map_err(io_error(&path))?;
         let header = SegmentHeader::parse(&bytes)?.filter(|header| header.number == number);
         if header.is_none() && is_last && len <= SEGMENT_HEADER_BYTES {

@@ -18,7 +18,7 @@ use mithaq_sync::{
 
 use crate::{
     fixtures::{AGREEMENT, Parcel, at, cert, object, parcel, setup},
-    lone::{Lone, group, manifest},
+    lone::{bare, group, manifest},
     node::decode,
 };
 
@@ -115,6 +115,54 @@ fn signed_formats_are_what_they_were() {
     check("formats.txt", &formats());
 }
 
+/// The document's text, with its line ends.
+fn document() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/PROTOCOL.md");
+    std::fs::read_to_string(path).unwrap()
+}
+
+#[test]
+fn the_document_shows_the_vectors() {
+    let document = document();
+    for line in formats().lines().filter(|line| !line.starts_with("card")) {
+        assert!(document.contains(line), "it lacks {line:?}");
+    }
+    for (name, frame) in frames().into_iter().filter(|(_, frame)| frame.len() < 160) {
+        let line = format!("{:13}{}\n", format!("{name}:"), to_hex(&frame));
+        assert!(document.contains(&line), "it lacks {line:?}");
+    }
+}
+
+#[test]
+fn the_document_tells_the_limits() {
+    let document = document();
+    let row = |name: &str, value: u64| {
+        let digits = value.to_string();
+        let groups: Vec<_> =
+            digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).unwrap()).collect();
+        let start = format!("| {name} | {}", groups.join(","));
+        assert!(document.contains(&start), "it lacks {start:?}");
+    };
+    let size = |value: usize| u64::try_from(value).unwrap();
+    row("frame", size(mithaq_sync::FRAME_BYTES_MAX));
+    row("frame other than `Manifest`, `Bodies`", size(mithaq_sync::CONTROL_FRAME_BYTES_MAX));
+    row("ids in an offer", size(mithaq_sync::OFFER_IDS_MAX));
+    row("entries from the oldest unsettled to the newest named", mithaq_sync::OFFERS_OPEN_MAX);
+    row("releases whose manifest went and that are not acknowledged", size(mithaq_sync::RELEASES_OPEN_MAX));
+    row("window: canonical bytes of bodies sent and not acknowledged", size(mithaq_sync::WINDOW_BYTES));
+    row("smallest window that may be told", size(mithaq_sync::WINDOW_BYTES_MIN));
+    row("bodies of one release", size(mithaq_sync::RELEASE_BYTES_MAX));
+    row("objects of one release", size(mithaq_core::release::RELEASE_OBJECTS_MAX));
+    row("manifest", size(mithaq_core::release::MANIFEST_BYTES_MAX));
+    row("body", size(mithaq_core::body::BODY_BYTES_MAX));
+    row("bodies inline", size(mithaq_sync::INLINE_BYTES_MAX));
+    row("group, aimed at", size(mithaq_sync::GROUP_BYTES));
+    row("group, unpacked, with lengths", size(mithaq_sync::GROUP_BYTES_MAX));
+    row("date of a release ahead of the sink's clock", mithaq_core::release::CLOCK_SKEW_MAX.as_secs());
+    row("hello and start", mithaq_sync::HELLO_TIMEOUT.as_secs());
+    row("silence while an answer is due", mithaq_sync::STALL_TIMEOUT.as_secs());
+}
+
 /// Groups are compressed, and another version of zstd may compress otherwise: what counts is that they are read.
 #[test]
 fn the_vectors_are_understood() {
@@ -131,7 +179,7 @@ fn the_vectors_are_understood() {
     let mut stored = Vec::new();
     for name in ["hello.hex", "start.hex", "manifest-inline.hex"] {
         let frame = decode(&read(name));
-        session.handle(Input::Received(crate::lone::bare(frame)), at(Duration::ZERO));
+        session.handle(Input::Received(bare(frame)), at(Duration::ZERO));
         while let Some(output) = session.poll_output() {
             match output {
                 Output::Close(fault) => panic!("{name}: {fault}"),
@@ -142,5 +190,4 @@ fn the_vectors_are_understood() {
     }
     let ids: Vec<ContentId> = stored.iter().map(mithaq_core::body::Body::id).collect();
     assert_eq!(ids, example().release.contents());
-    drop(Lone::new());
 }

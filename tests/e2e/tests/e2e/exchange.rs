@@ -77,7 +77,10 @@ fn peers_hold_what_was_announced_and_siems_read_it_once() {
     let sent_before = cn.peer(pk).unwrap()["objects_received"].clone();
     let again = pk.push(&input, &[]).exits(0).last();
     assert_eq!((&again["stored"], &again["releases"]), (&Value::from(0), &Value::from(0)), "{again}");
-    assert_eq!(again["duplicate"].as_u64().unwrap(), dry["stored"].as_u64().unwrap() + dry["duplicate"].as_u64().unwrap());
+    assert_eq!(
+        again["duplicate"].as_u64().unwrap(),
+        dry["stored"].as_u64().unwrap() + dry["duplicate"].as_u64().unwrap()
+    );
     assert_eq!(cn.peer(pk).unwrap()["objects_received"], sent_before);
     for cert in &certs {
         let check = cert.run(&["store", "check", "--json"]).exits(0).last();

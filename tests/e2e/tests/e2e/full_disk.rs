@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use crate::harness::{Cert, Daemon, Place, bundle, domain, indicators, pair, read_stream, settle, skipped};
+use crate::harness::{Cert, Daemon, Place, bundle, domain, indicators, pair, read_stream, settle, skipped, until};
 
 /// A small disk of its own; it goes with the scenario.
 struct Disk(PathBuf);
@@ -80,8 +80,15 @@ fn a_full_disk_refuses_pushes_and_loses_nothing() {
     pk.run(&["search", &domain(1, 99)]).exits(0);
     pk.run(&["store", "check"]).exits(0);
 
-    // A start on a full disk serves what is there.
+    // A start with next to no room serves what is there; with none at all it may be refused, and loses nothing.
     daemon.kill();
+    let refused = Daemon::spawn(&pk.home, &[]);
+    until("the daemon starts or says why not", || {
+        let started = pk.try_status().is_some();
+        (started || refused.log().contains("MQ-5001")).then_some(())
+    });
+    refused.kill();
+    disk.fill_but(4);
     let daemon = Daemon::start(pk);
     assert_eq!(read_stream(pk, None, 50).len(), 100);
     pk.push(&input, &[]).refused(75, "MQ-5001");

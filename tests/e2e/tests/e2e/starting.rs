@@ -71,7 +71,7 @@ fn a_configuration_that_is_not_understood_is_refused_with_its_place() {
     check("# hello\n[policy]\ntlp_max = \"purple\"\n", 3, "policy.tlp_max", "purple");
     check("[siem.tcp]\nlisten = \"0.0.0.0:8771\"\ntoken_file = \"t\"\n", 2, "siem.tcp.listen", "loopback");
     check("[store]\nfree_mib_min = -1\n", 2, "store.free_mib_min", "");
-    check("[log\n", 1, "", "");
+    check("[log\n", 1, "[log]", "unclosed");
 
     fs::write(&path, "").unwrap();
     Daemon::refuse(&pk.home, &["--listen", "127.0.0.1:0", "--log-filter", "a=b=c"]).refused(64, "MQ-6001");
@@ -93,7 +93,7 @@ fn keys_that_are_missing_damaged_or_open_to_others_are_refused() {
         let text = fs::read(&path).unwrap();
         let check = |code: &str| {
             let refused = Daemon::refuse(&pk.home, &[]).refused(64, code);
-            assert!(refused.stderr.contains(name), "{refused:#?}");
+            assert!(refused.stderr.contains(name) && refused.stderr.matches("os error").count() < 2, "{refused:#?}");
         };
         for mode in [0o644, 0o640, 0o601] {
             fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();

@@ -56,8 +56,8 @@ fn the_loopback_listener_wants_its_token() {
     drop(daemon);
     // A token that others may read is none.
     fs::set_permissions(pk.home.join("keys/siem.token"), PermissionsExt::from_mode(0o644)).unwrap();
-    let refused = Daemon::refuse(&pk.home, &[]);
-    assert!(refused.exit == 64 && refused.stderr.contains("siem.token"), "{refused:#?}");
+    let refused = Daemon::refuse(&pk.home, &[]).refused(64, "MQ-6001");
+    assert!(refused.stderr.contains("siem.token"), "{refused:#?}");
 }
 
 /// A Python that has `taxii2-client`: the one that MITHAQ_PYTHON names, or an environment that is made here.
@@ -96,8 +96,8 @@ fn a_client_that_others_wrote_reads_everything_once() {
     pk.push(corpus(&["indicators/mvt-intellexa_predator-predator.stix2"]), &["--tlp", "green"]).exits(0);
     let mut client = Command::new(python);
     client.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("python/taxii_client.py"));
-    client.arg(format!("http://127.0.0.1:{port}/taxii2/")).arg(pk.home.join("keys/siem.token"));
-    client.arg(pk.objects().to_string());
+    client.args(["--url", &format!("http://127.0.0.1:{port}/taxii2/"), "--token", TOKEN]);
+    client.args(["--limit", "100", "--expect", &pk.objects().to_string()]);
     let output = client.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{text}");

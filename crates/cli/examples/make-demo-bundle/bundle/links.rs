@@ -50,22 +50,32 @@ pub(crate) fn all() -> Vec<Value> {
 
 fn relationship((source, verb, target): &Link) -> Value {
     let key = format!("{} {verb} {}", source.1, target.1);
-    object("relationship", &key, "03-10", json!({
-        "relationship_type": verb,
-        "source_ref": id(source.0, source.1),
-        "target_ref": id(target.0, target.1),
-    }))
+    object(
+        "relationship",
+        &key,
+        "03-10",
+        json!({
+            "relationship_type": verb,
+            "source_ref": id(source.0, source.1),
+            "target_ref": id(target.0, target.1),
+        }),
+    )
 }
 
 fn sightings() -> Vec<Value> {
     let sighting = |key: &str, of: (&str, &str), count: u32, where_: &str| {
-        object("sighting", key, "03-11", json!({
-            "sighting_of_ref": id(of.0, of.1),
-            "where_sighted_refs": [id("identity", where_)],
-            "first_seen": "2025-03-01T00:00:00Z",
-            "last_seen": "2025-03-10T18:45:00Z",
-            "count": count,
-        }))
+        object(
+            "sighting",
+            key,
+            "03-11",
+            json!({
+                "sighting_of_ref": id(of.0, of.1),
+                "where_sighted_refs": [id("identity", where_)],
+                "first_seen": "2025-03-01T00:00:00Z",
+                "last_seen": "2025-03-10T18:45:00Z",
+                "count": count,
+            }),
+        )
     };
     let mut bank = sighting("bank-domain", ("indicator", "domain-bank"), 412, "bank");
     bank["observed_data_refs"] = json!([observed_id("bank")]);

@@ -44,15 +44,20 @@ pub(crate) fn all() -> Vec<Value> {
             "definition": {"statement": "Held for an inquiry of the Federal prosecutor; not to be passed on without written consent."},
             "object_marking_refs": [CLEAR],
         }),
-        object("extension-definition", "sectors", "01-06", json!({
-            "name": "Sectors",
-            "description": "The sectors of critical infrastructure that an object concerns, for objects that have no such property of their own.",
-            "schema": "A top-level property `sectors`: a list of strings from the STIX industry-sector-ov vocabulary, or such as `banking`.",
-            "version": "1.0.0",
-            "extension_types": ["toplevel-property-extension"],
-            "extension_properties": ["sectors"],
-            "object_marking_refs": [CLEAR],
-        })),
+        object(
+            "extension-definition",
+            "sectors",
+            "01-06",
+            json!({
+                "name": "Sectors",
+                "description": "The sectors of critical infrastructure that an object concerns, for objects that have no such property of their own.",
+                "schema": "A top-level property `sectors`: a list of strings from the STIX industry-sector-ov vocabulary, or such as `banking`.",
+                "version": "1.0.0",
+                "extension_types": ["toplevel-property-extension"],
+                "extension_properties": ["sectors"],
+                "object_marking_refs": [CLEAR],
+            }),
+        ),
     ]
 }
 

@@ -33,7 +33,11 @@ pub(crate) fn all() -> Vec<Value> {
         json!({"key": r"HKEY_CURRENT_USER\Software\Microsoft\Windows\CurrentVersion\Run"}),
         json!({}),
     );
-    let software = observable("software", json!({"name": "Grid Portal", "vendor": "Example Controls", "version": "7.1"}), json!({}));
+    let software = observable(
+        "software",
+        json!({"name": "Grid Portal", "vendor": "Example Controls", "version": "7.1"}),
+        json!({}),
+    );
 
     let bank = observed("bank", "01-22", 412, &[&bank_domain, &bank_address, &message, &sender, &installer]);
     let turbine = observed("turbine", "02-15", 9, &[&traffic, &turbine_address, &software]);
@@ -71,10 +75,15 @@ fn file(key: &str, name: &str) -> Value {
 
 fn observed(key: &str, day: &str, count: u32, objects: &[&Value]) -> Value {
     let refs: Vec<&Value> = objects.iter().map(|object| &object["id"]).collect();
-    object("observed-data", key, day, json!({
-        "first_observed": format!("2025-{day}T00:00:00Z"),
-        "last_observed": format!("2025-{day}T21:00:00Z"),
-        "number_observed": count,
-        "object_refs": refs,
-    }))
+    object(
+        "observed-data",
+        key,
+        day,
+        json!({
+            "first_observed": format!("2025-{day}T00:00:00Z"),
+            "last_observed": format!("2025-{day}T21:00:00Z"),
+            "number_observed": count,
+            "object_refs": refs,
+        }),
+    )
 }

@@ -21,21 +21,19 @@ use crate::{
     random,
 };
 
-/// How many groups a person is asked for.
-const GROUPS_ASKED: usize = 3;
-
-/// How many different groups `--groups` must give.
-const GROUPS_MIN: usize = 2;
+/// How many groups a person is asked for. Someone in the middle may try keys until some groups agree by chance on both
+/// sides; that all of eight do takes more tries than there are machines for.
+const GROUPS_ASKED: usize = 8;
 
 /// Compare the pairing code with the other side by telephone.
 ///
-/// Call the other CERT at a number that you know from elsewhere, not from its card. Each side picks three groups and
+/// Call the other CERT at a number that you know from elsewhere, not from its card. Each side picks eight groups and
 /// types what the other reads out. A group of another code means that someone holds another key or other terms.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   mithaq peer verify cn --agreement pact.json                            with both on the telephone
   mithaq peer verify cn --agreement pact.json --show                     only show the groups to read out
-  mithaq peer verify cn --agreement pact.json --groups '3=12345 7=67890' groups heard before
+  mithaq peer verify cn --agreement pact.json --groups '1=12345 3=...'    groups heard before
 
 When a peer is active and another agreement is verified, data stops until that one is activated.")]
 pub(crate) struct Args {
@@ -45,7 +43,7 @@ pub(crate) struct Args {
     /// The agreement between us, with or without signatures
     #[arg(long, value_name = "FILE")]
     agreement: PathBuf,
-    /// Groups as the other side read them out, at least two: 'NUMBER=DIGITS NUMBER=DIGITS'
+    /// Groups as the other side read them out, at least eight: 'NUMBER=DIGITS NUMBER=DIGITS'
     #[arg(long, value_name = "GROUPS", value_parser = TypedGroups::parse)]
     groups: Option<TypedGroups>,
     /// Show our groups and change nothing
@@ -71,8 +69,8 @@ impl TypedGroups {
         if groups.windows(2).any(|pair| pair[0].0 == pair[1].0) {
             return Err("a group is given twice".to_owned());
         }
-        if groups.len() < GROUPS_MIN {
-            return Err(format!("at least {GROUPS_MIN} groups are needed"));
+        if groups.is_empty() {
+            return Err("expected groups such as '3=12345 7=67890'".to_owned());
         }
         Ok(Self(groups))
     }
@@ -94,7 +92,7 @@ pub(super) fn run(args: &Args, home: &Home, console: &mut Console) -> Result<Exi
         return Ok(Exit::Ok);
     }
     match &args.groups {
-        Some(groups) => groups.0.iter().try_for_each(|(number, digits)| pairing.code.check_group(*number, digits))?,
+        Some(groups) => pairing.check(groups)?,
         None => pairing.compare(console)?,
     }
     pairing.settle(home, console)?;
@@ -117,6 +115,18 @@ impl Pairing {
         }
         let code = PairingCode::new(ours.cert_id(), card.cert_id(), agreement.id());
         Ok(Self { peer, card, agreement: agreement.id(), code })
+    }
+
+    /// Checks what was heard before; a wrong group counts whether or not enough were given.
+    fn check(&self, groups: &TypedGroups) -> Result<(), Failure> {
+        groups.0.iter().try_for_each(|(number, digits)| self.code.check_group(*number, digits))?;
+        if groups.0.len() < GROUPS_ASKED {
+            return Err(Failure::Missing {
+                what: "at least eight groups that the other side read out",
+                flag: "--groups",
+            });
+        }
+        Ok(())
     }
 
     fn groups(&self) -> Vec<String> {
@@ -209,9 +219,8 @@ mod tests {
         check("3=12345 7=67890", Ok(&[(3, "12345"), (7, "67890")]));
         check(" 7=67890,3=12345, ", Ok(&[(3, "12345"), (7, "67890")]));
         check("3=١٢٣٤٥ 7=67890", Ok(&[(3, "١٢٣٤٥"), (7, "67890")]));
-        check("3=12345", Err("at least 2 groups are needed"));
         check("3=12345 3=12345", Err("a group is given twice"));
-        check("", Err("at least 2 groups are needed"));
+        check("", Err("expected groups such as '3=12345 7=67890'"));
         check("three=12345 7=67890", Err("expected groups such as '3=12345 7=67890'"));
         check("12345 67890", Err("expected groups such as '3=12345 7=67890'"));
     }

@@ -132,9 +132,15 @@ impl Filter {
         self.ids.as_deref()
     }
 
-    /// Whether every version of an object is asked for.
-    pub(super) fn wants_all_versions(&self) -> bool {
-        self.versions == Versions::All
+    /// Whether this version of the object is asked for; `None` if that depends on its other versions.
+    pub(super) fn admits_version(&self, header: &Header<'_>) -> Option<bool> {
+        let Versions::Some { first, last, at_nanos } = &self.versions else { return Some(true) };
+        let nanos = TimestampRef::borrow(header.version()).map(|time| time.unix_nanos());
+        match nanos.is_ok_and(|nanos| at_nanos.contains(&nanos)) {
+            true => Some(true),
+            false if *first || *last => None,
+            false => Some(false),
+        }
     }
 
     /// Whether the object is asked for, in so far as it can tell by itself.

@@ -19,6 +19,9 @@ pub(super) const PAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// [`super::query::LIMIT_MAX`], so that a full page can tell whether another follows.
 const EXAMINED_MAX: usize = 20_000;
 
+/// The most ids with several versions that are looked up for a page: each costs some reads.
+const REVISED_MAX: usize = 2_000;
+
 /// The most objects that are read from the store at a time.
 const CHUNK_MAX: usize = 1_000;
 
@@ -99,7 +102,8 @@ impl<'a> Reader<'a> {
             }
             for item in items {
                 let entry = Entry { added_micros: item.added_micros, content: item.content, body: item.body };
-                if examined == EXAMINED_MAX || !self.offer(entry, page)? {
+                let is_enough = examined == EXAMINED_MAX || self.chosen.len() >= REVISED_MAX;
+                if is_enough || !self.offer(entry, page)? {
                     return Ok(true);
                 }
                 examined += 1;
@@ -152,14 +156,15 @@ impl<'a> Reader<'a> {
         if !self.query.filter.admits(&header) {
             return Ok(false);
         }
-        if self.query.filter.wants_all_versions() {
-            return Ok(true);
+        if let Some(decided) = self.query.filter.admits_version(&header) {
+            return Ok(decided);
         }
         let stix_id = header.stix_id();
         if let Some(chosen) = self.chosen.get(&*stix_id) {
             return Ok(chosen.contains(&entry.content));
         }
-        Ok(self.versions_of(&stix_id)?.contains(&entry.content))
+        // An only version is both first and last; few objects have others, whose times cost a read each.
+        Ok(self.node.store.has_one_version(&stix_id)? || self.versions_of(&stix_id)?.contains(&entry.content))
     }
 
     /// The versions of an id that are asked for; whether they are shown is left to the caller where all are.

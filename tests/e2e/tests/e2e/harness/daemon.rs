@@ -1,7 +1,7 @@
 //! A running daemon.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, OpenOptions},
     io::Write,
     path::{Path, PathBuf},
     process::{Child, Stdio},
@@ -46,7 +46,7 @@ impl Daemon {
         let log = home.with_extension("log");
         let file = OpenOptions::new().create(true).append(true).open(&log).unwrap();
         let mut command = command(home, &[&["run"], args].concat());
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::from(file));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
         Self { child: command.spawn().unwrap(), log }
     }
 

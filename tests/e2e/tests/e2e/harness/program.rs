@@ -14,24 +14,31 @@ use serde_json::Value;
 
 use super::until;
 
-/// The binary in the target folder that this test was built into, brought up to date once.
-///
-/// `cargo test` builds no binary of another package, and a stale one would make a test pass for code that is gone.
+/// The binary that MITHAQ_PROGRAM names, or the one of the target folder that this test was built into, brought up to
+/// date once: `cargo test` builds no binary of another package, and a stale one would make a test pass for code that
+/// is gone.
+#[track_caller]
 fn binary() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        // target/PROFILE/deps/e2e-HASH
-        let test = env::current_exe().unwrap();
-        let profile = test.parent().and_then(Path::parent).unwrap();
-        let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.args(["build", "--quiet", "--package", "mithaq", "--bin", "mithaq", "--target-dir"]);
-        cargo.arg(profile.parent().unwrap()).current_dir(env!("CARGO_MANIFEST_DIR"));
-        if profile.file_name() == Some(OsStr::new("release")) {
-            cargo.arg("--release");
-        }
-        assert!(cargo.status().unwrap().success(), "the binary does not build");
-        profile.join("mithaq")
-    })
+    static BINARY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let binary = BINARY.get_or_init(|| env::var_os("MITHAQ_PROGRAM").map_or_else(build, |program| Ok(program.into())));
+    binary.as_ref().unwrap_or_else(|error| panic!("the program does not build: {error}"))
+}
+
+fn build() -> Result<PathBuf, String> {
+    // target/PROFILE/deps/e2e-HASH
+    let test = env::current_exe().unwrap();
+    let profile = test.parent().and_then(Path::parent).unwrap();
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--quiet", "--package", "mithaq", "--bin", "mithaq", "--target-dir"]);
+    cargo.arg(profile.parent().unwrap()).current_dir(env!("CARGO_MANIFEST_DIR"));
+    if profile.file_name() == Some(OsStr::new("release")) {
+        cargo.arg("--release");
+    }
+    let output = cargo.output().map_err(|error| error.to_string())?;
+    match output.status.success() {
+        true => Ok(profile.join("mithaq")),
+        false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+    }
 }
 
 /// What a run of the program gave.
@@ -65,11 +72,8 @@ pub(crate) fn mithaq_with_input(home: &Path, args: &[&str], input: &[u8]) -> Out
     let mut command = command(home, args);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    let (mut stdin, stdout, stderr) = (
-        child.stdin.take().unwrap(),
-        child.stdout.take().unwrap(),
-        child.stderr.take().unwrap(),
-    );
+    let (mut stdin, stdout, stderr) =
+        (child.stdin.take().unwrap(), child.stdout.take().unwrap(), child.stderr.take().unwrap());
     thread::scope(|scope| {
         // A program that refuses its input early stops reading it: that is no failure of whoever writes.
         scope.spawn(move || stdin.write_all(input).and_then(|()| stdin.flush()).ok());
@@ -111,9 +115,8 @@ impl Output {
     /// Standard output as lines of JSON.
     #[track_caller]
     pub(crate) fn lines(&self) -> Vec<Value> {
-        let parse = |line: &str| {
-            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line:?} of {self:#?}"))
-        };
+        let parse =
+            |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line:?} of {self:#?}"));
         self.stdout.lines().map(parse).collect()
     }
 

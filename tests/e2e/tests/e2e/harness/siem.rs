@@ -22,11 +22,7 @@ impl Line {
         let line: Value = serde_json::from_str(text).unwrap_or_else(|error| panic!("{error} in {text:?}"));
         let parts: std::collections::BTreeMap<String, &RawValue> = serde_json::from_str(text).unwrap();
         let member = |name: &str| line[name].as_str().unwrap().to_owned();
-        let this = Self {
-            cursor: member("cursor"),
-            content: member("content"),
-            object: line["object"].clone(),
-        };
+        let this = Self { cursor: member("cursor"), content: member("content"), object: line["object"].clone() };
         assert_eq!(line["op"], "put");
         assert_eq!(ContentId::of(parts["object"].get().as_bytes()).to_string(), this.content, "{text}");
         this
