@@ -1,10 +1,11 @@
 //! The store: what a CERT holds, durable once acknowledged, each body once.
 //!
-//! This is the only crate that names the engine. It stores what was verified elsewhere: [`VerifiedRelease`](mithaq_core::release::VerifiedRelease)s and
-//! [`Body`](mithaq_core::body::Body)s; it never judges a release, and never knows a peer but as bytes in a state key.
-
+//! This is the only crate that names the engine. It stores what was verified elsewhere, [`VerifiedRelease`]s and
+//! [`Body`]s; it never judges a release, and never knows a peer but as bytes in a state key. [`SledStore`] keeps it
+//! in a folder, [`MemoryStore`] in memory, for tests. `docs/STORE.md` gives every byte.
 //!
-//! [`SledStore`] keeps it in a folder, [`MemoryStore`] in memory, for tests. `docs/STORE.md` gives every byte.
+//! [`VerifiedRelease`]: mithaq_core::release::VerifiedRelease
+//! [`Body`]: mithaq_core::body::Body
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))] // A test says what failed by panicking.
 
