@@ -31,7 +31,7 @@ use mithaq_core::{
 
 use self::{
     committer::{Committer, Job},
-    read::GroupCache,
+    read::{GroupCache, RecentReleases},
 };
 pub use self::{options::Options, prepare::COMMIT_BYTES_MAX};
 use crate::{
@@ -53,6 +53,7 @@ struct Shared {
     index: Index,
     zip: Zip,
     cache: GroupCache,
+    recent: RecentReleases,
     /// What opening found wrong.
     problems: Vec<String>,
     /// Held for as long as the store is open.
@@ -101,9 +102,9 @@ impl SledStore {
         for problem in &problems {
             tracing::warn!(problem, "the store was opened in spite of a problem");
         }
-        let cache = GroupCache::new(options.group_cache_bytes);
+        let (cache, recent) = (GroupCache::new(options.group_cache_bytes), RecentReleases::default());
         let dir = dir.to_owned();
-        let shared = Shared { dir, packs, options, segments, index, zip, cache, problems, _lock: lock };
+        let shared = Shared { dir, packs, options, segments, index, zip, cache, recent, problems, _lock: lock };
         Self::start(Arc::new(shared))
     }
 

@@ -1,7 +1,7 @@
 //! Reads: each body is checked against its content id, each release against its id, whatever the disk returned.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -65,6 +65,28 @@ impl GroupCache {
             let Some((old, _)) = oldest.and_then(|place| kept.groups.remove(&place)) else { break };
             kept.bytes -= old.bytes();
         }
+    }
+}
+
+/// How many releases are remembered: at most 32 KB each.
+const RECENT_RELEASES: usize = 64;
+
+/// The releases that were read last, the newest last.
+#[derive(Default)]
+pub(super) struct RecentReleases(Mutex<VecDeque<(u64, Arc<SignedRelease>)>>);
+
+impl RecentReleases {
+    fn find(&self, seq: u64) -> Option<Arc<SignedRelease>> {
+        let recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        recent.iter().rev().find(|(known, _)| *known == seq).map(|(_, release)| Arc::clone(release))
+    }
+
+    fn keep(&self, seq: u64, release: &Arc<SignedRelease>) {
+        let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if recent.len() >= RECENT_RELEASES {
+            recent.pop_front();
+        }
+        recent.push_back((seq, Arc::clone(release)));
     }
 }
 
@@ -212,7 +234,7 @@ impl Shared {
     pub(super) fn rows_of(&self, content: ContentId) -> Result<Vec<u64>, StoreError> {
         let mut rows = Vec::new();
         for seq in self.index.row_candidates(&content)? {
-            let release = self.release_at(seq)?;
+            let release = self.recent_release(seq)?;
             if release.is_some_and(|release| release.contents.binary_search(&content).is_ok()) {
                 rows.push(seq);
             }
@@ -222,13 +244,24 @@ impl Shared {
 
     pub(super) fn release(&self, id: ReleaseId) -> Result<Option<(u64, SignedRelease)>, StoreError> {
         let Some(seq) = self.index.find_release(id)? else { return Ok(None) };
-        match self.release_at(seq)? {
-            Some(release) if release.id() == id => Ok(Some((seq, release))),
+        match self.recent_release(seq)? {
+            Some(release) if release.id() == id => Ok(Some((seq, (*release).clone()))),
             _ => Err(StoreError::Corrupt { what: format!("release {id}, row {seq} of the log") }),
         }
     }
 
-    /// The release of a row, checked against its own manifest; `None` if the row was lost.
+    /// The release of a row, checked when it was read, which may be a moment ago: whoever asks about the objects of a
+    /// release asks about one after the other, and the check hashes all of its ids.
+    fn recent_release(&self, seq: u64) -> Result<Option<Arc<SignedRelease>>, StoreError> {
+        if let Some(release) = self.recent.find(seq) {
+            return Ok(Some(release));
+        }
+        let Some(release) = self.release_at(seq)?.map(Arc::new) else { return Ok(None) };
+        self.recent.keep(seq, &release);
+        Ok(Some(release))
+    }
+
+    /// The release of a row, read and checked against its own manifest; `None` if the row was lost.
     pub(super) fn release_at(&self, seq: u64) -> Result<Option<SignedRelease>, StoreError> {
         let Some((extent, position)) = self.index.release_extent(seq) else { return Ok(None) };
         let group = self.group(&extent)?;
