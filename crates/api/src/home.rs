@@ -393,7 +393,12 @@ impl Home {
             return Err(HomeError::NoSuchPeer { name: name.to_owned(), known });
         }
         let text = read_file(&path, PEER_FILE_BYTES_MAX)?;
-        serde_json::from_slice(&text).map_err(|error| HomeError::PeerFile { path, problem: error.to_string() })
+        let refused = |problem| HomeError::PeerFile { path, problem };
+        match serde_json::from_slice::<PeerFile>(&text) {
+            Ok(file) if file.name == name => Ok(file),
+            Ok(file) => Err(refused(format!("it is the file of peer {:?}: copies belong elsewhere", file.name))),
+            Err(error) => Err(refused(error.to_string())),
+        }
     }
 
     /// Reads and checks a peer; the agreement of an active peer must be signed by both sides.

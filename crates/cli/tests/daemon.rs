@@ -80,7 +80,9 @@ fn id() -> String {
 
 fn held() -> String {
     let id = id();
-    format!(r#"{{"content":"{id}","current":true,"releases":[],"object":{INDICATOR}}}"#)
+    format!(
+        r#"{{"id":"indicator--x","type":"indicator","content":"{id}","current":true,"releases":[],"object":{INDICATOR}}}"#
+    )
 }
 
 fn stream_line(cursor: &str) -> String {
@@ -170,7 +172,7 @@ fn why_ends_as_the_rule_decides() {
 fn a_tail_follows_from_the_end_or_from_a_cursor() {
     let cert = Cert::new("CNCERT", "CN");
     let lines = |cursors: &[&str]| cursors.iter().map(|cursor| stream_line(cursor) + "\n").collect::<String>();
-    let answers = vec![(200, lines(&["a", "b"])), (200, lines(&["c", "d"])), (200, lines(&["e"]))];
+    let answers = vec![(200, lines(&["c", "d"])), (200, lines(&["e"]))];
     let server = serve(&cert, answers);
     let run = cert.run(&["tail", "--lines", "1", "--json"]);
     assert_eq!((run.exit, run.out), (0, lines(&["c"])));
@@ -179,8 +181,7 @@ fn a_tail_follows_from_the_end_or_from_a_cursor() {
     assert!(run.out.starts_with("2026-01-02 03:04:05Z  abababab  TLP:amber "), "{}", run.out);
     assert!(run.err.contains("go on with `mithaq tail --cursor e`"), "{}", run.err);
     let requests: Vec<String> = server.join().unwrap().into_iter().map(|request| request.0).collect();
-    let expect =
-        ["GET /v1/stream?wait=0", "GET /v1/stream?cursor=b&follow=true", "GET /v1/stream?cursor=d&follow=true"];
+    let expect = ["GET /v1/stream?cursor=end&follow=true", "GET /v1/stream?cursor=d&follow=true"];
     assert_eq!(requests, expect.map(|path| format!("{path} HTTP/1.1")));
 }
 

@@ -118,7 +118,7 @@ codes! {
 
     /// An object's label cannot be written.
     LABEL = 1106, "label too large",
-        "The object, with what it speaks of, names over 64 sectors or markings, or a sector that is longer than 250 bytes or has control characters. \
+        "The object, with what it speaks of, names over 64 sectors or markings, sectors of over 4 KiB together, or a sector that is longer than 250 bytes or has control characters. \
          Mend the sectors, or split the report.";
 
     /// An agreement applies.

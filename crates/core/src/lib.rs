@@ -3,8 +3,9 @@
 //!
 //! This crate never opens a socket or a file, never reads a clock and never draws randomness: time, seeds and
 //! bytes come in by argument, so that every decision it takes can be replayed from its inputs. Data from outside
-//! enters as an `Unverified…` or [`SignedRelease`](release::SignedRelease) value and reaches policy or a store
-//! only once `verify` has turned it into its verified form.
+//! enters in an unverified form ([`Envelope`](dsse::Envelope), [`SignedAgreement`](agreement::SignedAgreement),
+//! [`SignedRelease`](release::SignedRelease)) and reaches policy or a store only once `verify` has turned it into
+//! its verified form.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

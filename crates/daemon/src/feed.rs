@@ -51,6 +51,11 @@ pub(crate) struct Place {
 impl Place {
     /// Before everything.
     pub(crate) const START: Self = Self { row: 1, position: 0 };
+
+    /// Behind a row.
+    fn behind(row: &LogRow) -> Self {
+        Self { row: row.seq + 1, position: 0 }
+    }
 }
 
 /// A cursor as readers hold it: a place and the store that it is a place of.
@@ -152,8 +157,8 @@ impl Feed {
         Self { node, visibility, visible_rows: HashMap::new() }
     }
 
-    /// Reads about `limit` items from `place` on, at most one release more than nothing: returns them and the place
-    /// to go on from. No items and an unchanged place mean that the end was reached. Blocks.
+    /// Reads at most `limit` items, 1 or more, all of one release, from `place` on: returns them and the place to go on
+    /// from. No items mean that the end was reached. Blocks.
     pub(crate) fn read(&mut self, place: Place, limit: usize) -> Result<(Vec<Item>, Place), StoreError> {
         let mut next = place;
         loop {
@@ -162,24 +167,24 @@ impl Feed {
                 return Ok((Vec::new(), next));
             }
             for row in rows {
-                let start = if row.seq == next.row { next.position } else { 0 };
-                let behind = Place { row: row.seq + 1, position: 0 };
-                let items = self.read_sound_row(row, start, limit)?;
-                next = items.last().map_or(behind, |item| item.next);
-                if !items.is_empty() {
-                    return Ok((items, next));
+                next = next.max(Place { row: row.seq, position: 0 });
+                while next.row == row.seq {
+                    let (items, behind) = self.read_sound_row(&row, next.position, limit.max(1))?;
+                    next = behind;
+                    if !items.is_empty() {
+                        return Ok((items, next));
+                    }
                 }
             }
         }
     }
 
     /// Reads a row; a damaged one is named in the log and shows nothing, and holds up nothing behind it.
-    fn read_sound_row(&mut self, row: LogRow, start: usize, limit: usize) -> Result<Vec<Item>, StoreError> {
-        let seq = row.seq;
+    fn read_sound_row(&mut self, row: &LogRow, start: usize, limit: usize) -> Result<(Vec<Item>, Place), StoreError> {
         match self.read_row(row, start, limit) {
             Err(StoreError::Corrupt { what }) => {
-                tracing::error!(what, seq, "a damaged release is not shown: run `mithaq store check`");
-                Ok(Vec::new())
+                tracing::error!(what, row.seq, "a damaged release is not shown: run `mithaq store check`");
+                Ok((Vec::new(), Place::behind(row)))
             }
             read => read,
         }
@@ -200,16 +205,23 @@ impl Feed {
         }
     }
 
-    fn read_row(&mut self, row: LogRow, start: usize, limit: usize) -> Result<Vec<Item>, StoreError> {
+    /// Reads at most `limit` items of a row, and returns the place behind the last object that was looked at.
+    fn read_row(&mut self, row: &LogRow, start: usize, limit: usize) -> Result<(Vec<Item>, Place), StoreError> {
         let damaged = || StoreError::Corrupt { what: format!("release {}", row.release.fmt_short()) };
         let (_, release) = self.node.store.release(row.release)?.ok_or_else(damaged)?;
         let manifest = release.stored_manifest().map_err(|_| damaged())?;
         if !self.visibility.allows(&manifest) {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), Place::behind(row)));
         }
+        let place_after = |position: usize| match position + 1 {
+            next if next < release.contents.len() => Place { row: row.seq, position: next },
+            _ => Place::behind(row),
+        };
+        let mut next = Place::behind(row);
         let mut shown = Vec::new();
         for (position, content) in release.contents.iter().enumerate().skip(start) {
             if shown.len() == limit {
+                next = Place { row: row.seq, position };
                 break;
             }
             if row.all_new || !self.was_shown_before(*content, row.seq)? {
@@ -218,18 +230,13 @@ impl Feed {
         }
         let contents: Vec<_> = shown.iter().map(|(_, content)| *content).collect();
         let bodies = self.sound_bodies(&contents)?;
-        let source = Arc::new(Source { row, manifest });
+        let source = Arc::new(Source { row: row.clone(), manifest });
         let items = shown.into_iter().zip(bodies).filter_map(|((position, content), body)| {
-            let last = position + 1 == release.contents.len();
-            let next = match last {
-                true => Place { row: source.row.seq + 1, position: 0 },
-                false => Place { row: source.row.seq, position: position + 1 },
-            };
-            let body = body.filter(|body| source.row.all_new || is_covered(&source, content, body));
-            let added_micros = added_micros(&source.row, position);
-            Some(Item { next, added_micros, release: Arc::clone(&source), content, body: body? })
+            let body = body.filter(|body| row.all_new || is_covered(&source, content, body))?;
+            let added_micros = added_micros(row, position);
+            Some(Item { next: place_after(position), added_micros, release: Arc::clone(&source), content, body })
         });
-        Ok(items.collect())
+        Ok((items.collect(), next))
     }
 
     /// Whether the reader may see this content.
@@ -241,8 +248,7 @@ impl Feed {
     pub(crate) fn added_micros(&mut self, content: ContentId) -> Result<Option<i64>, StoreError> {
         let Some(seq) = self.first_row_of(content)? else { return Ok(None) };
         let damaged = || StoreError::Corrupt { what: format!("row {seq} of the log") };
-        let row = self.node.store.log(seq - 1, 1)?.into_iter().next().ok_or_else(damaged)?;
-        let (_, release) = self.node.store.release(row.release)?.ok_or_else(damaged)?;
+        let (row, release, _) = self.node.release_at(seq)?.ok_or_else(damaged)?;
         let position = release.contents.binary_search(&content).map_err(|_| damaged())?;
         Ok(Some(added_micros(&row, position)))
     }
@@ -272,10 +278,12 @@ impl Feed {
         if let Some(visible) = self.visible_rows.get(&seq) {
             return Ok(*visible);
         }
-        let row = self.node.store.log(seq - 1, 1)?.into_iter().next();
-        let release = row.map(|row| self.node.store.release(row.release)).transpose()?.flatten();
-        let manifest = release.and_then(|(_, release)| release.stored_manifest().ok());
-        let visible = manifest.is_some_and(|manifest| self.visibility.allows(&manifest));
+        // What cannot be read is not shown, so it has shown nothing before either.
+        let visible = match self.node.release_at(seq) {
+            Ok(release) => release.is_some_and(|(_, _, manifest)| self.visibility.allows(&manifest)),
+            Err(StoreError::Corrupt { .. }) => false,
+            Err(error) => return Err(error),
+        };
         if self.visible_rows.len() >= VISIBLE_ROWS_MAX {
             self.visible_rows.clear();
         }

@@ -15,9 +15,10 @@ use mithaq_core::{
     id::CertId,
     keys::{PublicKey, SecretKey},
     policy::LocalPolicy,
+    release::{Manifest, SignedRelease},
     time::Time,
 };
-use mithaq_store::{Batch, Committed, Store, StoreError};
+use mithaq_store::{Batch, Committed, LogRow, Store, StoreError};
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -155,6 +156,10 @@ impl Node {
         let mut old = std::mem::take(&mut *current);
         for peer in peers {
             let cert = peer.card.cert_id();
+            if current.contains_key(&cert) {
+                tracing::error!(peer = peer.name, "two peer files hold the card of one CERT: this one is not served");
+                continue;
+            }
             let entry = match old.remove(&cert) {
                 Some(entry) if entry.is_same(&peer) => entry,
                 changed => {
@@ -182,6 +187,22 @@ impl Node {
             grown
         });
         Ok(committed)
+    }
+
+    /// The release of a row of the log, with its manifest; `None` if there is no such row. Blocks.
+    pub(crate) fn release_at(&self, seq: u64) -> Result<Option<(LogRow, SignedRelease, Manifest)>, StoreError> {
+        let row = self.store.log(seq.saturating_sub(1), 1)?.into_iter().next().filter(|row| row.seq == seq);
+        let Some(row) = row else { return Ok(None) };
+        let damaged = || StoreError::Corrupt { what: format!("release {}", row.release.fmt_short()) };
+        let (_, release) = self.store.release(row.release)?.ok_or_else(damaged)?;
+        let manifest = release.stored_manifest().map_err(|_| damaged())?;
+        Ok(Some((row, release, manifest)))
+    }
+
+    /// Stops the daemon: a task has panicked, and nobody knows what it left undone.
+    pub(crate) fn fail(&self, what: &str) {
+        tracing::error!(what, "a task failed: the daemon stops");
+        self.shutdown.cancel();
     }
 
     /// Follows the log: changes whenever it grows.

@@ -243,7 +243,7 @@ pub(crate) async fn follow(outbox: Outbox) {
                     () = entry.cancel.cancelled() => return,
                 }
             }
-            Err(_) => return,
+            Err(_) => return node.fail("writing the journal towards a peer"),
         }
         tokio::select! {
             changed = log.changed() => if changed.is_err() { return },

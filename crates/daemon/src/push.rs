@@ -15,7 +15,7 @@ use mithaq_core::{
     id::ContentId,
     label::Label,
     policy::Reason,
-    release::{Manifest, RELEASE_OBJECTS_MAX, SignedRelease, VerifiedRelease},
+    release::{RELEASE_OBJECTS_MAX, VerifiedRelease},
     split,
     stix::{
         bundle::{Entry, Reader},
@@ -32,7 +32,7 @@ const RELEASES_PER_COMMIT: usize = 8;
 
 /// Where the lines of the answer go.
 pub(crate) trait Report {
-    /// Tells what became of one object; an error means that nobody listens any more.
+    /// Tells what became of one object.
     fn object(&mut self, object: &PushedObject);
 }
 
@@ -75,7 +75,7 @@ pub(crate) fn push(
     let started = Instant::now();
     let default = default_level(node, query)?;
     let mut input = read(node, text)?;
-    let labels = labels(node, &mut input, default);
+    let labels = labels(node, &mut input, default).map_err(|error| store_problem(&error))?;
     let mut summary = PushSummary { refused: input.refused.len(), ..PushSummary::default() };
     let nothing_goes = query.atomic && (!input.refused.is_empty() || input.broken.is_some());
     input.refused.iter().for_each(|object| report.object(object));
@@ -178,9 +178,21 @@ fn refuse_all(taken: &[Taken], report: &mut dyn Report) {
 }
 
 /// The label of each object that was taken; refuses those whose label no release can carry.
-fn labels(node: &Node, input: &mut Input, default: Tlp) -> Vec<Label> {
+///
+/// # Errors
+/// When a label that is held cannot be read: to go on without it would be to release under a looser one.
+fn labels(node: &Node, input: &mut Input, default: Tlp) -> Result<Vec<Label>, StoreError> {
     let facts: Vec<_> = input.taken.iter().map(|taken| taken.body.facts()).collect();
-    let labels = split::labels(&facts, default, &mut |stix_id| held_label(node, stix_id));
+    let mut failure = None;
+    let labels = split::labels(&facts, default, &mut |stix_id| {
+        held_label(node, stix_id).unwrap_or_else(|error| {
+            failure.get_or_insert(error);
+            None
+        })
+    });
+    if let Some(error) = failure {
+        return Err(error);
+    }
     let mut usable = Vec::with_capacity(labels.len());
     let mut taken = Vec::with_capacity(labels.len());
     for (object, label) in std::mem::take(&mut input.taken).into_iter().zip(labels) {
@@ -196,22 +208,23 @@ fn labels(node: &Node, input: &mut Input, default: Tlp) -> Vec<Label> {
         }
     }
     input.taken = taken;
-    usable
+    Ok(usable)
 }
 
 /// The strictest label under which we hold any version of a STIX id.
-fn held_label(node: &Node, stix_id: &str) -> Option<Label> {
-    let versions = node.store.versions(stix_id).ok()?;
-    let rows = versions.iter().flat_map(|version| node.store.rows_of(version.content).unwrap_or_default());
-    rows.filter_map(|row| release_at(node, row)).map(|(_, manifest)| manifest.label).reduce(|a, b| a.join(&b))
-}
-
-/// The release of a row.
-fn release_at(node: &Node, seq: u64) -> Option<(SignedRelease, Manifest)> {
-    let row = node.store.log(seq.checked_sub(1)?, 1).ok()?.into_iter().next()?;
-    let (_, release) = node.store.release(row.release).ok()??;
-    let manifest = release.stored_manifest().ok()?;
-    Some((release, manifest))
+fn held_label(node: &Node, stix_id: &str) -> Result<Option<Label>, StoreError> {
+    let mut strictest: Option<Label> = None;
+    for version in node.store.versions(stix_id)? {
+        for seq in node.store.rows_of(version.content)? {
+            if let Some((_, _, manifest)) = node.release_at(seq)? {
+                strictest = Some(match strictest {
+                    Some(label) => label.join(&manifest.label),
+                    None => manifest.label,
+                });
+            }
+        }
+    }
+    Ok(strictest)
 }
 
 /// Which objects we have not released with the same label; tells of the others.
@@ -253,7 +266,7 @@ impl OurReleases<'_> {
             return Ok(true);
         }
         for row in self.node.store.rows_of(content)? {
-            self.read(row);
+            self.read(row)?;
         }
         Ok(self.is_known(content, label))
     }
@@ -262,17 +275,18 @@ impl OurReleases<'_> {
         self.labels.get(&content).is_some_and(|labels| labels.iter().any(|known| **known == *label))
     }
 
-    fn read(&mut self, row: u64) {
+    fn read(&mut self, row: u64) -> Result<(), StoreError> {
         if !self.rows.insert(row) {
-            return;
+            return Ok(());
         }
-        let Some((release, manifest)) = release_at(self.node, row) else { return };
+        let Some((_, release, manifest)) = self.node.release_at(row)? else { return Ok(()) };
         if manifest.origin == self.node.us {
             let label = Arc::new(manifest.label);
             for content in release.contents {
                 self.labels.entry(content).or_default().push(Arc::clone(&label));
             }
         }
+        Ok(())
     }
 }
 

@@ -119,7 +119,8 @@ fn configure(home: &Home, overrides: Overrides) -> Result<Config, Failure> {
 fn open_store(home: &Home, config: &Config) -> Result<Arc<dyn Store>, Failure> {
     let dir = home.dir().join(&config.store.dir);
     create_private_dir(&dir)?;
-    let options = Options { free_bytes_min: config.store.free_mib_min * 1024 * 1024, ..Options::default() };
+    let options =
+        Options { free_bytes_min: config.store.free_mib_min.saturating_mul(1024 * 1024), ..Options::default() };
     let failure = |error: StoreError| {
         let code = match error {
             StoreError::Locked { .. } => Code::STORE_LOCKED,
@@ -147,10 +148,10 @@ async fn serve(home: Home, config: Config, store: Arc<dyn Store>) -> Result<(), 
     let address = endpoint.local_addr().map_err(|error| Failure::new(Code::LISTEN, error))?;
     tracing::info!(cert = node.us.fmt_short(), %address, objects = node.store.stats().objects, "ready");
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-    signals.until_stopped(&node, &endpoint).await;
+    let stopped = signals.until_stopped(&node, &endpoint).await;
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     drain(&node, &endpoint).await;
-    Ok(())
+    stopped
 }
 
 /// The signals that a daemon obeys.
@@ -168,11 +169,12 @@ impl Signals {
     }
 
     /// Waits for SIGTERM or SIGINT; SIGHUP reloads the peers.
-    async fn until_stopped(mut self, node: &Arc<Node>, endpoint: &quinn::Endpoint) {
+    async fn until_stopped(mut self, node: &Arc<Node>, endpoint: &quinn::Endpoint) -> Result<(), Failure> {
         loop {
             tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
+                _ = self.terminate.recv() => return Ok(()),
+                _ = self.interrupt.recv() => return Ok(()),
+                () = node.shutdown.cancelled() => return Err(Failure::new(Code::INTERNAL, "a task failed: see the log")),
                 _ = self.hangup.recv() => match reload(node, endpoint) {
                     Ok(peers) => tracing::info!(peers, "reloaded"),
                     Err(error) => tracing::error!(%error, "not reloaded: the peers stay as they were"),

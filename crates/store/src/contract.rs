@@ -245,7 +245,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// At most `limit` rows of the log after row `after`, in order.
     ///
-    /// Having seen row n, no row at or below n appears later. A row that was lost to damage is left out.
+    /// Having seen row n, no row at or below n appears later. A row that was lost to damage is left out and does not
+    /// count: fewer than `limit` rows mean that the newest was reached, and the first need not be row `after` + 1.
     ///
     /// # Errors
     /// When the index cannot be read.

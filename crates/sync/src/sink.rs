@@ -331,13 +331,18 @@ impl Sink {
         self.check_index(frame.index)?;
         let id = frame.id[..].try_into().map_err(|_| Fault::Misbehaved("an id of the wrong length"))?;
         let id = ReleaseId::from_bytes(id);
-        match self.put(frame.index, id, State::Done) {
-            Some(entry) if entry.id != id => {
-                return Err(Fault::Misbehaved("another release than was offered"));
-            }
-            Some(Entry { state: State::Done, .. }) => return Err(Fault::Misbehaved("a release that came is gone")),
-            Some(Entry { state: State::Open(open), .. }) => self.window_used -= open.bytes,
-            _ => {}
+        let refusal = match self.entries.get(&frame.index) {
+            Some(entry) if entry.id != id => Some("another release than was offered"),
+            Some(Entry { state: State::Done, .. }) => Some("a release that came is gone"),
+            // What we ask the store stays bounded only while the entry that we ask about cannot make room for another.
+            Some(entry) if !entry.state.awaits_peer() => Some("a release is gone before we answered"),
+            _ => None,
+        };
+        if let Some(what) = refusal {
+            return Err(Fault::Misbehaved(what));
+        }
+        if let Some(Entry { state: State::Open(open), .. }) = self.put(frame.index, id, State::Done) {
+            self.window_used -= open.bytes;
         }
         let indexes = vec![frame.index];
         outputs.send(Channel::Control, Kind::Ack(Ack { indexes }));

@@ -1,7 +1,7 @@
 //! `mithaq-bench`: what real daemons on loopback do in a second, beside what this machine can do at all.
 //!
-//! Each work starts its own daemons in a temporary folder, and measures the machine's own limits (fdatasync, append,
-//! loopback round trip) in the same run, since figures of two runs on a shared machine cannot be compared.
+//! Each work starts its own daemons in a temporary folder, and measures in the same run those limits of the machine that
+//! bound it (fdatasync, append, loopback round trip), since figures of two runs on a shared machine cannot be compared.
 
 mod certs;
 mod ingest;
@@ -88,7 +88,7 @@ fn report(line: &str) {
     eprintln!("{line}");
 }
 
-/// Rounds to three significant digits behind the point, so that figures are read and not decoded.
+/// Rounds to three digits behind the point, so that figures are read and not decoded.
 fn round(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
 }

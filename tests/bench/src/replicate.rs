@@ -23,8 +23,8 @@ pub(crate) async fn measure(input: &[Bytes], bundle: usize) -> anyhow::Result<Va
         a.push(objects::bundle(objects)).await?;
     }
     let cpu = machine::cpu_seconds(a.pid()?)?;
-    b.start().await?;
     let started = Instant::now();
+    b.start().await?;
     let status = caught_up(&a).await?;
     let seconds = started.elapsed().as_secs_f64();
     let cpu = machine::cpu_seconds(a.pid()?)? - cpu + machine::cpu_seconds(b.pid()?)?;

@@ -131,7 +131,7 @@ mod tests {
     fn held() -> String {
         let id = "ab".repeat(32);
         format!(
-            r#"{{"content":"{id}","current":false,"releases":[{{"release":"{id}","origin":"{id}","from":"cn",
+            r#"{{"id":"malware--x","type":"malware","content":"{id}","current":false,"releases":[{{"release":"{id}","origin":"{id}","from":"cn",
             "label":"amber threat","published_at":"2026-01-02T03:04:05.000000Z","added_at":"2026-01-02T03:04:06.000000Z"}}],
             "object":{{"type":"malware","id":"malware--x","name":"\u202eevil"}}}}"#
         )

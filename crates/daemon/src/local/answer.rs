@@ -2,13 +2,14 @@
 
 use axum::{
     body::{Body, Bytes},
-    http::{StatusCode, header},
+    extract::{FromRequestParts, Query},
+    http::{StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use mithaq_api::http::Problem;
 use mithaq_core::code::Code;
 use mithaq_store::StoreError;
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::mpsc;
 
 /// The media type of lines of JSON.
@@ -57,6 +58,20 @@ impl From<StoreError> for Failed {
 impl IntoResponse for Failed {
     fn into_response(self) -> Response {
         (self.0, json(&self.1)).into_response()
+    }
+}
+
+/// The query of a request, read as `T`; a malformed one is answered with a problem.
+pub(crate) struct Ask<T>(pub(crate) T);
+
+impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Ask<T> {
+    type Rejection = Failed;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Failed> {
+        match Query::try_from_uri(&parts.uri) {
+            Ok(Query(query)) => Ok(Self(query)),
+            Err(rejection) => Err(Failed::bad_request(rejection.body_text())),
+        }
     }
 }
 

@@ -1,11 +1,14 @@
 //! The control socket: what operators and analysts ask of their own daemon.
 
-use std::sync::{Arc, PoisonError, atomic::Ordering};
+use std::{
+    sync::{Arc, PoisonError, atomic::Ordering},
+    time::Duration,
+};
 
 use axum::{
     Router,
     body::{Body, Bytes},
-    extract::{Path, Query, State},
+    extract::{Path, State},
     response::Response,
     routing::{get, post},
 };
@@ -20,7 +23,7 @@ use mithaq_core::code::Code;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::{
-    answer::{self, Failed, blocking},
+    answer::{self, Ask, Failed, blocking},
     lookup, stream,
 };
 use crate::{
@@ -34,6 +37,9 @@ const CHUNK_BYTES: usize = 64 * 1024;
 
 /// How many pushes are carried out at once, each of which may hold its whole input; the others wait.
 const PUSHES_AT_ONCE: usize = 4;
+
+/// How long the input of a push may stop coming.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
 
 #[derive(Clone)]
 struct Control {
@@ -89,7 +95,7 @@ impl push::Report for Lines {
 
 async fn push_objects(
     State(control): State<Control>,
-    Query(query): Query<PushQuery>,
+    Ask(query): Ask<PushQuery>,
     body: Body,
 ) -> Result<Response, Failed> {
     let permit = control.pushes.acquire_owned().await;
@@ -114,7 +120,10 @@ async fn push_objects(
 async fn collect(body: Body) -> Result<Vec<u8>, Failed> {
     let mut text = Vec::new();
     let mut body = body.into_data_stream();
-    while let Some(chunk) = futures_util::StreamExt::next(&mut body).await {
+    loop {
+        let chunk = tokio::time::timeout(SILENCE_MAX, futures_util::StreamExt::next(&mut body)).await;
+        let chunk = chunk.map_err(|_| Failed::bad_request("the input stopped coming: nothing was stored"))?;
+        let Some(chunk) = chunk else { return Ok(text) };
         let chunk = chunk.map_err(|error| Failed::bad_request(format!("the input broke off: {error}")))?;
         if text.len() + chunk.len() > PUSH_BYTES_MAX {
             let message = format!("the input has more than {PUSH_BYTES_MAX} bytes: nothing was stored; split it");
@@ -122,14 +131,18 @@ async fn collect(body: Body) -> Result<Vec<u8>, Failed> {
         }
         text.extend_from_slice(&chunk);
     }
-    Ok(text)
 }
 
-async fn status(State(control): State<Control>) -> Response {
+async fn status(State(control): State<Control>) -> Result<Response, Failed> {
     let Control { node, endpoint, .. } = control;
+    let status = blocking(move || describe(&node, &endpoint)).await?;
+    Ok(answer::json(&status))
+}
+
+fn describe(node: &Arc<Node>, endpoint: &quinn::Endpoint) -> Status {
     let stats = node.store.stats();
     let listen = endpoint.local_addr().map(|address| address.to_string()).unwrap_or_default();
-    let status = Status {
+    Status {
         cert: node.us,
         name: node.card.card().name.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -140,9 +153,8 @@ async fn status(State(control): State<Control>) -> Response {
         body_bytes: stats.body_bytes,
         uptime_seconds: node.started.elapsed().as_secs(),
         listen,
-        peers: node.peers().iter().map(|entry| peer_status(&node, entry)).collect(),
-    };
-    answer::json(&status)
+        peers: node.peers().iter().map(|entry| peer_status(node, entry)).collect(),
+    }
 }
 
 fn peer_status(node: &Arc<Node>, entry: &Arc<PeerEntry>) -> PeerStatus {
@@ -199,17 +211,17 @@ async fn show(State(control): State<Control>, Path(id): Path<String>) -> Result<
     Ok(answer::lines(held))
 }
 
-async fn search(State(control): State<Control>, Query(query): Query<SearchQuery>) -> Result<Response, Failed> {
+async fn search(State(control): State<Control>, Ask(query): Ask<SearchQuery>) -> Result<Response, Failed> {
     let held = blocking(move || lookup::search(&control.node, &query)).await??;
     Ok(answer::lines(held))
 }
 
-async fn why(State(control): State<Control>, Query(query): Query<WhyQuery>) -> Result<Response, Failed> {
+async fn why(State(control): State<Control>, Ask(query): Ask<WhyQuery>) -> Result<Response, Failed> {
     let why: Why = blocking(move || lookup::why(&control.node, &query)).await??;
     Ok(answer::json(&why))
 }
 
-async fn tail(State(control): State<Control>, Query(query): Query<StreamQuery>) -> Result<Response, Failed> {
+async fn tail(State(control): State<Control>, Ask(query): Ask<StreamQuery>) -> Result<Response, Failed> {
     stream::stream(control.node, query, Visibility::ALL).await
 }
 

@@ -8,7 +8,6 @@ use mithaq_core::{
     id::{ContentId, ReleaseId},
     release::Manifest,
     stix::{id::StixId, observable::Observable},
-    time::Time,
 };
 use mithaq_store::StoreError;
 use serde_json::value::RawValue;
@@ -96,29 +95,18 @@ fn is_current(node: &Node, content: ContentId, id: &str) -> Result<bool, StoreEr
 fn releases_of(node: &Node, content: ContentId) -> Result<Vec<HeldRelease>, StoreError> {
     let mut releases = Vec::new();
     for seq in node.store.rows_of(content)? {
-        if let Some((release, manifest, added_at)) = manifest_of(node, seq)? {
+        if let Some((row, _, manifest)) = node.release_at(seq)? {
             releases.push(HeldRelease {
-                release,
+                release: row.release,
                 origin: manifest.origin,
                 from: node.name_of(manifest.origin),
                 label: manifest.label.to_string(),
                 published_at: manifest.published_at,
-                added_at,
+                added_at: row.added_at,
             });
         }
     }
     Ok(releases)
-}
-
-fn manifest_of(node: &Node, seq: u64) -> Result<Option<(ReleaseId, Manifest, Time)>, StoreError> {
-    let Some(row) = node.store.log(seq.saturating_sub(1), 1)?.into_iter().next() else {
-        return Ok(None);
-    };
-    let Some((_, release)) = node.store.release(row.release)? else {
-        return Ok(None);
-    };
-    let damaged = |_| StoreError::Corrupt { what: format!("release {}", row.release.fmt_short()) };
-    Ok(Some((row.release, release.stored_manifest().map_err(damaged)?, row.added_at)))
 }
 
 /// Why an object or a release goes to a peer or not: the answer for the release that comes nearest. Blocks.
@@ -141,12 +129,12 @@ fn manifests_for(node: &Node, id: &str) -> Result<Vec<Manifest>, Failed> {
     if let Ok(release) = id.parse::<ReleaseId>()
         && let Some((seq, _)) = node.store.release(release)?
     {
-        return Ok(manifest_of(node, seq)?.into_iter().map(|(_, manifest, _)| manifest).collect());
+        return Ok(node.release_at(seq)?.into_iter().map(|(_, _, manifest)| manifest).collect());
     }
     let mut manifests = Vec::new();
     for content in contents_of(node, id)? {
         for seq in node.store.rows_of(content)? {
-            manifests.extend(manifest_of(node, seq)?.map(|(_, manifest, _)| manifest));
+            manifests.extend(node.release_at(seq)?.map(|(_, _, manifest)| manifest));
         }
     }
     Ok(manifests)

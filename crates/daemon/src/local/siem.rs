@@ -2,15 +2,13 @@
 
 use std::{path::Path, sync::Arc};
 
-use axum::{
-    Router,
-    extract::{Query, State},
-    response::Response,
-    routing::get,
-};
+use axum::{Router, extract::State, response::Response, routing::get};
 use mithaq_api::http::StreamQuery;
 
-use super::{answer::Failed, stream};
+use super::{
+    answer::{Ask, Failed},
+    stream,
+};
 use crate::{feed::Visibility, node::Node};
 
 /// The routes of a SIEM socket.
@@ -27,7 +25,7 @@ pub(super) fn visibility(node: &Node) -> Visibility {
     Visibility { tlp_max: node.config.siem.tlp_max }
 }
 
-async fn read_stream(State(node): State<Arc<Node>>, Query(query): Query<StreamQuery>) -> Result<Response, Failed> {
+async fn read_stream(State(node): State<Arc<Node>>, Ask(query): Ask<StreamQuery>) -> Result<Response, Failed> {
     let visibility = visibility(&node);
     stream::stream(node, query, visibility).await
 }

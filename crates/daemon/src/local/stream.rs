@@ -29,6 +29,9 @@ pub(super) async fn stream(node: Arc<Node>, query: StreamQuery, visibility: Visi
         Some(END) => Place { row: node.store.head() + 1, position: 0 },
         Some(text) => text.parse::<Cursor>().and_then(|cursor| cursor.place(&node)).map_err(cursor_problem)?,
     };
+    if query.limit == Some(0) {
+        return Err(Failed::bad_request("limit is 1 or more"));
+    }
     let wait = query.wait.unwrap_or(0);
     if wait > STREAM_WAIT_SECONDS_MAX {
         return Err(Failed::bad_request(format!("wait is at most {STREAM_WAIT_SECONDS_MAX} seconds")));

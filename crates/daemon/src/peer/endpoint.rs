@@ -91,7 +91,7 @@ async fn handshake(node: &Arc<Node>, incoming: Incoming) {
     let connection = match tokio::time::timeout(HANDSHAKE_TIMEOUT, connecting).await {
         Ok(Ok(connection)) => connection,
         Ok(Err(error)) => {
-            return tracing::warn!(%remote, %error, "a connection was refused: no peer's card names its key");
+            return tracing::warn!(%remote, %error, "a handshake failed: the other side is no peer of ours, or speaks otherwise");
         }
         Err(_) => return tracing::debug!(%remote, "a handshake took too long"),
     };

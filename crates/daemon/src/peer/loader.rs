@@ -46,9 +46,22 @@ pub(super) async fn run(
         let done = tokio::task::spawn_blocking(move || {
             requests.into_iter().all(|request| answers.blocking_send(worker.answer(request)).is_ok())
         });
-        if !matches!(done.await, Ok(true)) {
-            return;
+        match done.await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(_) => return loader.node.fail("reading for a session"),
         }
+    }
+}
+
+/// Takes what is damaged as not there: the release does not go, and holds up nothing behind it.
+fn unless_damaged<T: Default>(read: Result<T, StoreError>) -> Result<T, StoreError> {
+    match read {
+        Err(StoreError::Corrupt { what }) => {
+            tracing::error!(what, "damaged data is not shared: run `mithaq store check`");
+            Ok(T::default())
+        }
+        read => read,
     }
 }
 
@@ -78,9 +91,9 @@ impl Loader {
     }
 
     fn load_release(&self, index: u64, id: ReleaseId, inline: bool) -> Result<Input, StoreError> {
-        let release = self.outbox.load(id)?;
+        let release = unless_damaged(self.outbox.load(id))?;
         let inline = match &release {
-            Some(release) if inline => self.small_bodies(release)?,
+            Some(release) if inline => unless_damaged(self.small_bodies(release))?,
             _ => None,
         };
         Ok(Input::ReleaseLoaded { index, release, inline })
@@ -95,14 +108,14 @@ impl Loader {
         Ok(bodies.filter(|bodies| bodies.iter().map(Vec::len).sum::<usize>() <= INLINE_BYTES_MAX))
     }
 
-    /// The first of the bodies asked for, as many as make a group; none if the rule no longer lets the release go.
+    /// The first of the bodies asked for, as many as make a group; none if the rule no longer lets the release go, or one
+    /// of them is damaged.
     fn load_bodies(&self, index: u64, release: ReleaseId, contents: &[ContentId]) -> Result<Input, StoreError> {
         let mut bodies = Vec::new();
         let mut bytes = 0;
-        if self.outbox.load(release)?.is_some() {
-            for body in
-                self.node.store.bodies(&contents[..contents.len().min(BODIES)])?.into_iter().map_while(|body| body)
-            {
+        if unless_damaged(self.outbox.load(release))?.is_some() {
+            let read = self.node.store.bodies(&contents[..contents.len().min(BODIES)]);
+            for body in unless_damaged(read)?.into_iter().map_while(|body| body) {
                 bytes += body.len();
                 if bytes > GROUP_BYTES && !bodies.is_empty() {
                     break;
@@ -127,15 +140,7 @@ impl Loader {
 
     fn may_tell(&self, content: ContentId) -> Result<bool, StoreError> {
         for seq in self.node.store.rows_of(content)? {
-            let Some(row) = self.node.store.log(seq.saturating_sub(1), 1)?.into_iter().next() else {
-                continue;
-            };
-            let Some((_, release)) = self.node.store.release(row.release)? else {
-                continue;
-            };
-            let Ok(manifest) = release.stored_manifest() else {
-                continue;
-            };
+            let Some((_, _, manifest)) = self.node.release_at(seq)? else { continue };
             let agreement = self.node.peer(self.peer).and_then(|entry| entry.peer.agreement.clone());
             let decision = outbox::decide(&self.node, &manifest.label, manifest.origin, self.peer, agreement.as_ref());
             if manifest.origin == self.peer || decision.released {

@@ -39,9 +39,9 @@ pub(super) async fn run(
             waiting = work.cursor;
             continue;
         }
-        let (node, key) = (Arc::clone(&node), cursor_key.clone());
-        let stored = tokio::task::spawn_blocking(move || work.store(&node, key)).await;
-        let Ok(stored) = stored else { return };
+        let (worker, key) = (Arc::clone(&node), cursor_key.clone());
+        let stored = tokio::task::spawn_blocking(move || work.store(&worker, key)).await;
+        let Ok(stored) = stored else { return node.fail("storing for a session") };
         let failed = stored.is_err();
         // The session may be gone; what it verified is stored all the same.
         let _ = answers.send(stored.map(|indexes| Input::Stored { indexes })).await;

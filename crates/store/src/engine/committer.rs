@@ -5,7 +5,7 @@ use std::{
     io,
     sync::{
         Arc,
-        mpsc::{Receiver, Sender, SyncSender},
+        mpsc::{Receiver, SyncSender},
     },
 };
 
@@ -40,7 +40,7 @@ const OVERFULL: usize = 8;
 pub(crate) struct Committer {
     pub(crate) shared: Arc<Shared>,
     /// Wakes the thread that merges runs.
-    pub(crate) merger: Sender<()>,
+    pub(crate) merger: SyncSender<()>,
 }
 
 /// Why nothing of a group was committed.
@@ -173,8 +173,8 @@ impl Committer {
     fn flush(&self) {
         match self.shared.index.flush() {
             Ok(()) => {
-                // A merger that has panicked leaves the index right, only slower.
-                let _merger_lives = self.merger.send(());
+                // One wake that waits is enough. A merger that has panicked leaves the index right, only slower.
+                let _merger_lives = self.merger.try_send(());
             }
             // Nothing is lost: what waits is in the packs. The next commit tries again.
             Err(error) => tracing::warn!(%error, "the index cannot be written"),

@@ -17,7 +17,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        mpsc::{Sender, SyncSender, channel, sync_channel},
+        mpsc::{SyncSender, sync_channel},
     },
     thread::{self, JoinHandle},
 };
@@ -110,18 +110,18 @@ impl SledStore {
 
     fn start(shared: Arc<Shared>) -> Result<Self, StoreError> {
         let (jobs, queue) = sync_channel(shared.options.queue_commits);
-        let (wake, woken) = channel();
+        let (wake, woken) = sync_channel(1);
         let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
             thread::Builder::new().name(name.to_owned()).spawn(work).map_err(io_error(&shared.dir))
         };
-        let committer = Committer { shared: Arc::clone(&shared), merger: Sender::clone(&wake) };
+        let committer = Committer { shared: Arc::clone(&shared), merger: SyncSender::clone(&wake) };
         let merging = Arc::clone(&shared);
         let threads = vec![
             spawn("store-commit", Box::new(move || committer.run(&queue)))?,
             spawn("store-merge", Box::new(move || woken.iter().for_each(|()| merging.merge())))?,
         ];
         // An earlier process may have left something to merge. The merger lives as long as the committer.
-        let _merger_lives = wake.send(());
+        let _merger_lives = wake.try_send(());
         Ok(Self { shared, jobs: Some(jobs), threads })
     }
 
@@ -225,8 +225,14 @@ impl Store for SledStore {
     }
 
     fn log(&self, after: u64, limit: usize) -> Result<Vec<LogRow>, StoreError> {
-        let rows = self.shared.index.rows(after, limit)?;
-        Ok(rows.iter().filter(|(_, row)| !row.is_hole()).map(|(seq, row)| row.public(*seq)).collect())
+        let (mut after, mut sound) = (after, Vec::new());
+        while sound.len() < limit {
+            let rows = self.shared.index.rows(after, limit - sound.len())?;
+            let Some((last, _)) = rows.last() else { break };
+            after = *last;
+            sound.extend(rows.iter().filter(|(_, row)| !row.is_hole()).map(|(seq, row)| row.public(*seq)));
+        }
+        Ok(sound)
     }
 
     fn head(&self) -> u64 {

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    ops::Range,
     path::PathBuf,
     sync::atomic::{AtomicBool, Ordering::SeqCst},
 };
@@ -343,20 +344,52 @@ fn a_damaged_body_comes_again_and_is_served() {
     }
 }
 
-#[test]
-fn a_lost_frame_costs_its_rows_and_no_others() {
+/// A closed store without an index, of a frame for each row, of which those from row `lost.start` up to `lost.end` are
+/// overwritten.
+fn with_lost_rows(rows: u32, lost: Range<usize>) -> Temporary {
     let mut temporary = Temporary::new(lazy());
-    let mut ends = Vec::new();
-    for salt in 0..3 {
+    let pack_bytes = |temporary: &Temporary| usize::try_from(fs::metadata(temporary.pack(0)).unwrap().len()).unwrap();
+    let mut ends = vec![pack_bytes(&temporary)];
+    for salt in 0..rows {
         temporary.store().commit(push(indicators(salt * 10, salt * 10 + 10), salt.into()), time(0)).unwrap();
-        ends.push(usize::try_from(fs::metadata(temporary.pack(0)).unwrap().len()).unwrap());
+        ends.push(pack_bytes(&temporary));
     }
     temporary.close();
     fs::remove_dir_all(temporary.dir.path().join("index")).unwrap();
     let mut bytes = fs::read(temporary.pack(0)).unwrap();
-    bytes[ends[0]..ends[1]].fill(0);
+    bytes[ends[lost.start - 1]..ends[lost.end - 1]].fill(0);
     fs::write(temporary.pack(0), bytes).unwrap();
+    temporary
+}
 
+/// Whoever reads the log page by page takes an empty page for its end.
+#[test]
+fn lost_rows_do_not_end_the_log() {
+    let mut temporary = with_lost_rows(100, 2..99);
+    for _ in 0..2 {
+        let store = temporary.reopen(lazy());
+        assert_eq!(store.head(), 100);
+        let check = |after, limit, expect: &[u64]| {
+            let rows: Vec<_> = store.log(after, limit).unwrap().iter().map(|row| row.seq).collect();
+            assert_eq!(rows, expect, "{limit} rows after {after}");
+        };
+        check(0, 1, &[1]);
+        for limit in [2, 3, 97, 98, usize::MAX] {
+            check(0, limit, &[1, 99, 100][..limit.min(3)]);
+            check(1, limit, &[99, 100]);
+        }
+        check(1, 1, &[99]);
+        check(50, 1, &[99]);
+        check(100, 1, &[]);
+        check(1, 0, &[]);
+        // The second time the lost rows are read from the index that was written.
+        temporary.close();
+    }
+}
+
+#[test]
+fn a_lost_frame_costs_its_rows_and_no_others() {
+    let mut temporary = with_lost_rows(3, 2..3);
     let store = temporary.reopen(lazy());
     let rows: Vec<_> = store.log(0, 10).unwrap().iter().map(|row| row.seq).collect();
     assert_eq!((rows, store.head()), (vec![1, 3], 3));

@@ -55,7 +55,7 @@ fn check_closes(mut lone: Lone, frame: Kind) {
     lone.assert_closed(Code::MISBEHAVED);
 }
 
-/// The number after the largest used to be computed, which ends the program.
+/// The number after the largest must not be computed: it ends the program.
 #[test]
 fn wants_of_what_was_not_offered() {
     for first in [0, 2, 9, u64::MAX - 1, u64::MAX] {
@@ -205,7 +205,7 @@ fn a_peer_with_smaller_limits_is_spared() {
     );
 }
 
-/// Parts of several releases used to be able to fill the window, with none of them complete.
+/// Otherwise parts of several releases could fill the window, with none of them complete.
 #[test]
 fn a_release_that_has_begun_is_finished_first() {
     let mut lone = offering(3);

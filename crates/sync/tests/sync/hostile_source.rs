@@ -205,8 +205,9 @@ fn an_open_release_that_is_gone_is_dropped() {
 #[test]
 fn gone_with_another_id_a_cut_id_or_an_index_that_cannot_be() {
     let parcel = three();
-    let frame = Kind::Manifest(manifest(1, &parcel));
-    check_closes([frame, gone(1, some_ids(1)[0])], Code::MISBEHAVED);
+    let mut lone = wanting(&parcel);
+    lone.receive(gone(1, some_ids(1)[0]));
+    lone.assert_closed(Code::MISBEHAVED);
     for index in [0, OFFERS_OPEN_MAX + 1, u64::MAX] {
         check_closes([gone(index, parcel.id())], Code::MISBEHAVED);
     }
@@ -233,14 +234,23 @@ fn a_release_that_came_cannot_be_gone() {
 }
 
 #[test]
-fn gone_while_we_find_out_whether_we_hold_it() {
+fn a_wanted_release_that_is_gone_is_not_waited_for() {
     let ids = some_ids(2);
     let mut lone = Lone::started(0);
     lone.receive(offer(1, &ids));
-    lone.receive(gone(1, ids[0]));
-    lone.take_all();
     lone.give(Input::ReleasesKnown { first: 1, known: vec![false, false] });
-    let (_, frame) = lone.take_frame();
-    assert!(matches!(frame, Kind::Want(want) if want.bitmap[..] == [0b10]));
+    lone.take_all();
+    lone.receive(gone(1, ids[0]));
+    let outputs = lone.take_all();
+    assert!(matches!(outputs[..], [Output::Send { .. }, Output::SaveCursor(cursor)] if cursor.index == 1));
     assert_eq!(lone.session.progress().received, 1);
+}
+
+/// Entry after entry could be named and gone, each time with one more question in our own store's queue.
+#[test]
+fn gone_while_we_find_out_what_we_hold() {
+    let ids = some_ids(2);
+    check_closes([offer(1, &ids), gone(1, ids[0])], Code::MISBEHAVED);
+    let parcel = three();
+    check_closes([Kind::Manifest(manifest(1, &parcel)), gone(1, parcel.id())], Code::MISBEHAVED);
 }

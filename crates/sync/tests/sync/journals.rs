@@ -177,7 +177,7 @@ fn journals_read_in_pieces_arrive_whole() {
     }
 }
 
-/// The source used to count what is open and not how far apart it is, and honest sources were thrown out.
+/// The sink limits how far apart open entries are: a source that counted only how many there are would be thrown out.
 #[test]
 fn offers_do_not_run_ahead_of_a_release_that_takes_long() {
     let mut pair = Pair::new(World { rate: Some(2_000_000), ..World::default() });
@@ -194,7 +194,7 @@ fn offers_do_not_run_ahead_of_a_release_that_takes_long() {
     assert_eq!(pair.nodes[0].sent.manifests.len(), 1);
 }
 
-/// The head used to fall back to what it was when the journal was opened.
+/// The head must not fall back to what it was when the journal was opened.
 #[test]
 fn a_journal_that_grows_while_it_is_opened_is_read_to_its_end() {
     let mut lone = Lone::greeted();
@@ -217,7 +217,7 @@ fn a_journal_shorter_than_the_cursor_harms_nothing() {
     assert!(lone.take_all().iter().any(reads));
 }
 
-/// A read that brought nothing used to be the last.
+/// A read that brought nothing must not be the last.
 #[test]
 fn an_empty_read_is_tried_again() {
     let mut lone = Lone::greeted();
@@ -263,7 +263,7 @@ fn the_hello_carries_the_cursor_and_tells_the_instance() {
     assert!(matches!(crate::node::decode(&frame), Kind::Hello(hello) if hello.cursor == cursor.to_bytes()));
 }
 
-/// Seed 58: a side that was slow to open its own journal answered the other's before its start, and was thrown out.
+/// A side that is slow to open its own journal may answer the other's before its start (seed 58).
 #[test]
 fn answers_may_come_before_the_start() {
     let mut lone = Lone::greeted();

@@ -41,7 +41,7 @@ fn send_fresh(lone: &mut Lone, head: u64, parcel: &Parcel) {
     assert_eq!(lone.take_all().len(), 3, "read, load, send");
 }
 
-/// The hour of silence before used to count against the peer.
+/// An hour in which nothing was owed does not count against the peer, also once something is.
 #[test]
 fn an_idle_hour_is_no_fault() {
     let mut lone = Lone::started(0);
@@ -72,7 +72,7 @@ fn a_peer_that_acknowledges_nothing_is_left() {
     assert_eq!(seconds_until_closed(&mut lone, 100), Some(61));
 }
 
-/// Anything that the peer sent used to reset the clock.
+/// Only what answers us resets the clock, not whatever the peer sends.
 #[test]
 fn a_peer_that_sends_and_never_acknowledges_is_left() {
     let mut lone = Lone::started(0);
@@ -130,7 +130,7 @@ fn a_store_of_our_own_that_takes_long_is_not_the_peers_fault() {
     assert_eq!(seconds_until_closed(&mut lone, 3600), None);
 }
 
-/// A window of bodies takes many minutes at 256 kbit/s; sources used to give up after one.
+/// A window of bodies takes many minutes at 256 kbit/s; a source must not give up on it after one.
 #[test]
 fn a_slow_link_is_no_fault() {
     let mut pair = Pair::new(World { rate: Some(16_000), delay: Duration::from_millis(300), ..World::default() });
