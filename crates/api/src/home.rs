@@ -520,6 +520,11 @@ fn socket_path(path: PathBuf) -> Result<PathBuf, HomeError> {
 
 fn read_file(path: &Path, bytes_max: u64) -> Result<Vec<u8>, HomeError> {
     use io::Read;
+    let is_file = fs::metadata(path).map_err(io_error("read", path))?.is_file();
+    if !is_file {
+        // To open a pipe would wait for whoever writes to it.
+        return Err(io_error("read", path)(io::Error::other("it is not a regular file")));
+    }
     let file = File::open(path).map_err(io_error("read", path))?;
     let mut text = Vec::new();
     // One byte more than may be there: whoever parses it then says that it is too large.

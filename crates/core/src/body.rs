@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use mithaq_stix::{
+    id::StixIdRef,
     marking::Tlp,
     object::{Object, ObjectError},
     observable::Observable,
@@ -34,7 +35,8 @@ pub struct Facts {
     pub markings: BTreeSet<String>,
     /// The sectors it names.
     pub sectors: BTreeSet<String>,
-    /// The ids that define what it speaks of, and any other reference to a vulnerability; ascending, each once.
+    /// The ids that define what it speaks of, and every other reference but those to identities, markings and extension
+    /// definitions; ascending, each once.
     pub subject_refs: Vec<String>,
     /// The normalised values to find it by.
     pub observables: Vec<Observable>,
@@ -94,14 +96,13 @@ impl Facts {
     }
 }
 
-/// Whatever refers to a vulnerability is of that category, so a custom property must not hide the reference.
+/// Whatever an object refers to under any name is a part of what it tells: the id of an address is a hash of the address,
+/// and a custom property must not hide a reference. Who made an object and how it is marked are no subjects.
 fn subject_refs(object: &Object<'_>) -> Vec<String> {
-    let vulnerabilities = object.refs().into_iter();
-    let ids: BTreeSet<String> = vulnerabilities
-        .filter(|id| id.object_type() == "vulnerability")
-        .chain(object.subject_refs())
-        .map(|id| id.to_string())
-        .collect();
+    let about =
+        |id: &StixIdRef<'_>| !matches!(id.object_type(), "identity" | "marking-definition" | "extension-definition");
+    let ids: BTreeSet<String> =
+        object.refs().into_iter().filter(about).chain(object.subject_refs()).map(|id| id.to_string()).collect();
     ids.into_iter().collect()
 }
 

@@ -17,6 +17,7 @@ mod logging;
 mod node;
 mod outbox;
 mod peer;
+mod publishing;
 mod push;
 mod start;
 

@@ -22,7 +22,7 @@ use mithaq_store::{Batch, Committed, LogRow, Store, StoreError};
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{clock, peer::Links};
+use crate::{clock, peer::Links, publishing::Publishing};
 
 /// What all tasks of the daemon share.
 pub(crate) struct Node {
@@ -39,6 +39,10 @@ pub(crate) struct Node {
     pub(crate) tasks: TaskTracker,
     pub(crate) shutdown: CancellationToken,
     pub(crate) started: Instant,
+    /// What is being published, from the look at what we have released until the new releases are stored.
+    pub(crate) publishing: Publishing,
+    /// Held while the peer files are read and taken up.
+    pub(crate) reloading: Mutex<()>,
     peers: RwLock<BTreeMap<CertId, Arc<PeerEntry>>>,
     head: watch::Sender<u64>,
 }
@@ -102,6 +106,8 @@ impl Node {
             tasks: TaskTracker::new(),
             shutdown: CancellationToken::new(),
             started: Instant::now(),
+            publishing: Publishing::default(),
+            reloading: Mutex::default(),
             peers: RwLock::default(),
             home,
             config,

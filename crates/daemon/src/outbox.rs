@@ -3,7 +3,10 @@
 //! For each peer it walks the log, asks the rule of every release, and writes those that may go into the journal
 //! towards that peer, durably, before anything is sent. The journal's numbers count only what the peer may have.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use mithaq_core::{
     agreement::VerifiedAgreement,
@@ -22,6 +25,9 @@ use crate::{
 
 /// How many rows of the log are read at a time.
 const ROWS: usize = 256;
+
+/// How often it is looked whether the agreement has come into force.
+const REVIEW: Duration = Duration::from_secs(1);
 
 /// Where the outbox of one peer stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,7 +102,8 @@ impl Outbox {
     /// Asks the rule of every row of the log after `from`, and writes what may go into the journal, durably. Blocks.
     pub(crate) fn extend(&self, from: Position) -> Result<Position, StoreError> {
         let mut position = from;
-        loop {
+        // Out of force the rule withholds everything, and what is passed by now would not be asked of again later.
+        while self.agreement.is_in_force(clock::wall()) {
             let rows = self.node.store.log(position.scanned, ROWS)?;
             let Some(last) = rows.last() else {
                 return Ok(position);
@@ -117,6 +124,7 @@ impl Outbox {
                 self.write(before, position, entries)?;
             }
         }
+        Ok(position)
     }
 
     fn write(&self, before: Position, after: Position, mut changes: Vec<StateChange>) -> Result<(), StoreError> {
@@ -239,7 +247,7 @@ pub(crate) async fn follow(outbox: Outbox) {
                 tracing::error!(peer = entry.peer.name, %error, "the journal towards the peer cannot be written; trying again");
                 position = None;
                 tokio::select! {
-                    () = tokio::time::sleep(std::time::Duration::from_secs(1)) => continue,
+                    () = tokio::time::sleep(REVIEW) => continue,
                     () = entry.cancel.cancelled() => return,
                 }
             }
@@ -247,6 +255,7 @@ pub(crate) async fn follow(outbox: Outbox) {
         }
         tokio::select! {
             changed = log.changed() => if changed.is_err() { return },
+            () = tokio::time::sleep(REVIEW) => {}
             () = entry.cancel.cancelled() => return,
         }
     }

@@ -75,6 +75,7 @@ pub(crate) fn push(
     let started = Instant::now();
     let default = default_level(node, query)?;
     let mut input = read(node, text)?;
+    let _turn = node.publishing.turn(input.taken.iter().map(|taken| taken.body.id()).collect());
     let labels = labels(node, &mut input, default).map_err(|error| store_problem(&error))?;
     let mut summary = PushSummary { refused: input.refused.len(), ..PushSummary::default() };
     let nothing_goes = query.atomic && (!input.refused.is_empty() || input.broken.is_some());

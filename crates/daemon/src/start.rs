@@ -1,6 +1,12 @@
 //! Starting and stopping: configuration, store, sockets, tasks, and a bounded drain.
 
-use std::{fmt, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    net::SocketAddr,
+    process::ExitCode,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use mithaq_api::{
     config::{Config, LogFormat},
@@ -175,7 +181,7 @@ impl Signals {
                 _ = self.terminate.recv() => return Ok(()),
                 _ = self.interrupt.recv() => return Ok(()),
                 () = node.shutdown.cancelled() => return Err(Failure::new(Code::INTERNAL, "a task failed: see the log")),
-                _ = self.hangup.recv() => match reload(node, endpoint) {
+                _ = self.hangup.recv() => match tokio::task::block_in_place(|| reload(node, endpoint)) {
                     Ok(peers) => tracing::info!(peers, "reloaded"),
                     Err(error) => tracing::error!(%error, "not reloaded: the peers stay as they were"),
                 },
@@ -212,8 +218,10 @@ fn load_peers(node: &Arc<Node>, endpoint: &quinn::Endpoint) -> Result<(), Failur
     Ok(())
 }
 
-/// Reads the peer files again; on an error everything stays as it was.
+/// Reads the peer files again; on an error everything stays as it was. Blocks.
 pub(crate) fn reload(node: &Arc<Node>, endpoint: &quinn::Endpoint) -> Result<usize, HomeError> {
+    // Of two reloads at once, the one that read the files first must not be the one that is obeyed last.
+    let _turn = node.reloading.lock().unwrap_or_else(PoisonError::into_inner);
     let peers = node.home.peers()?;
     Ok(start_peers(node, endpoint, peers))
 }

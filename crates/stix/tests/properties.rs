@@ -90,12 +90,15 @@ proptest! {
     ) {
         let mut text = BUNDLE.as_bytes().to_vec();
         for (index, byte, action) in mutations {
+            if text.is_empty() {
+                break;
+            }
             let at = index.index(text.len());
             match action {
                 0 => text[at] = byte,
                 1 => text.insert(at, byte),
                 2 => drop(text.remove(at)),
-                _ => text.truncate(at.max(1)),
+                _ => text.truncate(at),
             }
         }
         for entry in Reader::new(&text).take(1_000).flatten() {

@@ -108,6 +108,15 @@ pub(crate) fn stream(chunks: mpsc::Receiver<Bytes>) -> Response {
     ([(header::CONTENT_TYPE, NDJSON)], Body::from_stream(chunks)).into_response()
 }
 
+/// Lines of JSON that come one by one, from a queue that the answer's own limit bounds.
+pub(crate) fn stream_unbounded(chunks: mpsc::UnboundedReceiver<Bytes>) -> Response {
+    let chunks = futures_util::stream::unfold(chunks, |mut chunks| async move {
+        let chunk = chunks.recv().await?;
+        Some((Ok::<_, std::convert::Infallible>(chunk), chunks))
+    });
+    ([(header::CONTENT_TYPE, NDJSON)], Body::from_stream(chunks)).into_response()
+}
+
 /// Runs something that blocks, away from the tasks that must not.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failed> {
     let done = tokio::task::spawn_blocking(work).await;

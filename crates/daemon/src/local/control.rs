@@ -20,7 +20,7 @@ use mithaq_api::{
     },
 };
 use mithaq_core::code::Code;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::{
     answer::{self, Ask, Failed, blocking},
@@ -37,6 +37,9 @@ const CHUNK_BYTES: usize = 64 * 1024;
 
 /// How many pushes are carried out at once, each of which may hold its whole input; the others wait.
 const PUSHES_AT_ONCE: usize = 4;
+
+/// The most bytes that a push may hold before it has the right to be carried out.
+const SMALL_BYTES: usize = 1024 * 1024;
 
 /// How long the input of a push may stop coming.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
@@ -70,7 +73,8 @@ async fn unknown() -> Failed {
 /// Collects the lines of a push's answer into chunks.
 struct Lines {
     text: Vec<u8>,
-    chunks: mpsc::Sender<Bytes>,
+    /// Unbounded, so that a client that does not read holds up nobody: a push has 100,000 lines at the most.
+    chunks: mpsc::UnboundedSender<Bytes>,
 }
 
 impl Lines {
@@ -83,7 +87,7 @@ impl Lines {
 
     fn flush(&mut self) {
         // Whoever pushed may be gone; what was pushed is carried out all the same.
-        let _ = self.chunks.blocking_send(std::mem::take(&mut self.text).into());
+        let _ = self.chunks.send(std::mem::take(&mut self.text).into());
     }
 }
 
@@ -98,10 +102,8 @@ async fn push_objects(
     Ask(query): Ask<PushQuery>,
     body: Body,
 ) -> Result<Response, Failed> {
-    let permit = control.pushes.acquire_owned().await;
-    let permit = permit.map_err(|_| Problem::new(Code::INTERNAL, "the daemon is stopping"))?;
-    let text = collect(body).await?;
-    let (chunks, receiver) = mpsc::channel(16);
+    let (text, permit) = collect(body, control.pushes).await?;
+    let (chunks, receiver) = mpsc::unbounded_channel();
     let node = Arc::clone(&control.node);
     node.tasks.clone().spawn_blocking(move || {
         let mut lines = Lines { text: Vec::new(), chunks };
@@ -113,17 +115,23 @@ async fn push_objects(
         lines.flush();
         drop(permit);
     });
-    Ok(answer::stream(receiver))
+    Ok(answer::stream_unbounded(receiver))
 }
 
-/// Takes the whole body, and no more than a push may have.
-async fn collect(body: Body) -> Result<Vec<u8>, Failed> {
+/// Takes the whole body, and no more than a push may have, with the right to carry it out. A small body needs that right
+/// only once it is whole, so that clients that fall silent do not keep others from pushing.
+async fn collect(body: Body, pushes: Arc<Semaphore>) -> Result<(Vec<u8>, OwnedSemaphorePermit), Failed> {
+    let stopping = || Failed::from(Problem::new(Code::INTERNAL, "the daemon is stopping"));
+    let mut permit = None;
     let mut text = Vec::new();
     let mut body = body.into_data_stream();
     loop {
         let chunk = tokio::time::timeout(SILENCE_MAX, futures_util::StreamExt::next(&mut body)).await;
         let chunk = chunk.map_err(|_| Failed::bad_request("the input stopped coming: nothing was stored"))?;
-        let Some(chunk) = chunk else { return Ok(text) };
+        if permit.is_none() && (chunk.is_none() || text.len() > SMALL_BYTES) {
+            permit = Some(Arc::clone(&pushes).acquire_owned().await.map_err(|_| stopping())?);
+        }
+        let Some(chunk) = chunk else { return Ok((text, permit.ok_or_else(stopping)?)) };
         let chunk = chunk.map_err(|error| Failed::bad_request(format!("the input broke off: {error}")))?;
         if text.len() + chunk.len() > PUSH_BYTES_MAX {
             let message = format!("the input has more than {PUSH_BYTES_MAX} bytes: nothing was stored; split it");

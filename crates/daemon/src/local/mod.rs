@@ -12,6 +12,7 @@ mod token;
 use std::{
     fs, io,
     net::SocketAddr,
+    os::unix::fs::FileTypeExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -76,16 +77,22 @@ pub(crate) async fn bind(node: &Node) -> Result<Bound, BindError> {
 }
 
 /// Opens a socket in a folder that only the daemon's user may enter, so that there is no moment at which others may
-/// connect. The store's lock has shown that no other daemon of this home is alive, so a socket that is there is a
-/// leftover.
+/// connect. A socket at which nobody answers is a leftover; anything else that stands there is not ours to remove.
 fn bind_unix(path: &Path) -> Result<UnixListener, BindError> {
     if let Some(dir) = path.parent() {
         create_private_dir(dir)?;
     }
     let error = |source| BindError::Socket { path: path.to_owned(), source };
-    match fs::remove_file(path) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => return Err(error(source)),
-        _ => {}
+    match fs::symlink_metadata(path) {
+        Err(source) if source.kind() == io::ErrorKind::NotFound => {}
+        Err(source) => return Err(error(source)),
+        Ok(metadata) if !metadata.file_type().is_socket() => {
+            return Err(error(io::Error::other("something that is no socket stands there")));
+        }
+        Ok(_) if std::os::unix::net::UnixStream::connect(path).is_ok() => {
+            return Err(error(io::Error::other("another daemon answers there: [sockets] dir must differ")));
+        }
+        Ok(_) => fs::remove_file(path).map_err(error)?,
     }
     UnixListener::bind(path).map_err(error)
 }
@@ -94,7 +101,8 @@ fn bind_unix(path: &Path) -> Result<UnixListener, BindError> {
 pub(crate) fn start(node: &Arc<Node>, bound: Bound, endpoint: quinn::Endpoint) {
     let Bound { control, siem, tcp, files } = bound;
     spawn(node, control, control::router(Arc::clone(node), endpoint));
-    let socket = files.last().cloned();
+    // Whoever asks for the socket's own path asks for the absolute one.
+    let socket = files.last().and_then(|file| std::path::absolute(file).ok());
     spawn(node, siem, siem::router(Arc::clone(node), socket.as_deref()));
     if let Some((listener, token)) = tcp {
         spawn(node, listener, token::guard(siem::router(Arc::clone(node), None), token));

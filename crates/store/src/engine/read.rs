@@ -234,8 +234,7 @@ impl Shared {
     pub(super) fn rows_of(&self, content: ContentId) -> Result<Vec<u64>, StoreError> {
         let mut rows = Vec::new();
         for seq in self.index.row_candidates(&content)? {
-            let release = self.recent_release(seq)?;
-            if release.is_some_and(|release| release.contents.binary_search(&content).is_ok()) {
+            if self.names(seq, &content)? {
                 rows.push(seq);
             }
         }
@@ -248,6 +247,18 @@ impl Shared {
             Some(release) if release.id() == id => Ok(Some((seq, (*release).clone()))),
             _ => Err(StoreError::Corrupt { what: format!("release {id}, row {seq} of the log") }),
         }
+    }
+
+    /// Whether the release of a row names a content. Its group has passed its checksum, which is enough to find it by:
+    /// whoever is given the release has it checked against its manifest.
+    fn names(&self, seq: u64, content: &ContentId) -> Result<bool, StoreError> {
+        if let Some(release) = self.recent.find(seq) {
+            return Ok(release.contents.binary_search(content).is_ok());
+        }
+        let Some((extent, position)) = self.index.release_extent(seq) else { return Ok(false) };
+        let group = self.group(&extent)?;
+        let record = group.as_ref().and_then(|group| ReleaseRecord::decode(group.record(position)?));
+        Ok(record.is_some_and(|record| record.signed.contents.binary_search(content).is_ok()))
     }
 
     /// The release of a row, checked when it was read, which may be a moment ago: whoever asks about the objects of a

@@ -1,0 +1,80 @@
+//! Which contents are being published at this moment, so that two pushes of one object release it once, while pushes of
+//! different objects share their commits.
+
+use std::{
+    collections::HashSet,
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+};
+
+use mithaq_core::id::ContentId;
+
+/// The contents of all pushes that are being carried out.
+#[derive(Debug, Default)]
+pub(crate) struct Publishing {
+    contents: Mutex<HashSet<ContentId>>,
+    changed: Condvar,
+}
+
+/// The right to publish some contents; given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Turn<'a> {
+    publishing: &'a Publishing,
+    contents: Vec<ContentId>,
+}
+
+impl Publishing {
+    /// Waits until no other push publishes any of these contents, and claims them all at once, so that no two pushes
+    /// can wait for each other. Blocks.
+    pub(crate) fn turn(&self, mut contents: Vec<ContentId>) -> Turn<'_> {
+        contents.sort_unstable();
+        contents.dedup();
+        let is_taken = |taken: &mut HashSet<ContentId>| contents.iter().any(|content| taken.contains(content));
+        let taken = self.changed.wait_while(self.lock(), is_taken);
+        taken.unwrap_or_else(PoisonError::into_inner).extend(&contents);
+        Turn { publishing: self, contents }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashSet<ContentId>> {
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut taken = self.publishing.lock();
+        for content in &self.contents {
+            taken.remove(content);
+        }
+        drop(taken);
+        self.publishing.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn one_content_has_one_publisher_at_a_time() {
+        let publishing = Publishing::default();
+        let id = |byte| ContentId::from_bytes([byte; 32]);
+        let (inside, worst) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            for number in 0..8 {
+                let (publishing, inside, worst) = (&publishing, &inside, &worst);
+                scope.spawn(move || {
+                    for _ in 0..200 {
+                        let _turn = publishing.turn(vec![id(1), id(number), id(1)]);
+                        worst.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                        inside.fetch_sub(1, Ordering::SeqCst);
+                    }
+                });
+            }
+        });
+        assert_eq!(worst.load(Ordering::SeqCst), 1);
+        let _one = publishing.turn(vec![id(1)]);
+        let _other = publishing.turn(vec![id(2)]);
+    }
+}
