@@ -35,10 +35,13 @@ use crate::{
 /// How many bytes of lines make a chunk of a push's answer.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// How many pushes are carried out at once, each of which may hold its whole input; the others wait.
-const PUSHES_AT_ONCE: usize = 4;
+/// How many small pushes are carried out at once, each of which holds its whole input; the others wait.
+const PUSHES_AT_ONCE: usize = 400;
 
-/// The most bytes that a push may hold before it has the right to be carried out.
+/// How many small pushes a large one stands for: four large ones fit.
+const LARGE_PUSH: u32 = 100;
+
+/// The most bytes of a small push, which a client may send before it has the right to have it carried out.
 const SMALL_BYTES: usize = 1024 * 1024;
 
 /// How long the input of a push may stop coming.
@@ -129,7 +132,8 @@ async fn collect(body: Body, pushes: Arc<Semaphore>) -> Result<(Vec<u8>, OwnedSe
         let chunk = tokio::time::timeout(SILENCE_MAX, futures_util::StreamExt::next(&mut body)).await;
         let chunk = chunk.map_err(|_| Failed::bad_request("the input stopped coming: nothing was stored"))?;
         if permit.is_none() && (chunk.is_none() || text.len() > SMALL_BYTES) {
-            permit = Some(Arc::clone(&pushes).acquire_owned().await.map_err(|_| stopping())?);
+            let weight = if text.len() > SMALL_BYTES { LARGE_PUSH } else { 1 };
+            permit = Some(Arc::clone(&pushes).acquire_many_owned(weight).await.map_err(|_| stopping())?);
         }
         let Some(chunk) = chunk else { return Ok((text, permit.ok_or_else(stopping)?)) };
         let chunk = chunk.map_err(|error| Failed::bad_request(format!("the input broke off: {error}")))?;
