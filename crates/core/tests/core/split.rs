@@ -50,6 +50,26 @@ fn a_relationship_takes_the_strictest_of_what_it_connects() {
 }
 
 #[test]
+fn a_reference_under_any_name_counts() {
+    let red = id("ipv4-addr", 1);
+    for property in [
+        json!({"dst_ref": red}),
+        json!({"resolves_to_refs": [red]}),
+        json!({"sample_refs": [red]}),
+        json!({"x_acme_related_ref": red}),
+        json!({"extensions": {"x-acme-ext": {"deep": [{"object_refs": [red]}]}}}),
+    ] {
+        let objects = [marked("malware", 2, Tlp::Clear, property.clone()), marked("ipv4-addr", 1, Tlp::Red, json!({}))];
+        let labels = labelled(&objects, &[]);
+        assert!(labels[0].starts_with("red "), "{property}: {labels:?}");
+    }
+    // Who made an object, and how it is marked, says nothing of what it speaks of.
+    let maker = marked("identity", 3, Tlp::Red, json!({}));
+    let made = marked("malware", 2, Tlp::Clear, json!({"created_by_ref": id("identity", 3)}));
+    assert_eq!(labelled(&[made, maker], &[])[0], "clear threat");
+}
+
+#[test]
 fn labels_travel_along_chains_in_any_order() {
     let chain: Vec<_> =
         (1..200).map(|n| relationship(n, &id("relationship", n - 1), &id("relationship", n - 1))).collect();

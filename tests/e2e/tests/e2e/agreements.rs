@@ -114,6 +114,22 @@ fn an_agreement_that_ends_stops_the_flow() {
     assert_eq!(cn.objects(), 21);
 }
 
+#[test]
+fn what_is_pushed_before_an_agreement_begins_goes_once_it_has_begun() {
+    const SECONDS: u64 = 8;
+    let place = Place::new();
+    let certs = two_certs(&place);
+    let [pk, cn] = &certs;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    activate_both(pk, cn, &draft(pk, cn, &["--from", &utc(now + SECONDS), "--days", "1"]));
+    let _daemons = certs.each_ref().map(Daemon::start);
+    pk.push(bundle(&indicators(1, 0..10)), &[]).exits(0);
+    assert_eq!(cn.objects(), 0);
+    until("CN holds it", || (cn.objects() == 10).then_some(()));
+    let begun = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    assert!(begun >= now + SECONDS, "data moved before the agreement began");
+}
+
 /// A time as agreements take it (the algorithm of Howard Hinnant's `civil_from_days`).
 fn utc(seconds: u64) -> String {
     let (days, rest) = (seconds / 86_400 + 719_468, seconds % 86_400);

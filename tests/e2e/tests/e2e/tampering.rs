@@ -87,6 +87,27 @@ fn a_changed_agreement_is_refused() {
 }
 
 #[test]
+fn a_copy_of_a_peer_file_does_not_keep_a_removed_peer_alive() {
+    let place = Place::new();
+    let [pk, cn] = &["pk", "cn"].map(|name| Cert::init(&place, name));
+    pair(pk, cn, &[]);
+    let _daemons = [pk, cn].map(Daemon::start);
+    pk.push(bundle(&indicators(1, 0..10)), &[]).exits(0);
+    until("CN holds it", || (cn.objects() == 10).then_some(()));
+    let (file, copy) = (pk.peer_file(cn), pk.peer_file(cn).with_file_name("cn-old.json"));
+    fs::copy(&file, &copy).unwrap();
+    assert_ne!(pk.run(&["reload"]).exit, 0, "a copy under another name is refused");
+    fs::remove_file(&copy).unwrap();
+    fs::remove_file(&file).unwrap();
+    pk.run(&["reload"]).exits(0);
+    pk.push(bundle(&indicators(1, 10..20)), &[]).exits(0);
+    assert!(pk.peer(cn).is_none());
+    let gone = || cn.peer(pk).filter(|peer| peer["state"] != "connected");
+    until("CN has lost the connection", gone);
+    assert_eq!(cn.objects(), 10, "data went to a peer that was removed");
+}
+
+#[test]
 fn a_changed_peer_file_costs_that_peer_and_no_other() {
     let place = Place::new();
     let [pk, cn, qa] = &["pk", "cn", "qa"].map(|name| Cert::init(&place, name));
