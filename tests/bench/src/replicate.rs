@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use bytes::Bytes;
+use mithaq_api::http::Status;
 use serde_json::{Value, json};
 
 use crate::{
@@ -48,14 +49,12 @@ pub(crate) async fn measure(input: &[Bytes], bundle: usize) -> anyhow::Result<Va
     Ok(figures)
 }
 
-/// Waits until the one peer has everything: bytes on the wire in both directions.
+/// Waits until the one peer has everything; its counters then.
 async fn caught_up(cert: &Cert) -> anyhow::Result<(u64, u64)> {
-    let is_so = |status: &mithaq_api::http::Status| {
+    let is_so = |status: &Status| {
         status.peers.first().is_some_and(|peer| peer.state == "connected" && peer.lag == 0 && peer.sent > 0)
     };
-    let status = cert.wait("the peer has everything", is_so).await?;
-    let peer = status.peers.first().map(|peer| (peer.bytes_sent + peer.bytes_received, peer.objects_sent));
-    Ok(peer.unwrap_or_default())
+    Ok(counters(&cert.wait("the peer has everything", is_so).await?))
 }
 
 /// Stops the second CERT, pushes at the first, starts the second again: milliseconds from its first answer until it
@@ -63,7 +62,7 @@ async fn caught_up(cert: &Cert) -> anyhow::Result<(u64, u64)> {
 async fn reconnect(a: &mut Cert, b: &mut Cert, difference: usize, number: &mut usize) -> anyhow::Result<Value> {
     b.stop()?;
     a.wait("the peer is gone", |status| status.peers.first().is_some_and(|peer| peer.state != "connected")).await?;
-    let (bytes, objects) = caught_up_counters(a).await?;
+    let (bytes, objects) = counters(&a.status().await?);
     let fresh: Vec<Bytes> = (*number..*number + difference).map(objects::fresh).collect();
     *number += difference;
     if !fresh.is_empty() {
@@ -77,8 +76,8 @@ async fn reconnect(a: &mut Cert, b: &mut Cert, difference: usize, number: &mut u
     Ok(json!({ "d": difference, "resync_ms": round(milliseconds), "resync_bytes": bytes_after - bytes }))
 }
 
-async fn caught_up_counters(cert: &Cert) -> anyhow::Result<(u64, u64)> {
-    let status = cert.status().await?;
+/// Bytes on the wire to and from the one peer, and objects sent to it.
+fn counters(status: &Status) -> (u64, u64) {
     let peer = status.peers.first().map(|peer| (peer.bytes_sent + peer.bytes_received, peer.objects_sent));
-    Ok(peer.unwrap_or_default())
+    peer.unwrap_or_default()
 }

@@ -1,5 +1,10 @@
 //! Answers: JSON documents, lines and problems.
 
+use std::{
+    convert::Infallible,
+    task::{Context, Poll},
+};
+
 use axum::{
     body::{Body, Bytes},
     extract::{FromRequestParts, Query},
@@ -10,7 +15,6 @@ use mithaq_api::http::Problem;
 use mithaq_core::code::Code;
 use mithaq_store::StoreError;
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::sync::mpsc;
 
 /// The media type of lines of JSON.
 const NDJSON: &str = "application/x-ndjson";
@@ -99,21 +103,10 @@ pub(crate) fn write_line<T: Serialize>(value: &T, out: &mut Vec<u8>) {
     out.push(b'\n');
 }
 
-/// Lines of JSON that come one by one.
-pub(crate) fn stream(chunks: mpsc::Receiver<Bytes>) -> Response {
-    let chunks = futures_util::stream::unfold(chunks, |mut chunks| async move {
-        let chunk = chunks.recv().await?;
-        Some((Ok::<_, std::convert::Infallible>(chunk), chunks))
-    });
-    ([(header::CONTENT_TYPE, NDJSON)], Body::from_stream(chunks)).into_response()
-}
-
-/// Lines of JSON that come one by one, from a queue that the answer's own limit bounds.
-pub(crate) fn stream_unbounded(chunks: mpsc::UnboundedReceiver<Bytes>) -> Response {
-    let chunks = futures_util::stream::unfold(chunks, |mut chunks| async move {
-        let chunk = chunks.recv().await?;
-        Some((Ok::<_, std::convert::Infallible>(chunk), chunks))
-    });
+/// Lines of JSON that come one by one, from a queue that is polled by `chunks`.
+pub(crate) fn stream(mut chunks: impl FnMut(&mut Context<'_>) -> Poll<Option<Bytes>> + Send + 'static) -> Response {
+    let chunks =
+        futures_util::stream::poll_fn(move |context| chunks(context).map(|chunk| chunk.map(Ok::<_, Infallible>)));
     ([(header::CONTENT_TYPE, NDJSON)], Body::from_stream(chunks)).into_response()
 }
 

@@ -106,7 +106,7 @@ async fn push_objects(
     body: Body,
 ) -> Result<Response, Failed> {
     let (text, permit) = collect(body, control.pushes).await?;
-    let (chunks, receiver) = mpsc::unbounded_channel();
+    let (chunks, mut receiver) = mpsc::unbounded_channel();
     let node = Arc::clone(&control.node);
     node.tasks.clone().spawn_blocking(move || {
         let mut lines = Lines { text: Vec::new(), chunks };
@@ -118,7 +118,7 @@ async fn push_objects(
         lines.flush();
         drop(permit);
     });
-    Ok(answer::stream_unbounded(receiver))
+    Ok(answer::stream(move |context| receiver.poll_recv(context)))
 }
 
 /// Takes the whole body, and no more than a push may have, with the right to carry it out. A small body needs that right

@@ -36,7 +36,7 @@ pub(super) async fn stream(node: Arc<Node>, query: StreamQuery, visibility: Visi
     if wait > STREAM_WAIT_SECONDS_MAX {
         return Err(Failed::bad_request(format!("wait is at most {STREAM_WAIT_SECONDS_MAX} seconds")));
     }
-    let (chunks, receiver) = mpsc::channel(CHUNKS);
+    let (chunks, mut receiver) = mpsc::channel(CHUNKS);
     let reader = Reader {
         feed: Feed::new(Arc::clone(&node), visibility),
         node: Arc::clone(&node),
@@ -47,7 +47,7 @@ pub(super) async fn stream(node: Arc<Node>, query: StreamQuery, visibility: Visi
         chunks,
     };
     node.tasks.spawn(reader.run());
-    Ok(answer::stream(receiver))
+    Ok(answer::stream(move |context| receiver.poll_recv(context)))
 }
 
 fn cursor_problem(error: CursorError) -> Failed {
