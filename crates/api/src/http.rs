@@ -10,6 +10,8 @@
 //! | `GET /v1/stream` | [`StreamQuery`] | NDJSON of [`StreamLine`] |
 //! | `POST /v1/reload` | | [`Reloaded`] |
 //! | `POST /v1/check` | | [`Check`] |
+//! | `GET /v1/store` | | [`StoreStats`] |
+//! | `POST /v1/compact` | [`CompactQuery`] | [`Compacted`] |
 //!
 //! Errors are a [`Problem`] with a 4xx or 5xx status.
 
@@ -332,6 +334,79 @@ pub struct StreamLine {
 pub struct Reloaded {
     /// How many peers are known now.
     pub peers: usize,
+}
+
+/// Live and dead bytes of one kind of record, as they lie on disk.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Share {
+    /// What can be read.
+    pub live: u64,
+    /// What was purged or superseded and can be given back; estimated.
+    pub dead: u64,
+}
+
+/// Answer to `GET /v1/store`. Sizes are in bytes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StoreStats {
+    /// The store's id, 32 hexadecimal digits: another one after a restore or in place of a lost store.
+    pub store: String,
+    /// The layout that new segments are written in.
+    pub schema: u32,
+    /// Objects held: distinct contents.
+    pub objects: u64,
+    /// Releases held.
+    pub releases: u64,
+    /// Contents that releases name, counted once for each release.
+    pub references: u64,
+    /// Canonical bytes of all objects.
+    pub body_bytes: u64,
+    /// Segments.
+    pub packs: u64,
+    /// Bytes of all segments.
+    pub pack_bytes: u64,
+    /// Bytes of the index.
+    pub index_bytes: u64,
+    /// Objects on disk.
+    pub bodies: Share,
+    /// Releases on disk.
+    pub release_records: Share,
+    /// Cursors, journals and other state on disk.
+    pub state: Share,
+    /// Headers, directories, and the marks of what was purged.
+    pub overhead_bytes: u64,
+    /// Bytes before compression for each byte in the segments' groups.
+    pub compression: f64,
+    /// When the oldest release that is held was added.
+    pub oldest: Option<Time>,
+    /// When the newest release that is held was added.
+    pub newest: Option<Time>,
+}
+
+/// Query of `POST /v1/compact`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CompactQuery {
+    /// The least percentage of a segment that must be dead; [`DEAD_PERCENT_DEFAULT`] unless told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dead: Option<u8>,
+}
+
+/// How many percent of a segment must be dead before it is written anew, unless told.
+pub const DEAD_PERCENT_DEFAULT: u8 = 20;
+
+/// Answer to `POST /v1/compact`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Compacted {
+    /// Segments that were looked at.
+    pub packs: u64,
+    /// Segments that were written anew.
+    pub rewritten: u64,
+    /// Bytes of all segments before.
+    pub bytes_before: u64,
+    /// Bytes of all segments after.
+    pub bytes_after: u64,
+    /// Segments that were left as they are since they are damaged, a sentence each.
+    pub left: Vec<String>,
 }
 
 /// Answer to `POST /v1/check`.

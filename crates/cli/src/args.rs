@@ -10,7 +10,9 @@ use mithaq_api::{config::LogFormat, home::Home};
 
 use crate::{
     RunArgs,
-    commands::{agreement, explain, init, peer, push, reload, show, status, store, tail, why},
+    commands::{
+        agreement, canon, explain, init, pattern, peer, push, reload, show, status, store, tail, upgrade, validate, why,
+    },
 };
 
 /// Share STIX 2.1 indicators with other CERTs, as equals, under agreements that both sides signed.
@@ -73,6 +75,10 @@ pub(crate) enum HomeCommand {
     Reload(reload::Args),
     #[command(subcommand)]
     Store(store::Command),
+    Validate(validate::Args),
+    Canon(canon::Args),
+    Pattern(pattern::Args),
+    Upgrade(upgrade::Args),
     Explain(explain::Args),
 }
 

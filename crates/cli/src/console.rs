@@ -142,6 +142,12 @@ impl Console {
         Ok(writeln!(self.err, "{}", Escaped(&text.to_string()))?)
     }
 
+    /// Writes a value as a line of JSON to standard error, with escapes, for a person may be reading.
+    pub(crate) fn json_note(&mut self, value: &impl Serialize) -> Result<(), Failure> {
+        let text = serde_json::to_string(value).map_err(io::Error::from)?;
+        Ok(writeln!(self.err, "{}", escape_json(&text))?)
+    }
+
     /// Hands on what was written so far.
     pub(crate) fn flush(&mut self) -> Result<(), Failure> {
         Ok(self.out.flush()?)

@@ -3,7 +3,15 @@
 use std::{io, path::PathBuf};
 
 use mithaq_api::{client::ClientError, home::HomeError, http::PUSH_BYTES_MAX, http::Problem};
-use mithaq_core::{card::CardError, code::Code, id::AgreementId, keys::KeyError, pairing::GroupError, time::Time};
+use mithaq_core::{
+    card::CardError,
+    code::Code,
+    id::AgreementId,
+    keys::KeyError,
+    pairing::GroupError,
+    stix::{ObjectError, json::JsonError},
+    time::Time,
+};
 
 use crate::{clock, exit::Exit};
 
@@ -112,6 +120,18 @@ pub enum Failure {
         /// Its size, or how much was read of it.
         bytes: u64,
     },
+    /// The input is not JSON.
+    #[error("{input} is not JSON at line {line}, column {column}: {}; nothing of it was converted", error.kind)]
+    NotJson {
+        /// The file.
+        input: String,
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1.
+        column: usize,
+        /// Why.
+        error: JsonError,
+    },
     /// The connection broke during a push.
     #[error("the connection to the daemon broke before it had answered: push again, what was stored is recognised")]
     PushCut,
@@ -164,6 +184,7 @@ impl Failure {
             Self::NotVerified { .. } => Code::NOT_VERIFIED,
             Self::Expired { .. } => Code::VALIDITY,
             Self::TooLarge { .. } => Code::TOO_LARGE,
+            Self::NotJson { error, .. } => Code::new(ObjectError::from(error.clone()).code()),
             Self::PushCut => Code::OUTCOME_UNKNOWN,
             Self::StreamEnded { .. } => Code::DAEMON_UNREACHABLE,
             Self::File { .. } | Self::Output(_) => Code::FILE,

@@ -27,21 +27,25 @@ impl Code {
     /// What the code means; `None` if no part of Mithaq uses it.
     #[must_use]
     pub fn explain(self) -> Option<Explanation> {
-        CODES
-            .iter()
-            .chain(mithaq_stix::ERROR_CODES)
-            .find(|(number, ..)| *number == self.0)
-            .map(|&(_, title, text)| Explanation { code: self, title, text })
+        entries().find(|(number, ..)| *number == self.0).map(|&(_, title, text)| Explanation {
+            code: self,
+            title,
+            text,
+        })
     }
 
     /// Every code that is in use, in ascending order.
     #[must_use]
     pub fn all() -> Vec<Self> {
-        let mut codes: Vec<_> =
-            CODES.iter().chain(mithaq_stix::ERROR_CODES).map(|(number, ..)| Self(*number)).collect();
+        let mut codes: Vec<_> = entries().map(|(number, ..)| Self(*number)).collect();
         codes.sort_unstable();
         codes
     }
+}
+
+/// Number, title and explanation of every code.
+fn entries() -> impl Iterator<Item = &'static (u16, &'static str, &'static str)> {
+    CODES.iter().chain(mithaq_stix::ERROR_CODES).chain(mithaq_stix::validate::RULE_CODES)
 }
 
 /// What a code means and what to do.
@@ -100,24 +104,24 @@ macro_rules! codes {
 
 codes! {
     /// The text is not JSON.
-    BROKEN_JSON = 1101, "broken JSON",
+    BROKEN_JSON = 1051, "broken JSON",
         "The input stops being JSON at the place that the message names. What came before it was read; nothing after it \
          can be trusted. Mend the file there and push it again: what was stored already is recognised and not stored twice.";
     /// The input is too large.
-    TOO_LARGE = 1102, "input too large",
+    TOO_LARGE = 1052, "input too large",
         "A push takes at most 100 MB and 100,000 objects. Split the input and push the parts; parts may overlap.";
     /// An object is too large.
-    OBJECT_TOO_LARGE = 1103, "object too large",
+    OBJECT_TOO_LARGE = 1053, "object too large",
         "An object may have at most 1 MiB in canonical form. Artifacts of that size belong beside the indicators, referred to by URL and hash.";
     /// The object belongs to another CERT.
-    FOREIGN_OBJECT = 1104, "object owned by another CERT",
+    FOREIGN_OBJECT = 1054, "object owned by another CERT",
         "The object's created_by_ref is an identity that a peer's card claims. Only that CERT may publish or revise it.";
     /// Nothing was stored since the push was atomic.
-    ATOMIC = 1105, "nothing stored",
+    ATOMIC = 1055, "nothing stored",
         "The push asked for all or nothing with --atomic, and something in it was refused. Nothing was stored. Mend what was refused, or push without --atomic.";
 
     /// An object's label cannot be written.
-    LABEL = 1106, "label too large",
+    LABEL = 1056, "label too large",
         "The object, with what it speaks of, names over 64 sectors or markings, sectors of over 4 KiB together, or a sector that is longer than 250 bytes or has control characters. \
          Mend the sectors, or split the report.";
 

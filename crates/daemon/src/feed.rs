@@ -208,7 +208,10 @@ impl Feed {
     /// Reads at most `limit` items of a row, and returns the place behind the last object that was looked at.
     fn read_row(&mut self, row: &LogRow, start: usize, limit: usize) -> Result<(Vec<Item>, Place), StoreError> {
         let damaged = || StoreError::Corrupt { what: format!("release {}", row.release.fmt_short()) };
-        let (_, release) = self.node.store.release(row.release)?.ok_or_else(damaged)?;
+        // One that is not there was purged since.
+        let Some((_, release)) = self.node.store.release(row.release)? else {
+            return Ok((Vec::new(), Place::behind(row)));
+        };
         let manifest = release.stored_manifest().map_err(|_| damaged())?;
         if !self.visibility.allows(&manifest) {
             return Ok((Vec::new(), Place::behind(row)));

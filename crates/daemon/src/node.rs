@@ -200,7 +200,8 @@ impl Node {
         let row = self.store.log(seq.saturating_sub(1), 1)?.into_iter().next().filter(|row| row.seq == seq);
         let Some(row) = row else { return Ok(None) };
         let damaged = || StoreError::Corrupt { what: format!("release {}", row.release.fmt_short()) };
-        let (_, release) = self.store.release(row.release)?.ok_or_else(damaged)?;
+        // One that is not there was purged since.
+        let Some((_, release)) = self.store.release(row.release)? else { return Ok(None) };
         let manifest = release.stored_manifest().map_err(|_| damaged())?;
         Ok(Some((row, release, manifest)))
     }

@@ -137,7 +137,7 @@ impl Outbox {
         }
         let expect = stored.map_or(Expect::Absent, Expect::Value);
         changes.push(StateChange { key, expect, value: Some(after.to_bytes()) });
-        self.node.commit(Batch { arrivals: Vec::new(), state: changes }).map(drop)
+        self.node.commit(Batch { state: changes, ..Batch::default() }).map(drop)
     }
 
     /// Whether the rule lets a release of our store go to the peer now. A damaged release goes nowhere, and holds up
@@ -193,7 +193,7 @@ impl Outbox {
     /// Remembers how many entries the peer has acknowledged. Blocks.
     pub(crate) fn set_acknowledged(&self, index: u64) -> Result<(), StoreError> {
         let change = StateChange::set(self.acknowledged_key(), index.to_be_bytes().to_vec());
-        self.node.commit(Batch { arrivals: Vec::new(), state: vec![change] }).map(drop)
+        self.node.commit(Batch { state: vec![change], ..Batch::default() }).map(drop)
     }
 }
 

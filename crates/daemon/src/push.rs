@@ -350,7 +350,7 @@ fn store(
             arrivals.push(Arrival { release, bodies: group.taken.into_iter().map(|taken| taken.body).collect() });
         }
         let releases = arrivals.len();
-        node.commit(Batch { arrivals, state: Vec::new() }).map_err(|error| store_problem(&error))?;
+        node.commit(Batch { arrivals, ..Batch::default() }).map_err(|error| store_problem(&error))?;
         summary.releases += releases;
         summary.stored += told.len();
         for (index, id, content) in told {

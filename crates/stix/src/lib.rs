@@ -3,7 +3,8 @@
 //! The crate reads what strangers send and answers questions of it: is this well-formed I-JSON, which id and version is
 //! it, who made it, how is it marked, what does it speak of, what are its canonical bytes. It is strict about JSON
 //! (RFC 7493) and about what identity, versioning and policy hang on, and transparent about everything else: unknown
-//! objects, extensions and properties keep every byte of their meaning.
+//! objects, extensions and properties keep every byte of their meaning. For those who make objects it has models of all
+//! types and everything that the standard has to say against an object.
 //!
 //! It is a pure leaf. It has no clock, socket, file, randomness or `async`, it never panics on data from outside, and it
 //! knows nothing of the organisations that share the objects.
@@ -32,11 +33,15 @@ pub mod bundle;
 pub mod id;
 pub mod json;
 pub mod marking;
+pub mod model;
 pub mod object;
 pub mod observable;
 pub mod pattern;
 mod quote;
+pub mod sco_id;
 pub mod time;
+pub mod upgrade;
+pub mod validate;
 
 pub use bundle::{Entry, Reader};
 pub use id::{IdError, StixId, StixIdRef};
@@ -44,3 +49,8 @@ pub use marking::Tlp;
 pub use object::{ERROR_CODES, Object, ObjectClass, ObjectError};
 pub use observable::{Observable, ObservableKind};
 pub use time::{Timestamp, TimestampRef};
+
+/// The examples of the README are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -40,6 +40,14 @@ const MARKINGS: [(&str, Tlp); 10] = [
     ("marking-definition--826578e1-40ad-459f-bc73-ede076f81f37", Tlp::AmberStrict),
 ];
 
+/// The marking definitions of TLP 1, which the standard fixes: id, name and colour (STIX 2.1 §7.2.1.4).
+pub(crate) const TLP_1: [(&str, &str, &str); 4] = [
+    ("marking-definition--613f2e26-407d-48c7-9eca-b8e91df99dc9", "TLP:WHITE", "white"),
+    ("marking-definition--34098fce-860f-48ae-8e50-ebd3cc5e41da", "TLP:GREEN", "green"),
+    ("marking-definition--f88d31f6-486f-44da-b317-01333bde0b82", "TLP:AMBER", "amber"),
+    ("marking-definition--5e57c739-391a-4eb3-b6be-7d15ca92d5ed", "TLP:RED", "red"),
+];
+
 impl Tlp {
     /// All levels, from the least to the most strict.
     pub const ALL: [Tlp; 5] = [Tlp::Clear, Tlp::Green, Tlp::Amber, Tlp::AmberStrict, Tlp::Red];

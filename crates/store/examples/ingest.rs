@@ -94,7 +94,7 @@ fn batch(bodies: &[Body], salt: i64) -> Batch {
     let label = Label::new(Tlp::Green, Category::Threat);
     let contents = bodies.iter().map(Body::id).collect();
     let release = VerifiedRelease::sign(CertId::from_bytes([1; 32]), &key, label, contents, Time::from_micros(salt));
-    Batch { arrivals: vec![Arrival { release: release.unwrap(), bodies: bodies.to_vec() }], state: Vec::new() }
+    Batch { arrivals: vec![Arrival { release: release.unwrap(), bodies: bodies.to_vec() }], ..Batch::default() }
 }
 
 fn commit(store: &SledStore, batches: Vec<Batch>) {

@@ -15,7 +15,8 @@ use mithaq_core::{
 };
 
 use crate::contract::{
-    Arrival, Batch, Expect, STATE_KEY_BYTES_MAX, STATE_VALUE_BYTES_MAX, StateChange, Store, StoreError,
+    Arrival, Batch, Expect, Holding, PURGE_ITEMS_MAX, Purge, STATE_KEY_BYTES_MAX, STATE_VALUE_BYTES_MAX, StateChange,
+    Stats, Store, StoreError,
 };
 
 /// Runs the suite; `open` gives a new, empty store each time.
@@ -34,6 +35,10 @@ pub fn run<S: Store>(open: impl Fn() -> S) {
     observables_lead_to_all_that_carry_them(&open());
     the_log_is_read_in_pages(&open());
     commits_from_many_threads_make_one_dense_log(&open());
+    a_purged_release_is_gone_with_what_only_it_names(&open());
+    a_purged_content_is_gone_and_may_come_again(&open());
+    a_purge_of_what_its_batch_brings_is_refused(&open());
+    what_was_purged_stays_gone_when_its_space_is_given_back(&open());
 }
 
 /// A point in time.
@@ -78,7 +83,7 @@ pub fn arrival(bodies: Vec<Body>, salt: i64) -> Arrival {
 /// A batch of one arrival.
 #[must_use]
 pub fn push(bodies: Vec<Body>, salt: i64) -> Batch {
-    Batch { arrivals: vec![arrival(bodies, salt)], state: Vec::new() }
+    Batch { arrivals: vec![arrival(bodies, salt)], ..Batch::default() }
 }
 
 /// Indicators `from .. to`, version 0.
@@ -89,7 +94,7 @@ pub fn indicators(from: u32, to: u32) -> Vec<Body> {
 
 fn state(key: &[u8], expect: Expect, value: Option<&[u8]>) -> Batch {
     let change = StateChange { key: key.to_vec(), expect, value: value.map(<[u8]>::to_vec) };
-    Batch { arrivals: Vec::new(), state: vec![change] }
+    Batch { state: vec![change], ..Batch::default() }
 }
 
 fn is_misuse<T: std::fmt::Debug>(result: &Result<T, StoreError>) -> bool {
@@ -110,6 +115,7 @@ fn an_empty_store_has_nothing(store: &impl Store) {
     assert_eq!(store.state_range(b"", None, 10).unwrap(), []);
     assert_eq!(store.stats().objects, 0);
     assert!(store.verify().unwrap().problems.is_empty());
+    assert_eq!(store.holding(content).unwrap(), Holding::Unknown);
     assert_eq!(store.commit(Batch::default(), time(0)).unwrap(), []);
 }
 
@@ -117,7 +123,7 @@ fn a_release_is_found_as_it_came(store: &impl Store) {
     let bodies = indicators(0, 25);
     let arrival = arrival(bodies.clone(), 0);
     let release = arrival.release.clone();
-    let committed = store.commit(Batch { arrivals: vec![arrival], state: Vec::new() }, time(0)).unwrap();
+    let committed = store.commit(Batch { arrivals: vec![arrival], ..Batch::default() }, time(0)).unwrap();
     assert_eq!((committed[0].seq, committed[0].new, committed[0].bodies_new), (1, true, 25));
 
     assert_eq!(store.head(), 1);
@@ -149,7 +155,7 @@ fn what_is_there_is_not_stored_again(store: &impl Store) {
     let other = store.commit(push(indicators(5, 15), 1), time(2)).unwrap();
     assert_eq!((other[0].seq, other[0].new, other[0].bodies_new), (2, true, 5));
     let bodiless = Arrival { bodies: Vec::new(), ..arrival(indicators(0, 10), 2) };
-    let third = store.commit(Batch { arrivals: vec![bodiless], state: Vec::new() }, time(3)).unwrap();
+    let third = store.commit(Batch { arrivals: vec![bodiless], ..Batch::default() }, time(3)).unwrap();
     assert_eq!((third[0].seq, third[0].new, third[0].bodies_new), (3, true, 0));
 
     let all_new: Vec<_> = store.log(0, 10).unwrap().iter().map(|row| row.all_new).collect();
@@ -165,7 +171,7 @@ fn a_batch_may_rest_on_its_earlier_arrivals(store: &impl Store) {
     let repeat = arrival(indicators(0, 10), 0);
     let bodiless = Arrival { bodies: Vec::new(), ..arrival(indicators(0, 5), 1) };
     let arrivals = vec![arrival(indicators(0, 10), 0), bodiless.clone(), repeat, arrival(indicators(8, 12), 2)];
-    let committed = store.commit(Batch { arrivals, state: Vec::new() }, time(0)).unwrap();
+    let committed = store.commit(Batch { arrivals, ..Batch::default() }, time(0)).unwrap();
     let found: Vec<_> = committed.iter().map(|one| (one.seq, one.new, one.bodies_new)).collect();
     assert_eq!(found, [(1, true, 10), (2, true, 0), (1, false, 0), (3, true, 2)]);
     assert_eq!(store.rows_of(indicator(8, 0).id()).unwrap(), [1, 3]);
@@ -174,11 +180,11 @@ fn a_batch_may_rest_on_its_earlier_arrivals(store: &impl Store) {
 fn a_release_without_its_bodies_is_refused(store: &impl Store) {
     let mut lacking = arrival(indicators(0, 10), 0);
     lacking.bodies.pop();
-    let batch = Batch { arrivals: vec![arrival(indicators(20, 30), 1), lacking], state: Vec::new() };
+    let batch = Batch { arrivals: vec![arrival(indicators(20, 30), 1), lacking], ..Batch::default() };
     assert!(is_misuse(&store.commit(batch, time(0))));
     let mut surplus = arrival(indicators(0, 10), 0);
     surplus.bodies.push(indicator(11, 0));
-    assert!(is_misuse(&store.commit(Batch { arrivals: vec![surplus], state: Vec::new() }, time(0))));
+    assert!(is_misuse(&store.commit(Batch { arrivals: vec![surplus], ..Batch::default() }, time(0))));
     assert_eq!(store.head(), 0);
     assert_eq!(store.has_bodies(&[indicator(0, 0).id(), indicator(20, 0).id()]).unwrap(), [false, false]);
 }
@@ -301,6 +307,119 @@ fn the_log_is_read_in_pages(store: &impl Store) {
     assert_eq!(store.log(300, 10).unwrap(), []);
     assert_eq!(store.log(u64::MAX, usize::MAX).unwrap(), []);
     assert_eq!(store.log(299, usize::MAX).unwrap().len(), 1);
+}
+
+/// A batch that purges.
+#[must_use]
+pub fn purge(releases: Vec<ReleaseId>, contents: Vec<ContentId>) -> Batch {
+    Batch { purge: Purge { releases, contents }, ..Batch::default() }
+}
+
+fn a_purged_release_is_gone_with_what_only_it_names(store: &impl Store) {
+    let old = push(indicators(0, 20), 0);
+    let id = old.arrivals[0].release.id();
+    store.commit(old.clone(), time(0)).unwrap();
+    store.commit(push(indicators(15, 25), 1), time(1)).unwrap();
+    let bytes = store.stats().body_bytes;
+    let unknown = ReleaseId::from_bytes([9; 32]);
+    assert_eq!(store.commit(purge(vec![id, unknown, id], Vec::new()), time(2)).unwrap(), []);
+
+    assert_eq!(store.release(id).unwrap(), None);
+    let rows: Vec<_> = store.log(0, 10).unwrap().iter().map(|row| row.seq).collect();
+    assert_eq!((rows, store.head()), (vec![2], 2));
+    let contents: Vec<_> = indicators(0, 25).iter().map(Body::id).collect();
+    let held = store.has_bodies(&contents).unwrap();
+    assert!(held.iter().enumerate().all(|(id, held)| *held == (id >= 15)), "{held:?}");
+    let bodies = store.bodies(&contents).unwrap();
+    assert!(bodies.iter().zip(held).all(|(body, held)| body.is_some() == held));
+    assert_eq!((store.rows_of(contents[0]).unwrap(), store.rows_of(contents[15]).unwrap()), (vec![], vec![2]));
+    assert_eq!(store.versions(&indicator(3, 0).facts().stix_id).unwrap(), []);
+    assert!(!store.has_one_version(&indicator(3, 0).facts().stix_id).unwrap());
+    assert_eq!(store.observed(&observable(3), 10).unwrap(), [indicator(23, 0).id()]);
+    let stats = store.stats();
+    assert_eq!((stats.objects, stats.releases, stats.references), (10, 1, 10));
+    let gone: usize = indicators(0, 15).iter().map(|body| body.bytes().len()).sum();
+    assert_eq!(stats.body_bytes, bytes - gone as u64);
+    assert!(store.verify().unwrap().problems.is_empty());
+
+    // It may come again, behind all others.
+    let again = store.commit(old, time(3)).unwrap();
+    assert_eq!((again[0].seq, again[0].new, again[0].bodies_new), (3, true, 15));
+    assert_eq!(store.rows_of(contents[0]).unwrap(), [3]);
+    assert_eq!(store.rows_of(contents[15]).unwrap(), [2, 3]);
+}
+
+fn a_purged_content_is_gone_and_may_come_again(store: &impl Store) {
+    let all = push(indicators(0, 10), 0);
+    store.commit(all.clone(), time(0)).unwrap();
+    let content = indicator(4, 0).id();
+    for _ in 0..2 {
+        store.commit(purge(Vec::new(), vec![content]), time(1)).unwrap();
+        assert_eq!(store.bodies(&[content]).unwrap(), [None]);
+        assert_eq!(store.holding(content).unwrap(), Holding::Purged);
+        // Its release stays, and says so.
+        assert_eq!((store.rows_of(content).unwrap(), store.stats().objects), (vec![1], 9));
+        assert_eq!(store.versions(&indicator(4, 0).facts().stix_id).unwrap(), []);
+        assert!(store.verify().unwrap().problems.is_empty());
+    }
+    let bodiless = Arrival { bodies: Vec::new(), ..arrival(vec![indicator(4, 0)], 1) };
+    assert!(is_misuse(&store.commit(Batch { arrivals: vec![bodiless], ..Batch::default() }, time(2))));
+    let again = store.commit(push(vec![indicator(4, 0)], 1), time(2)).unwrap();
+    assert_eq!((again[0].seq, again[0].new, again[0].bodies_new), (2, true, 1));
+    assert_eq!(store.holding(content).unwrap(), Holding::Held);
+    assert!(!store.log(1, 1).unwrap()[0].all_new, "an earlier row names it");
+    assert_eq!(store.rows_of(content).unwrap(), [1, 2]);
+    assert!(!store.commit(all, time(3)).unwrap()[0].new);
+}
+
+fn a_purge_of_what_its_batch_brings_is_refused(store: &impl Store) {
+    let fresh = push(indicators(0, 5), 0);
+    let (release, content) = (fresh.arrivals[0].release.id(), indicator(2, 0).id());
+    for purge in [purge(vec![release], Vec::new()).purge, purge(Vec::new(), vec![content]).purge] {
+        assert!(is_misuse(&store.commit(Batch { purge, ..fresh.clone() }, time(0))));
+    }
+    assert!(is_misuse(&store.commit(purge(Vec::new(), vec![content; PURGE_ITEMS_MAX + 1]), time(0))));
+    assert_eq!(store.head(), 0);
+    // What the batch goes on naming is not lost with the release before.
+    store.commit(fresh, time(0)).unwrap();
+    let mut batch = push(indicators(0, 8), 1);
+    batch.purge.releases.push(release);
+    batch.state.push(StateChange::set(b"k".to_vec(), b"v".to_vec()));
+    store.commit(batch, time(1)).unwrap();
+    assert_eq!((store.stats().objects, store.stats().releases), (8, 1));
+    assert_eq!(store.state(b"k").unwrap().as_deref(), Some(&b"v"[..]));
+    assert_eq!(store.bodies(&[content]).unwrap().iter().flatten().count(), 1);
+}
+
+fn what_was_purged_stays_gone_when_its_space_is_given_back(store: &impl Store) {
+    let releases: Vec<_> = (0..10)
+        .map(|round| {
+            let batch = push(indicators(round * 30, round * 30 + 30), round.into());
+            let id = batch.arrivals[0].release.id();
+            store.commit(batch, time(0)).unwrap();
+            id
+        })
+        .collect();
+    store.commit(purge(releases[..8].to_vec(), Vec::new()), time(0)).unwrap();
+    let before = store.stats();
+    let added: Vec<_> = store.log(0, 100).unwrap().iter().map(|row| row.added_at).collect();
+    if let Some(care) = store.care() {
+        let compacted = care.compact(10).unwrap();
+        assert!(compacted.rewritten > 0 && compacted.left.is_empty(), "{compacted:?}");
+        assert!(compacted.bytes_after * 2 < compacted.bytes_before, "{compacted:?}");
+        assert_eq!(care.compact(10).unwrap().rewritten, 0, "nothing is left to give back");
+        let census = care.census().unwrap();
+        assert_eq!((census.bodies.dead, census.releases.dead), (0, 0), "{census:?}");
+        assert_eq!((census.oldest, census.newest), (added.first().copied(), added.last().copied()));
+    }
+    assert_eq!(Stats { disk_bytes: 0, ..store.stats() }, Stats { disk_bytes: 0, ..before });
+    let rows: Vec<_> = store.log(0, 100).unwrap().iter().map(|row| row.seq).collect();
+    assert_eq!((rows, store.head()), (vec![9, 10], 10));
+    let contents: Vec<_> = indicators(0, 300).iter().map(Body::id).collect();
+    let held = store.bodies(&contents).unwrap().iter().map(Option::is_some).collect::<Vec<_>>();
+    assert!(held.iter().enumerate().all(|(id, held)| *held == (id >= 240)));
+    assert!(store.verify().unwrap().problems.is_empty());
+    assert_eq!(store.commit(push(indicators(0, 30), 0), time(0)).unwrap()[0].seq, 11);
 }
 
 fn commits_from_many_threads_make_one_dense_log(store: &impl Store) {

@@ -80,6 +80,31 @@ impl StateChange {
     }
 }
 
+/// The most releases and contents of one [`Purge`].
+pub const PURGE_ITEMS_MAX: usize = 10_000;
+
+/// What the store is to hold no longer: retention is over, or it was withdrawn.
+///
+/// It applies to what was held before the batch, and what is not held is passed over. From the commit on none of it is
+/// read or found any more; [`Care::compact`] gives its space back. What is purged may come again and is then new: who must
+/// not take it again refuses it before the store sees it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Purge {
+    /// Releases. Their rows are left out of the log, where no other row takes their numbers, and the bodies that no other
+    /// release names go with them.
+    pub releases: Vec<ReleaseId>,
+    /// Contents, whichever releases name them. Those releases stay, and go on naming them.
+    pub contents: Vec<ContentId>,
+}
+
+impl Purge {
+    /// Whether it names nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.releases.is_empty() && self.contents.is_empty()
+    }
+}
+
 /// What is committed together: all of it or nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
@@ -87,6 +112,8 @@ pub struct Batch {
     pub arrivals: Vec<Arrival>,
     /// Changes of state; if one's expectation fails, nothing of the batch is committed.
     pub state: Vec<StateChange>,
+    /// What is dropped; nothing that the batch's arrivals are or name.
+    pub purge: Purge,
 }
 
 /// What became of one arrival.
@@ -112,7 +139,7 @@ pub struct LogRow {
     pub added_at: Time,
     /// How many objects it names.
     pub objects: u32,
-    /// Whether every one of its bodies was new to the store, so that no earlier row names any of them.
+    /// Whether every one of its bodies was new to the store and no earlier row names any of them.
     pub all_new: bool,
 }
 
@@ -123,6 +150,71 @@ pub struct Version {
     pub version_nanos: Option<i128>,
     /// The content.
     pub content: ContentId,
+}
+
+/// How it stands with a content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Holding {
+    /// Its body is here.
+    Held,
+    /// A release names it, and its body is damaged or lost: it may come again.
+    Damaged,
+    /// Its body was dropped on purpose.
+    Purged,
+    /// The store knows nothing of it.
+    Unknown,
+}
+
+/// Live and dead bytes of one kind of record, as they lie on disk; the dead ones are estimated from their groups.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Share {
+    /// What can be read.
+    pub live: u64,
+    /// What was purged or superseded and can be given back.
+    pub dead: u64,
+}
+
+/// What lies on the disk, in detail.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Census {
+    /// The layout that new segments are written in.
+    pub schema: u32,
+    /// Segments.
+    pub packs: u64,
+    /// Bytes of all segments.
+    pub pack_bytes: u64,
+    /// Bytes of the index's files.
+    pub index_bytes: u64,
+    /// Bodies.
+    pub bodies: Share,
+    /// Releases.
+    pub releases: Share,
+    /// State: cursors, journals.
+    pub state: Share,
+    /// Headers, directories, and the marks of what was purged.
+    pub overhead_bytes: u64,
+    /// Bytes of bodies, releases and state before compression, the dead included.
+    pub raw_bytes: u64,
+    /// When the first object of the oldest release was added.
+    pub oldest: Option<Time>,
+    /// When the first object of the newest release was added.
+    pub newest: Option<Time>,
+}
+
+/// What a compaction did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Compacted {
+    /// Segments that were looked at.
+    pub packs: u64,
+    /// Segments that were written anew.
+    pub rewritten: u64,
+    /// Bytes of all segments before.
+    pub bytes_before: u64,
+    /// Bytes of all segments after.
+    pub bytes_after: u64,
+    /// Segments that were left as they are, and why, a sentence each.
+    pub left: Vec<String>,
 }
 
 /// Counters of a store.
@@ -230,6 +322,12 @@ pub trait Store: Send + Sync + 'static {
     /// When the index cannot be read.
     fn has_bodies(&self, ids: &[ContentId]) -> Result<Vec<bool>, StoreError>;
 
+    /// How it stands with a content, whose body is not read for it.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    fn holding(&self, content: ContentId) -> Result<Holding, StoreError>;
+
     /// The canonical bytes of contents, checked against their ids; `None` where the store has none.
     ///
     /// # Errors
@@ -240,7 +338,8 @@ pub trait Store: Send + Sync + 'static {
     /// A release by its id, with its place in the log.
     ///
     /// # Errors
-    /// When it is damaged.
+    /// [`StoreError::Corrupt`] if it is damaged. From then on it is new to a commit that brings it again, which gives it
+    /// a new row.
     fn release(&self, id: ReleaseId) -> Result<Option<(u64, SignedRelease)>, StoreError>;
 
     /// At most `limit` rows of the log after row `after`, in order.
@@ -308,4 +407,25 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// When the store cannot be read at all; damage is not an error but a row of the report.
     fn verify(&self) -> Result<Report, StoreError>;
+
+    /// What can be done about the files of the store; `None` for a store that has none.
+    fn care(&self) -> Option<&dyn Care> {
+        None
+    }
+}
+
+/// The care of a store that lies in files. Calls block, one of them at a time; commits and reads go on meanwhile.
+pub trait Care: Send + Sync {
+    /// What lies on the disk; reads the directories of all segments, and state.
+    ///
+    /// # Errors
+    /// When the packs cannot be read.
+    fn census(&self) -> Result<Census, StoreError>;
+
+    /// Writes anew, without what is dead, each segment of which at least `dead_percent_min` percent are; its space is
+    /// free on return. A crash at any point loses nothing.
+    ///
+    /// # Errors
+    /// When the packs cannot be read or written; what was written anew until then stays so.
+    fn compact(&self, dead_percent_min: u8) -> Result<Compacted, StoreError>;
 }

@@ -21,3 +21,5 @@ mod pack;
 pub use contract::*;
 pub use engine::{COMMIT_BYTES_MAX, Options, SledStore};
 pub use memory::MemoryStore;
+#[doc(hidden)] // For tests that make the disk fail.
+pub use pack::disk::{Disk, SystemDisk};

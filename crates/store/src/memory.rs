@@ -8,14 +8,14 @@ use std::{
 use mithaq_core::{
     body::Body,
     id::{ContentId, ReleaseId},
-    release::SignedRelease,
+    release::{SignedRelease, VerifiedRelease},
     stix::observable::Observable,
     time::Time,
 };
 
 use crate::contract::{
-    Arrival, Batch, Committed, Expect, LogRow, Report, STATE_KEY_BYTES_MAX, STATE_VALUE_BYTES_MAX, StateChange, Stats,
-    Store, StoreError, StoreId, Version,
+    Arrival, Batch, Committed, Expect, Holding, LogRow, PURGE_ITEMS_MAX, Purge, Report, STATE_KEY_BYTES_MAX,
+    STATE_VALUE_BYTES_MAX, StateChange, Stats, Store, StoreError, StoreId, Version,
 };
 
 /// A store in memory: durable for as long as it lives.
@@ -30,6 +30,8 @@ struct Held {
     bodies: BTreeMap<ContentId, Body>,
     releases: BTreeMap<ReleaseId, (u64, SignedRelease)>,
     log: Vec<LogRow>,
+    purged_rows: BTreeSet<u64>,
+    purged: BTreeSet<ContentId>,
     rows: BTreeMap<ContentId, Vec<u64>>,
     versions: BTreeMap<String, BTreeSet<(Option<i128>, ContentId)>>,
     observed: BTreeMap<Observable, Vec<ContentId>>,
@@ -38,6 +40,21 @@ struct Held {
 
 fn misuse(what: &str) -> StoreError {
     StoreError::Misuse { what: what.to_owned() }
+}
+
+/// A purge has a limit, and drops nothing that its own batch brings.
+fn check_purge(batch: &Batch) -> Result<(), StoreError> {
+    let Purge { releases, contents } = &batch.purge;
+    if releases.len() + contents.len() > PURGE_ITEMS_MAX {
+        return Err(misuse("a purge names too much"));
+    }
+    let brings = |release: &VerifiedRelease| {
+        releases.contains(&release.id()) || release.contents().iter().any(|content| contents.contains(content))
+    };
+    if batch.arrivals.iter().any(|arrival| brings(&arrival.release)) {
+        return Err(misuse("a batch purges what it brings"));
+    }
+    Ok(())
 }
 
 impl MemoryStore {
@@ -72,6 +89,7 @@ impl Held {
             }
             state.insert(key, value.as_ref());
         }
+        check_purge(batch)?;
         let mut brought = BTreeSet::new();
         for Arrival { release, bodies } in &batch.arrivals {
             brought.extend(bodies.iter().map(Body::id));
@@ -93,7 +111,32 @@ impl Held {
                 None => drop(self.state.remove(&key)),
             }
         }
+        let kept = batch.arrivals.iter().flat_map(|arrival| arrival.release.contents()).copied().collect();
+        self.purge(&batch.purge, &kept);
         batch.arrivals.into_iter().map(|arrival| self.take_arrival(arrival, now)).collect()
+    }
+
+    fn purge(&mut self, purge: &Purge, kept: &BTreeSet<ContentId>) {
+        let mut contents: BTreeSet<_> = purge.contents.iter().copied().collect();
+        for id in &purge.releases {
+            let Some((seq, release)) = self.releases.remove(id) else { continue };
+            self.purged_rows.insert(seq);
+            for content in release.contents {
+                let rows = self.rows.entry(content).or_default();
+                rows.retain(|row| *row != seq);
+                if rows.is_empty() && !kept.contains(&content) {
+                    contents.insert(content);
+                }
+            }
+        }
+        for content in contents {
+            let Some(body) = self.bodies.remove(&content) else { continue };
+            self.purged.insert(content);
+            self.versions.values_mut().for_each(|versions| versions.retain(|(_, version)| *version != content));
+            for observable in &body.facts().observables {
+                self.observed.entry(observable.clone()).or_default().retain(|held| *held != content);
+            }
+        }
     }
 
     fn take_arrival(&mut self, arrival: Arrival, now: Time) -> Committed {
@@ -107,10 +150,12 @@ impl Held {
         let free = self.log.last().map_or(Time::from_micros(0), |row| {
             Time::from_micros(row.added_at.as_micros().saturating_add(i64::from(row.objects)))
         });
+        let is_named = |content| self.rows.get(content).is_some_and(|rows| !rows.is_empty());
+        let all_new = bodies_new == objects && !release.contents().iter().any(is_named);
         for content in release.contents() {
             self.rows.entry(*content).or_default().push(seq);
         }
-        let (release_id, all_new) = (release.id(), bodies_new == objects);
+        let release_id = release.id();
         self.log.push(LogRow { seq, release: release_id, added_at: now.max(free), objects, all_new });
         self.releases.insert(release_id, (seq, release.signed().clone()));
         Committed { seq, new: true, bodies_new }
@@ -147,6 +192,15 @@ impl Store for MemoryStore {
         Ok(ids.iter().map(|id| held.bodies.contains_key(id)).collect())
     }
 
+    fn holding(&self, content: ContentId) -> Result<Holding, StoreError> {
+        let held = self.held();
+        Ok(match (held.bodies.contains_key(&content), held.purged.contains(&content)) {
+            (true, _) => Holding::Held,
+            (false, true) => Holding::Purged,
+            (false, false) => Holding::Unknown,
+        })
+    }
+
     fn bodies(&self, ids: &[ContentId]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
         let held = self.held();
         Ok(ids.iter().map(|id| held.bodies.get(id).map(|body| body.bytes().to_vec())).collect())
@@ -158,7 +212,9 @@ impl Store for MemoryStore {
 
     fn log(&self, after: u64, limit: usize) -> Result<Vec<LogRow>, StoreError> {
         let after = usize::try_from(after).unwrap_or(usize::MAX);
-        Ok(self.held().log.iter().skip(after).take(limit).cloned().collect())
+        let held = self.held();
+        let rows = held.log.iter().skip(after).filter(|row| !held.purged_rows.contains(&row.seq));
+        Ok(rows.take(limit).cloned().collect())
     }
 
     fn head(&self) -> u64 {
@@ -200,8 +256,8 @@ impl Store for MemoryStore {
         let held = self.held();
         Stats {
             objects: held.bodies.len() as u64,
-            releases: held.log.len() as u64,
-            references: held.log.iter().map(|row| u64::from(row.objects)).sum(),
+            releases: held.releases.len() as u64,
+            references: held.releases.values().map(|(_, release)| release.contents.len() as u64).sum(),
             body_bytes: held.bodies.values().map(|body| body.bytes().len() as u64).sum(),
             disk_bytes: 0,
         }

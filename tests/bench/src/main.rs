@@ -1,7 +1,8 @@
 //! `mithaq-bench`: what real daemons on loopback do in a second, beside what this machine can do at all.
 //!
-//! Each work starts its own daemons in a temporary folder, and measures in the same run those limits of the machine that
-//! bound it (fdatasync, append, loopback round trip), since figures of two runs on a shared machine cannot be compared.
+//! Each work but `stix` and `store` starts its own daemons in a temporary folder, and measures in the same run those limits
+//! of the machine that bound it (fdatasync, append, loopback round trip), since figures of two runs on a shared machine
+//! cannot be compared.
 
 mod certs;
 mod ingest;
@@ -10,10 +11,14 @@ mod machine;
 mod objects;
 mod pull;
 mod replicate;
+mod stix;
+mod store;
 
 use std::{path::PathBuf, process::ExitCode};
 
+use bytes::Bytes;
 use clap::{Parser, ValueEnum};
+use serde_json::Value;
 
 /// Measures Mithaq on this machine.
 #[derive(Debug, Parser)]
@@ -45,6 +50,10 @@ enum Work {
     Sync,
     /// From a push at one CERT to the line in the other's stream
     Latency,
+    /// Without a daemon, on one core: objects read, checked, made canonical and hashed, beside the way by stock crates
+    Stix,
+    /// Without a daemon: what the store takes, gives back and costs, beside a plain file and sled alone
+    Store,
 }
 
 fn main() -> ExitCode {
@@ -58,16 +67,38 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> anyhow::Result<()> {
+    match args.work {
+        Work::Ingest => with_daemons(args, ingest::measure),
+        Work::Pull => with_daemons(args, pull::measure),
+        Work::Sync => with_daemons(args, replicate::measure),
+        Work::Latency => with_daemons(args, latency::measure),
+        Work::Stix => {
+            let figures = stix::measure(args.input.as_deref(), args.objects, args.bundle)?;
+            if let Some(absent) = figures.absent() {
+                report(&absent);
+            }
+            show(&if args.json { figures.json() } else { figures.table() });
+            Ok(())
+        }
+        Work::Store => {
+            show_figures(args, &store::measure(args.input.as_deref(), args.objects)?);
+            Ok(())
+        }
+    }
+}
+
+fn with_daemons(
+    args: &Args,
+    measure: impl AsyncFnOnce(&[Bytes], usize) -> anyhow::Result<Value>,
+) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let objects = objects::load(args.input.as_deref(), args.objects)?;
-    let figures = runtime.block_on(async {
-        match args.work {
-            Work::Ingest => ingest::measure(&objects, args.bundle).await,
-            Work::Pull => pull::measure(&objects, args.bundle).await,
-            Work::Sync => replicate::measure(&objects, args.bundle).await,
-            Work::Latency => latency::measure(&objects, args.bundle).await,
-        }
-    })?;
+    let figures = runtime.block_on(measure(&objects, args.bundle))?;
+    show_figures(args, &figures);
+    Ok(())
+}
+
+fn show_figures(args: &Args, figures: &Value) {
     if args.json {
         show(&figures.to_string());
     } else {
@@ -75,7 +106,6 @@ fn run(args: &Args) -> anyhow::Result<()> {
             show(&format!("{name:<24} {value}"));
         }
     }
-    Ok(())
 }
 
 #[allow(clippy::print_stdout)] // The figures are what this program is for.

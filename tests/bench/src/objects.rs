@@ -29,7 +29,7 @@ fn read(path: &Path, limit: usize) -> anyhow::Result<Vec<Bytes>> {
 }
 
 /// Object `number`: an indicator of about 700 bytes, one of a family that only its number tells apart.
-fn generate(number: usize) -> Bytes {
+pub(crate) fn generate(number: usize) -> Bytes {
     let id = mithaq_core::id::sha256(&number.to_be_bytes());
     let hex = mithaq_core::id::to_hex(&id);
     let uuid = format!("{}-{}-4{}-8{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..32]);

@@ -13,6 +13,14 @@ use crate::{
 /// How wide explanations are set.
 const COLUMNS: usize = 80;
 
+/// STIX 2.0 was refused.
+pub(crate) const STIX_2_0: Code = Code::new(1013);
+
+/// The command that deals with what a code says, as a sentence.
+pub(crate) fn remedy(code: Code) -> Option<&'static str> {
+    (code == STIX_2_0).then_some("`mithaq upgrade FILE` converts it and reports what STIX 2.1 cannot carry.")
+}
+
 /// Say what a code means and what to do; without a code, list them all.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -39,8 +47,10 @@ fn one(code: Code, console: &mut Console) -> Result<(), Failure> {
     if console.is_json() {
         return console.json(&explanation);
     }
-    console.spans(&[(STRONG, format!("{code}: {}", explanation.title))])?;
-    wrap(explanation.text).into_iter().try_for_each(|line| console.line(line))
+    let title = format!("{code}: {}", explanation.title);
+    wrap(&title).into_iter().try_for_each(|line| console.styled(STRONG, line))?;
+    let paragraphs = [Some(explanation.text), remedy(code)];
+    paragraphs.into_iter().flatten().flat_map(wrap).try_for_each(|line| console.line(line))
 }
 
 fn all(console: &mut Console) -> Result<(), Failure> {
@@ -91,6 +101,12 @@ mod tests {
         }
         let (_, all) = explain(None, true);
         assert_eq!(all.lines().count(), Code::all().len());
+    }
+
+    #[test]
+    fn stix_2_0_is_explained_with_its_command() {
+        let (_, out) = explain(Some(STIX_2_0), false);
+        assert!(out.starts_with("MQ-1013: STIX 2.0\n") && out.contains("`mithaq upgrade FILE`"), "{out}");
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! The commands, a module for each family: its arguments, what it does, what it prints.
 
 pub(crate) mod agreement;
+pub(crate) mod canon;
 pub(crate) mod explain;
 pub(crate) mod init;
+pub(crate) mod pattern;
 pub(crate) mod peer;
 pub(crate) mod push;
 pub(crate) mod reload;
@@ -10,6 +12,8 @@ pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod store;
 pub(crate) mod tail;
+pub(crate) mod upgrade;
+pub(crate) mod validate;
 pub(crate) mod why;
 
 use mithaq_api::home::Home;
@@ -30,6 +34,10 @@ pub(crate) fn execute(command: &HomeCommand, home: &Home, console: &mut Console)
         HomeCommand::Tail(args) => tail::run(args, home, console),
         HomeCommand::Reload(args) => reload::run(args, home, console),
         HomeCommand::Store(command) => store::run(command, home, console),
+        HomeCommand::Validate(args) => validate::run(args, console),
+        HomeCommand::Canon(args) => canon::run(args, console),
+        HomeCommand::Pattern(args) => pattern::run(args, console),
+        HomeCommand::Upgrade(args) => upgrade::run(args, console),
         HomeCommand::Explain(args) => explain::run(args, console),
     }
 }

@@ -1,6 +1,7 @@
 //! `mithaq push`: objects in, and what became of each.
 
 mod answer;
+mod check;
 mod upload;
 
 use std::path::PathBuf;
@@ -12,14 +13,15 @@ use mithaq_api::{
 };
 use mithaq_core::stix::marking::Tlp;
 
-use self::{answer::Answer, upload::Upload};
+use self::{answer::Answer, check::Check, upload::Upload};
 use crate::{console::Console, daemon, exit::Exit, failure::Failure};
 
 /// Push a bundle, one object, or objects line by line.
 ///
-/// Each object is validated, signed in a release with others of its label, and stored; peers get what their agreements
-/// release. An object that is refused keeps none of the others back, unless --atomic is given. Pushing again what was
-/// pushed before changes nothing.
+/// Each object is signed in a release with others of its label, and stored; peers get what their agreements release. An
+/// object whose identity, version or markings cannot be told is refused, and keeps none of the others back, unless
+/// --atomic is given. What else the standard has against an object is shown, and the object pushed as it is: see `mithaq
+/// validate`. Pushing again what was pushed before changes nothing.
 ///
 /// Ends with status 0 if everything was taken, 1 if something was refused.
 #[derive(Debug, clap::Args)]
@@ -52,9 +54,10 @@ pub(crate) fn run(args: &Args, home: &Home, console: &mut Console) -> Result<Exi
     let query = PushQuery { tlp: args.tlp.map(|tlp| tlp.to_string()), atomic: args.atomic, dry_run: args.dry_run };
     let path = with_query("/v1/push", &query)?;
     daemon::block_on(async {
-        let upload = Upload::open(&args.file).await?;
+        let check = Check::default();
+        let upload = Upload::open(&args.file, check.clone()).await?;
         let progress = upload.progress();
-        let mut answer = Answer::new(args.verbose, args.dry_run, console);
+        let mut answer = Answer::new(args.verbose, args.dry_run, check, console);
         let result = async {
             let mut lines = client.post_chunks(&path, upload.into_chunks()).await?;
             while let Some(line) = lines.next().await? {

@@ -24,7 +24,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::{
     answer::{self, Ask, Failed, blocking},
-    lookup, stream,
+    care, lookup, stream,
 };
 use crate::{
     feed::Visibility,
@@ -48,8 +48,8 @@ const SMALL_BYTES: usize = 1024 * 1024;
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 
 #[derive(Clone)]
-struct Control {
-    node: Arc<Node>,
+pub(super) struct Control {
+    pub(super) node: Arc<Node>,
     endpoint: quinn::Endpoint,
     pushes: Arc<Semaphore>,
 }
@@ -65,6 +65,8 @@ pub(super) fn router(node: Arc<Node>, endpoint: quinn::Endpoint) -> Router {
         .route("/v1/stream", get(tail))
         .route("/v1/reload", post(reload))
         .route("/v1/check", post(check))
+        .route("/v1/store", get(care::stats))
+        .route("/v1/compact", post(care::compact))
         .fallback(unknown)
         .with_state(Control { node, endpoint, pushes: Arc::new(Semaphore::new(PUSHES_AT_ONCE)) })
 }

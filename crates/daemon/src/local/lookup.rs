@@ -9,7 +9,7 @@ use mithaq_core::{
     release::Manifest,
     stix::{id::StixId, observable::Observable},
 };
-use mithaq_store::StoreError;
+use mithaq_store::{Holding, StoreError};
 use serde_json::value::RawValue;
 
 use super::answer::Failed;
@@ -26,7 +26,20 @@ pub(super) fn show(node: &Node, id: &str) -> Result<Vec<Held>, Failed> {
     let contents = contents_of(node, id)?;
     let held = contents.into_iter().map(|content| held(node, content)).collect::<Result<Vec<_>, _>>()?;
     let held: Vec<_> = held.into_iter().flatten().collect();
-    if held.is_empty() { Err(not_held(id)) } else { Ok(held) }
+    if held.is_empty() { Err(missing(node, id)?) } else { Ok(held) }
+}
+
+/// Why nothing is shown: what was here and is damaged may come again, what never was will not.
+fn missing(node: &Node, id: &str) -> Result<Failed, StoreError> {
+    let holding = id.parse().map_or(Ok(Holding::Unknown), |content| node.store.holding(content))?;
+    Ok(match holding {
+        Holding::Damaged => {
+            let text = format!("the object {id} is damaged here: push it again, or ask the CERT that released it");
+            Problem::new(Code::CORRUPT, text).into()
+        }
+        Holding::Purged => Failed::not_found(format!("the object {id} was held here and was purged")),
+        _ => not_held(id),
+    })
 }
 
 fn not_held(id: &str) -> Failed {

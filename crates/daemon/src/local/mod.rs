@@ -2,6 +2,7 @@
 //! listener.
 
 mod answer;
+mod care;
 mod control;
 mod lookup;
 mod siem;

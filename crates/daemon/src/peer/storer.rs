@@ -75,7 +75,7 @@ impl Work {
         let state: Vec<_> =
             self.cursor.map(|cursor| StateChange::set(cursor_key, cursor.to_bytes())).into_iter().collect();
         if !(self.arrivals.is_empty() && state.is_empty()) {
-            node.commit(Batch { arrivals: self.arrivals, state })?;
+            node.commit(Batch { arrivals: self.arrivals, state, ..Batch::default() })?;
         }
         Ok(self.indexes)
     }

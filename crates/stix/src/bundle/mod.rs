@@ -1,4 +1,8 @@
-//! A stream of objects out of bundles, single objects, or lines of either.
+//! A stream of objects out of bundles, single objects, or lines of either: from text that is held as a whole
+//! ([`Reader`]), from text that comes in chunks ([`stream`]), and with what the standard has to say of each ([`report`]).
+
+pub mod report;
+pub mod stream;
 
 use crate::{
     json::{JsonError, Map, Member, Parser, Step, Str, Value, value_end},
@@ -56,6 +60,49 @@ struct Envelope<'a> {
     is_fresh: bool,
 }
 
+/// What the members of an object tell of it that has an array of `objects`.
+///
+/// When its type is not among the members before the array, which is the rule in canonical form, it is looked for behind
+/// the array. Where that meets broken text, the objects before it are still wanted.
+#[derive(Debug, Clone, Copy)]
+struct Nature {
+    /// By its type; `None` if it was not found.
+    is_bundle: Option<bool>,
+    /// It says that it is STIX 2.0.
+    is_stix_2_0: bool,
+}
+
+impl Nature {
+    /// What the members before the array tell.
+    fn told_before(members: &[Member<'_>]) -> Nature {
+        let value = |name: &str| members.iter().find(|member| member.key == name).map(|member| &member.value);
+        let is = |value: &Value<'_>, text: &str| matches!(value, Value::String(found) if *found == text);
+        Nature {
+            is_bundle: value("type").map(|found| is(found, "bundle")),
+            is_stix_2_0: value("spec_version").is_some_and(|found| is(found, "2.0")),
+        }
+    }
+
+    /// What the members behind the array tell, before which `parser` stands; it stays there.
+    fn told_behind<'a>(parser: &mut Parser<'a>, key: Str<'a>) -> Nature {
+        let [found_type, version] = parser.find_strings(parser.position(), Some(key), ["type", "spec_version"]);
+        Nature {
+            is_bundle: found_type.map(|found| found == "bundle"),
+            is_stix_2_0: version.is_some_and(|version| version == "2.0"),
+        }
+    }
+
+    fn or(self, other: Nature) -> Nature {
+        Nature { is_bundle: self.is_bundle.or(other.is_bundle), is_stix_2_0: self.is_stix_2_0 || other.is_stix_2_0 }
+    }
+}
+
+/// What the object that `parser` reads has for an `id`, its opening brace standing at `offset`.
+fn id_hint(parser: &mut Parser<'_>, offset: usize) -> Option<String> {
+    let [id] = parser.find_strings(offset + 1, None, ["id"]);
+    id.map(|id| quote(&id.as_str()))
+}
+
 type Item<'a> = Result<Entry<'a>, JsonError>;
 
 impl<'a> Reader<'a> {
@@ -80,8 +127,7 @@ impl<'a> Reader<'a> {
         if self.input.get(offset) != Some(&b'{') {
             return None;
         }
-        let [id] = self.parser.find_strings(offset + 1, None, ["id"]);
-        id.map(|id| quote(&id.as_str()))
+        id_hint(&mut self.parser, offset)
     }
 
     /// A value that was refused as JSON: an entry, and the reader goes past it; or the end, if the text is broken.
@@ -131,28 +177,19 @@ impl<'a> Reader<'a> {
     }
 
     /// Tells whether the object that stopped before its array of `objects` is a bundle, and enters the array if so.
-    ///
-    /// When its type was not among the members so far, which is the rule in canonical form, they are looked for
-    /// behind the array. Where that meets broken text, the objects before it are still wanted.
     fn open_bundle(&mut self, offset: usize, key: Str<'a>) -> Option<Envelope<'a>> {
         let members = self.parser.take_members();
-        let before = |name: &str| members.iter().find(|member| member.key == name).map(|member| &member.value);
-        let is = |value: Option<&Value<'_>>, text: &str| matches!(value, Some(Value::String(found)) if *found == text);
-        let mut is_stix_2_0 = is(before("spec_version"), "2.0");
-        let is_bundle = match before("type") {
-            Some(value) => is(Some(value), "bundle"),
-            None => {
-                let at = self.parser.position();
-                let [found_type, version] = self.parser.find_strings(at, Some(key), ["type", "spec_version"]);
-                is_stix_2_0 |= version.is_some_and(|version| version == "2.0");
-                found_type.map_or_else(|| value_end(self.input, offset).is_err(), |found| found == "bundle")
-            }
-        };
+        let mut nature = Nature::told_before(&members);
+        if nature.is_bundle.is_none() {
+            nature = nature.or(Nature::told_behind(&mut self.parser, key));
+        }
+        let is_bundle = nature.is_bundle.unwrap_or_else(|| value_end(self.input, offset).is_err());
         if !is_bundle {
             self.parser.restore_members(members);
             return None;
         }
         self.parser.begin(self.parser.position() + 1);
+        let is_stix_2_0 = nature.is_stix_2_0;
         Some(Envelope { offset, members, objects_key: key, is_stix_2_0, is_fresh: true })
     }
 

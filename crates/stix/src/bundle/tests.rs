@@ -14,7 +14,13 @@ fn tools(count: usize) -> String {
 }
 
 /// What the reader makes of `text`, each item in short: the id's number, an error's code, or `!` and the offset.
+///
+/// The splitter must make the same of it, in whatever chunks it comes.
 fn read(text: &str) -> String {
+    stream::tests::check_in_chunks(text.as_bytes(), &[1 << 20, 1_000_003]);
+    if text.len() < 1 << 20 {
+        stream::tests::check_in_chunks(text.as_bytes(), &[text.len().max(1), 1, 2, 7]);
+    }
     let short = |item: Item<'_>| match item {
         Ok(Entry { object: Ok(object), offset, .. }) => {
             assert!(text.as_bytes()[offset..].starts_with(object.source()));

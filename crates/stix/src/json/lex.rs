@@ -57,7 +57,7 @@ fn escape_end(bytes: &[u8], at: usize) -> Result<usize, JsonError> {
 ///
 /// Eight bytes at a time: a byte of `x - ONES` borrows its high bit only where that byte of `x` was zero, or above
 /// such a byte, so the lowest set bit is always a true hit.
-fn next_special(bytes: &[u8], mut at: usize) -> usize {
+pub(super) fn next_special(bytes: &[u8], mut at: usize) -> usize {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     const HIGHS: u64 = ONES << 7;
     let zeros = |x: u64| x.wrapping_sub(ONES) & !x;

@@ -10,6 +10,7 @@ mod error;
 mod lex;
 mod number;
 mod parse;
+mod scan;
 mod skip;
 mod text;
 
@@ -17,6 +18,7 @@ pub use canonical::{canonical, write_canonical};
 pub use error::{JsonError, JsonErrorKind};
 pub use number::Number;
 pub(crate) use parse::{Limits, Parser, Step};
+pub(crate) use scan::{Mark, Scanner};
 pub(crate) use skip::value_end;
 use std::{cmp::Ordering, fmt};
 pub use text::Str;
@@ -190,7 +192,19 @@ impl<'a> Member<'a> {
 impl<'a> Map<'a> {
     /// The value under `key`.
     #[must_use]
+    #[inline] // So that the prefix of a name that stands in the code is computed when that is compiled.
     pub fn get(&self, key: &str) -> Option<&Value<'a>> {
+        self.get_by(text::prefix(key), key)
+    }
+
+    /// Most names that are asked for are absent, or the first of those with their prefix: that takes no comparison of
+    /// texts, or one.
+    fn get_by(&self, prefix: u64, key: &str) -> Option<&Value<'a>> {
+        let start = self.members.partition_point(|member| member.prefix < prefix);
+        let first = self.members.get(start).filter(|member| member.prefix == prefix)?;
+        if first.key.as_plain() == Some(key) {
+            return Some(&first.value);
+        }
         self.find(key).ok().map(|at| &self.members[at].value)
     }
 

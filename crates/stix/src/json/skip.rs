@@ -71,15 +71,15 @@ fn key_end(bytes: &[u8], at: usize) -> Result<usize, JsonError> {
 }
 
 /// A stack of bits: which of the open brackets are objects.
-#[derive(Default)]
-struct Nesting {
+#[derive(Clone, Default)]
+pub(super) struct Nesting {
     words: Vec<u64>,
     depth: usize,
     opened: bool,
 }
 
 impl Nesting {
-    fn push(&mut self, in_object: bool) {
+    pub(super) fn push(&mut self, in_object: bool) {
         let (word, bit) = (self.depth / 64, self.depth % 64);
         if word == self.words.len() {
             self.words.push(0);
@@ -89,11 +89,16 @@ impl Nesting {
         self.opened = true;
     }
 
-    fn pop(&mut self) {
+    pub(super) fn pop(&mut self) {
         self.depth = self.depth.saturating_sub(1);
     }
 
-    fn top(&self) -> Option<bool> {
+    pub(super) fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// Whether the innermost open bracket is an object's.
+    pub(super) fn top(&self) -> Option<bool> {
         let top = self.depth.checked_sub(1)?;
         self.words.get(top / 64).map(|word| word >> (top % 64) & 1 == 1)
     }

@@ -145,12 +145,17 @@ fn rank(byte: u8) -> u8 {
 
 /// The first eight bytes of `text`, zeros behind a shorter one, as a number that is ordered as the texts are; equal
 /// numbers say nothing.
+#[inline]
 pub(super) fn prefix(text: &str) -> u64 {
     const NON_ASCII: u64 = u64::from_ne_bytes([0x80; 8]);
     let bytes = text.as_bytes();
-    let word = match bytes.first_chunk::<8>() {
-        Some(chunk) => u64::from_be_bytes(*chunk),
-        None => (0..8).fold(0, |word, at| word << 8 | u64::from(bytes.get(at).copied().unwrap_or(0))),
+    let word = match (bytes.first_chunk::<8>(), bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        (Some(chunk), ..) => u64::from_be_bytes(*chunk),
+        // Where both overlap, they agree.
+        (_, Some(head), Some(tail)) => {
+            u64::from(u32::from_be_bytes(*head)) << 32 | u64::from(u32::from_be_bytes(*tail)) << (8 * (8 - bytes.len()))
+        }
+        _ => bytes.iter().zip([56, 48, 40]).fold(0, |word, (byte, shift)| word | u64::from(*byte) << shift),
     };
     if word & NON_ASCII == 0 { word } else { u64::from_be_bytes(word.to_be_bytes().map(rank)) }
 }

@@ -179,7 +179,7 @@ pub const ERROR_CODES: &[(u16, &str, &str)] = &[
         1005,
         "A number does not survive an IEEE double",
         "Integers beyond ±9007199254740991 are rounded by many readers and numbers beyond 1.8e308 become infinite, so \
-         that two CERTs would hold two objects. STIX 2.1 §2.8 sets the same range. Send such a number as a string.",
+         that two CERTs would hold two objects. STIX 2.1 §2.10 sets the same range. Send such a number as a string.",
     ),
     (
         1006,

@@ -26,8 +26,18 @@ fn of_indicator(value: &Value<'_>, found: &mut Found) {
     if let (true, Some(pattern)) = (pattern_type.is_none_or(|kind| kind == "stix"), pattern)
         && let Ok(pattern) = Pattern::parse(&pattern)
     {
-        pattern.tests().for_each(|test| of_test(test, found));
+        of_tests(&pattern, found);
     }
+}
+
+pub(super) fn of_pattern(pattern: &Pattern<'_>) -> Vec<Observable> {
+    let mut found = Found::new();
+    of_tests(pattern, &mut found);
+    found.into_iter().collect()
+}
+
+fn of_tests(pattern: &Pattern<'_>, found: &mut Found) {
+    pattern.tests().for_each(|test| of_test(test, found));
 }
 
 /// The `objects` that observed data may carry inside itself (STIX 2.1 §4.14, deprecated).

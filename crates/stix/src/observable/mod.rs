@@ -9,6 +9,7 @@ mod kind;
 mod normalise;
 mod query;
 
+use crate::pattern::Pattern;
 pub(crate) use extract::of_object;
 pub use kind::ObservableKind;
 
@@ -39,6 +40,12 @@ impl Observable {
     #[must_use]
     pub fn new(kind: ObservableKind, text: &str) -> Option<Observable> {
         normalise::observable(kind, text.trim())
+    }
+
+    /// What a pattern looks for, sorted, each once: the values that are compared and not excluded.
+    #[must_use]
+    pub fn of_pattern(pattern: &Pattern<'_>) -> Vec<Observable> {
+        extract::of_pattern(pattern)
     }
 
     /// What an analyst may have meant by typing `text`: every kind of observable that it can be.

@@ -63,29 +63,28 @@ const DEFANGED: [(&str, &str); 15] = [
     ("{at}", "@"),
 ];
 
-/// Undoes defanging, in one pass.
+/// Undoes defanging, in one pass; what that leaves holds no more of it.
 pub(super) fn refang(text: &str) -> Cow<'_, str> {
     let schemed = refang_scheme(text);
     if memchr::memchr3(b'[', b'(', b'{', schemed.as_bytes()).is_none() {
         return schemed;
     }
     let mut out = String::with_capacity(schemed.len());
-    let mut rest: &str = &schemed;
-    while let Some(at) = memchr::memchr3(b'[', b'(', b'{', rest.as_bytes()) {
-        out.push_str(&rest[..at]);
-        rest = &rest[at..];
-        let bytes = rest.as_bytes();
-        let is_here = |(marks, _): &&(&str, &str)| {
-            bytes.get(..marks.len()).is_some_and(|start| start.eq_ignore_ascii_case(marks.as_bytes()))
-        };
-        // INVARIANT: marks and the three brackets are ASCII, so that each cut is at a character's boundary.
-        let (plain, length) =
-            DEFANGED.iter().find(is_here).map_or((&rest[..1], 1), |(marks, plain)| (plain, marks.len()));
-        out.push_str(plain);
-        rest = &rest[length..];
+    for piece in schemed.split_inclusive([']', ')', '}']) {
+        out.push_str(piece);
+        // Every mark ends in a bracket that closes and stands for none, so that no mark is left behind the last piece.
+        if let Some((marks, plain)) = DEFANGED.iter().find(|(marks, _)| ends_with(&out, marks)) {
+            out.truncate(out.len() - marks.len());
+            out.push_str(plain);
+        }
     }
-    out.push_str(rest);
     Cow::Owned(out)
+}
+
+/// Tells whether `text` ends with `marks`, which are ASCII, in whatever case.
+fn ends_with(text: &str, marks: &str) -> bool {
+    let end = text.len().checked_sub(marks.len()).and_then(|at| text.get(at..));
+    end.is_some_and(|end| end.eq_ignore_ascii_case(marks))
 }
 
 fn refang_scheme(text: &str) -> Cow<'_, str> {
@@ -153,14 +152,34 @@ fn ends_in_number(name: &str) -> bool {
     name.rsplit('.').next().is_some_and(|label| !label.is_empty() && label.chars().all(char::is_numeric))
 }
 
+/// A URL that is defanged no more, which it may be again once it is parsed: parsing takes out control characters and
+/// segments of the path, and what stood on either side comes together.
 fn url(text: &str) -> Option<String> {
-    if text.contains("://") || !has_host_first(text) {
+    const ROUNDS_MAX: usize = 4;
+    let mut url = parsed_url(text)?;
+    for _ in 0..ROUNDS_MAX {
+        match refang(&url) {
+            same if same == url => return Some(url),
+            refanged => url = parsed_url(&refanged)?,
+        }
+    }
+    None
+}
+
+fn parsed_url(text: &str) -> Option<String> {
+    if has_scheme(text) || !has_host_first(text) {
         return Url::parse(text).ok().map(String::from);
     }
     // Feeds have URLs without a scheme; they stay so, and only their host is normalised.
     let parsed = Url::parse(&format!("http://{text}")).ok()?;
     let text = String::from(parsed).strip_prefix("http://")?.to_owned();
     has_host_first(&text).then_some(text)
+}
+
+/// A path may hold `://` too, and that says nothing.
+fn has_scheme(text: &str) -> bool {
+    let is_scheme = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+    text.split_once("://").is_some_and(|(scheme, _)| scheme.bytes().all(is_scheme))
 }
 
 /// Tells `host/path` and `host:80/path` from `scheme:rest`.

@@ -59,6 +59,15 @@ fn urls() {
 }
 
 #[test]
+fn a_normal_form_is_its_own() {
+    check(Url, "\0hxxps://evil.example/", (Url, "https://evil.example/"));
+    check(Url, "http://evil.example/a[[dot]]b", (Url, "http://evil.example/a.b"));
+    check(Url, "http://evil.example/[/./]\\[\\]", (Url, "http://evil.example////"));
+    check(Url, "evil[.]example/a\\:/\\b", (Url, "evil.example/a/://b"));
+    check(Url, "evil.example/a/://b", (Url, "evil.example/a/://b"));
+}
+
+#[test]
 fn the_rest() {
     check(Email, "John.Doe[at]Evil[.]Example", (Email, "john.doe@evil.example"));
     check(Email, "@evil.example", None);

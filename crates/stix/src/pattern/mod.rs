@@ -9,11 +9,13 @@
 //! # Ok::<(), mithaq_stix::pattern::PatternError>(())
 //! ```
 
+mod digest;
 mod lex;
 mod parse;
 mod print;
 
 use crate::time::TimestampRef;
+pub use digest::MalformedDigest;
 use std::borrow::Cow;
 use thiserror::Error;
 
@@ -53,11 +55,32 @@ impl<'a> Pattern<'a> {
         &self.root
     }
 
+    /// The outermost expression, to be changed.
+    pub(crate) fn root_mut(&mut self) -> &mut Observation<'a> {
+        &mut self.root
+    }
+
     /// Every comparison with a value, from left to right, whatever joins them; `EXISTS` compares with none.
     pub fn tests(&self) -> impl Iterator<Item = &Test<'a>> {
-        let mut tests = Vec::new();
-        self.root.collect_tests(&mut tests);
-        tests.into_iter()
+        self.leaves().filter_map(|comparison| match comparison {
+            Comparison::Test(test) => Some(test),
+            _ => None,
+        })
+    }
+
+    /// The path of every comparison, from left to right, those of `EXISTS` too.
+    pub fn paths(&self) -> impl Iterator<Item = &ObjectPath<'a>> {
+        self.leaves().filter_map(|comparison| match comparison {
+            Comparison::Test(test) => Some(&test.path),
+            Comparison::Exists { path, .. } => Some(path),
+            Comparison::And(_) | Comparison::Or(_) => None,
+        })
+    }
+
+    fn leaves(&self) -> impl Iterator<Item = &Comparison<'a>> {
+        let mut leaves = Vec::new();
+        self.root.collect(&mut leaves);
+        leaves.into_iter()
     }
 }
 
@@ -254,25 +277,25 @@ pub enum PatternErrorKind {
 }
 
 impl<'a> Observation<'a> {
-    fn collect_tests<'t>(&'t self, tests: &mut Vec<&'t Test<'a>>) {
+    /// Appends the comparisons that are not made of others, from left to right.
+    fn collect<'t>(&'t self, leaves: &mut Vec<&'t Comparison<'a>>) {
         match self {
-            Observation::Comparison(comparison) => comparison.collect_tests(tests),
+            Observation::Comparison(comparison) => comparison.collect(leaves),
             Observation::And(all) | Observation::Or(all) | Observation::FollowedBy(all) => {
-                all.iter().for_each(|observation| observation.collect_tests(tests));
+                all.iter().for_each(|observation| observation.collect(leaves));
             }
-            Observation::Qualified { observation, .. } => observation.collect_tests(tests),
+            Observation::Qualified { observation, .. } => observation.collect(leaves),
         }
     }
 }
 
 impl<'a> Comparison<'a> {
-    fn collect_tests<'t>(&'t self, tests: &mut Vec<&'t Test<'a>>) {
+    fn collect<'t>(&'t self, leaves: &mut Vec<&'t Comparison<'a>>) {
         match self {
             Comparison::And(all) | Comparison::Or(all) => {
-                all.iter().for_each(|comparison| comparison.collect_tests(tests));
+                all.iter().for_each(|comparison| comparison.collect(leaves));
             }
-            Comparison::Test(test) => tests.push(test),
-            Comparison::Exists { .. } => {}
+            Comparison::Test(_) | Comparison::Exists { .. } => leaves.push(self),
         }
     }
 }

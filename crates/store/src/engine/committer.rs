@@ -4,7 +4,7 @@
 use std::{
     io,
     sync::{
-        Arc,
+        Arc, PoisonError,
         mpsc::{Receiver, SyncSender},
     },
 };
@@ -15,7 +15,7 @@ use super::{
     prepare::Prepared,
 };
 use crate::{
-    contract::{Committed, StoreError},
+    contract::{Committed, Purge, StoreError},
     index::{Checkpoint, Delta, Extent},
     pack::{
         frame::Frame,
@@ -55,12 +55,15 @@ impl Committer {
     pub(crate) fn run(&self, jobs: &Receiver<Job>) {
         while let Ok(first) = jobs.recv() {
             let group = self.drain(first, jobs);
-            if self.is_overfull() {
-                self.refuse(group);
-            } else {
-                self.commit(group);
+            for group in apart(group) {
+                let _writing = self.shared.writing.lock().unwrap_or_else(PoisonError::into_inner);
+                if self.is_overfull() {
+                    self.refuse(group);
+                } else {
+                    self.commit(group);
+                }
+                self.tend();
             }
-            self.tend();
         }
         if !self.shared.index.is_flushed() {
             self.flush();
@@ -83,8 +86,9 @@ impl Committer {
         let mut plan = Plan::new(&self.shared.index, &self.shared.zip);
         let mut planned = Vec::with_capacity(group.len());
         let mut failure = None;
-        for job in group {
-            match plan.add(job.batch) {
+        for mut job in group {
+            let purge = std::mem::take(&mut job.batch.purge);
+            match self.add(&mut plan, job.batch, &purge) {
                 _ if failure.is_some() => planned.push((job.answer, Vec::new())),
                 Ok(committed) => planned.push((job.answer, committed)),
                 Err(PlanError::Batch(error)) => reply(&job.answer, Err(error)),
@@ -103,6 +107,17 @@ impl Committer {
         }
     }
 
+    fn add(&self, plan: &mut Plan<'_>, batch: Prepared, purge: &Purge) -> Result<Vec<Committed>, PlanError> {
+        if purge.is_empty() {
+            return plan.add(batch);
+        }
+        let kept = batch.arrivals.iter().flat_map(|arrival| arrival.release.contents()).copied().collect();
+        let purged = self.shared.find_purged(purge, &kept)?;
+        let committed = plan.add(batch)?;
+        plan.purge(&purged)?;
+        Ok(committed)
+    }
+
     /// Makes a frame durable, then visible.
     fn write(&self, groups: Vec<(u64, Packed)>, mut delta: Delta) -> Result<(), GroupError> {
         if groups.is_empty() {
@@ -112,7 +127,10 @@ impl Committer {
         let number = shared.index.reached().frame + 1;
         let frame = Frame::build(number, &groups).ok_or(GroupError::TooLarge)?;
         let bytes = frame.bytes.len() as u64;
-        if !shared.segments.has_room(shared.options.free_bytes_min.saturating_add(bytes)) {
+        // What gives space back must not wait for space.
+        let purges = groups.iter().any(|(_, group)| group.kind == GroupKind::Purges);
+        let free_bytes_min = if purges { 0 } else { shared.options.free_bytes_min };
+        if !shared.segments.has_room(free_bytes_min.saturating_add(bytes)) {
             return Err(GroupError::NotStored(io::ErrorKind::StorageFull.into()));
         }
         let at = shared.segments.append(&frame.bytes).map_err(|error| match error {
@@ -126,7 +144,7 @@ impl Committer {
             match entry.kind {
                 GroupKind::Bodies => delta.add_body_extent(extent),
                 GroupKind::Releases => delta.add_release_extent(extent),
-                GroupKind::State => {}
+                GroupKind::State | GroupKind::Purges => {}
             }
         }
         let next = Position { offset: at.offset + bytes, ..at };
@@ -180,6 +198,21 @@ impl Committer {
             Err(error) => tracing::warn!(%error, "the index cannot be written"),
         }
     }
+}
+
+/// Cuts a group where a commit purges: that one must know what the others before it have brought, and they what it drops.
+fn apart(group: Vec<Job>) -> Vec<Vec<Job>> {
+    let mut groups: Vec<Vec<Job>> = Vec::new();
+    let mut is_open = false;
+    for job in group {
+        let purges = !job.batch.purge.is_empty();
+        match groups.last_mut().filter(|_| is_open && !purges) {
+            Some(last) => last.push(job),
+            None => groups.push(vec![job]),
+        }
+        is_open = !purges;
+    }
+    groups
 }
 
 /// Whether an error says that the disk, or this process's share of it, is used up.

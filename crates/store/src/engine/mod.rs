@@ -1,10 +1,13 @@
 //! The store on packs and sled.
 
 mod committer;
+mod compact;
 mod options;
 mod prepare;
+mod purge;
 mod read;
 mod recover;
+mod survey;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -16,7 +19,7 @@ use std::{
     io::{self, Read},
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError, RwLock, RwLockReadGuard,
         mpsc::{SyncSender, sync_channel},
     },
     thread::{self, JoinHandle},
@@ -35,10 +38,12 @@ use self::{
 };
 pub use self::{options::Options, prepare::COMMIT_BYTES_MAX};
 use crate::{
-    contract::{Batch, Committed, LogRow, Report, Stats, Store, StoreError, StoreId, Version},
+    contract::{
+        Batch, Care, Census, Committed, Compacted, Holding, LogRow, Report, Stats, Store, StoreError, StoreId, Version,
+    },
     index::{Index, OpenedIndex},
     pack::{
-        disk::{Disk, SystemDisk, sync_dir},
+        disk::{Disk, SystemDisk, if_read_only, sync_dir},
         group::Zip,
         segments::{Segments, io_error},
     },
@@ -56,6 +61,13 @@ struct Shared {
     recent: RecentReleases,
     /// What opening found wrong.
     problems: Vec<String>,
+    /// Held by whoever looks after all of the files: one at a time.
+    care: Mutex<()>,
+    /// Held by whoever commits, or moves what commits have written.
+    writing: Mutex<()>,
+    /// Held for reading from the look at the index until the packs were read, and for writing while what the index says of
+    /// the packs and the packs change together.
+    places: RwLock<()>,
     /// Held for as long as the store is open.
     _lock: File,
 }
@@ -87,7 +99,12 @@ impl SledStore {
         Self::open_on(dir, options, Arc::new(SystemDisk))
     }
 
-    fn open_on(dir: &Path, options: Options, disk: Arc<dyn Disk>) -> Result<Self, StoreError> {
+    /// Opens the store on a disk that may be made to fail, for tests.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    #[doc(hidden)]
+    pub fn open_on(dir: &Path, options: Options, disk: Arc<dyn Disk>) -> Result<Self, StoreError> {
         let options = options.within_limits();
         let packs = dir.join("packs");
         create_dir(dir)?;
@@ -95,17 +112,51 @@ impl SledStore {
         create_dir(&packs)?;
         let opened = Segments::open(&packs, disk, options.segment_bytes, random_id)?;
         let (segments, mut problems) = (opened.segments, opened.problems);
-        let OpenedIndex { index, rebuilt_because } = OpenedIndex::open(dir, options.engine(), &segments)?;
-        problems.extend(rebuilt_because.map(|why| format!("the index was rebuilt from the packs: {why}")));
         let zip = Zip::new(options.compression_level);
-        problems.extend(recover::recover(&segments, &index, &zip, &options)?);
+        let (index, found) = Self::open_index(dir, &options, &segments, &zip)?;
+        problems.extend(found);
         for problem in &problems {
             tracing::warn!(problem, "the store was opened in spite of a problem");
         }
         let (cache, recent) = (GroupCache::new(options.group_cache_bytes), RecentReleases::default());
         let dir = dir.to_owned();
-        let shared = Shared { dir, packs, options, segments, index, zip, cache, recent, problems, _lock: lock };
+        let (care, writing, places) = Default::default();
+        let shared = Shared {
+            dir,
+            packs,
+            options,
+            segments,
+            index,
+            zip,
+            cache,
+            recent,
+            problems,
+            care,
+            writing,
+            places,
+            _lock: lock,
+        };
         Self::start(Arc::new(shared))
+    }
+
+    /// Opens the index and brings it up to date; gives what was found wrong.
+    fn open_index(
+        dir: &Path,
+        options: &Options,
+        segments: &Segments,
+        zip: &Zip,
+    ) -> Result<(Index, Vec<String>), StoreError> {
+        let mut opened = OpenedIndex::open(dir, options.engine(), segments)?;
+        let mut recovered = recover::recover(segments, &opened.index, zip, options);
+        if let Err(error @ StoreError::Index { .. }) = recovered {
+            // It opened, and then the disk did not take what it lacked.
+            drop(opened.index);
+            opened = OpenedIndex::in_memory(options.engine(), segments, error)?;
+            recovered = recover::recover(segments, &opened.index, zip, options);
+        }
+        let mut problems = recovered?;
+        problems.extend(opened.rebuilt_because.map(|why| format!("the index was rebuilt from the packs: {why}")));
+        Ok((opened.index, problems))
     }
 
     fn start(shared: Arc<Shared>) -> Result<Self, StoreError> {
@@ -151,6 +202,11 @@ impl Drop for SledStore {
 }
 
 impl Shared {
+    /// Keeps what the index says of the packs true until the guard is dropped. Never taken twice by one thread.
+    fn places(&self) -> RwLockReadGuard<'_, ()> {
+        self.places.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Merges until nothing is left to merge.
     fn merge(&self) {
         loop {
@@ -179,7 +235,9 @@ fn create_dir(dir: &Path) -> Result<(), StoreError> {
 /// Takes the store for this process; the operating system lets go of it when the process ends, however it ends.
 fn lock(dir: &Path) -> Result<File, StoreError> {
     let path = dir.join("lock");
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(io_error(&path))?;
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+    // On a file system that can only be read, what is there must be readable.
+    let file = file.or_else(|error| if_read_only(error, &path)).map_err(io_error(&path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StoreError::Locked { path: dir.display().to_string() }),
@@ -216,11 +274,18 @@ impl Store for SledStore {
         Ok(self.shared.index.find_bodies(ids)?.iter().map(Option::is_some).collect())
     }
 
+    fn holding(&self, content: ContentId) -> Result<Holding, StoreError> {
+        let _places = self.shared.places();
+        self.shared.holding(content)
+    }
+
     fn bodies(&self, ids: &[ContentId]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let _places = self.shared.places();
         self.shared.bodies(ids)
     }
 
     fn release(&self, id: ReleaseId) -> Result<Option<(u64, SignedRelease)>, StoreError> {
+        let _places = self.shared.places();
         self.shared.release(id)
     }
 
@@ -240,10 +305,12 @@ impl Store for SledStore {
     }
 
     fn rows_of(&self, content: ContentId) -> Result<Vec<u64>, StoreError> {
+        let _places = self.shared.places();
         self.shared.rows_of(content)
     }
 
     fn versions(&self, stix_id: &str) -> Result<Vec<Version>, StoreError> {
+        let _places = self.shared.places();
         self.shared.versions(stix_id)
     }
 
@@ -252,6 +319,7 @@ impl Store for SledStore {
     }
 
     fn observed(&self, observable: &Observable, limit: usize) -> Result<Vec<ContentId>, StoreError> {
+        let _places = self.shared.places();
         self.shared.observed(observable, limit)
     }
 
@@ -280,7 +348,25 @@ impl Store for SledStore {
     }
 
     fn verify(&self) -> Result<Report, StoreError> {
+        // No segment moves while the turn lasts.
+        let _turn = self.shared.care.lock().unwrap_or_else(PoisonError::into_inner);
         self.shared.verify()
+    }
+
+    fn care(&self) -> Option<&dyn Care> {
+        Some(self)
+    }
+}
+
+impl Care for SledStore {
+    fn census(&self) -> Result<Census, StoreError> {
+        let _turn = self.shared.care.lock().unwrap_or_else(PoisonError::into_inner);
+        self.shared.census()
+    }
+
+    fn compact(&self, dead_percent_min: u8) -> Result<Compacted, StoreError> {
+        let _turn = self.shared.care.lock().unwrap_or_else(PoisonError::into_inner);
+        self.shared.compact(dead_percent_min)
     }
 }
 

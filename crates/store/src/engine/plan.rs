@@ -13,13 +13,16 @@ use mithaq_core::{
     time::Time,
 };
 
-use super::prepare::{Fresh, Prepared, PreparedArrival};
+use super::{
+    prepare::{Fresh, Prepared, PreparedArrival},
+    purge::Purged,
+};
 use crate::{
     contract::{Committed, Expect, StateChange, StoreError},
     index::{Delta, Index, Row},
     pack::{
         group::{GroupKind, Packed, RawGroup, Zip},
-        record::{ReleaseRecord, encode_state},
+        record::{ReleaseRecord, Tombstone, encode_state},
     },
 };
 
@@ -45,6 +48,7 @@ pub(crate) struct Plan<'a> {
     bodies: Collector,
     rows: Collector,
     state: Collector,
+    purges: Collector,
 }
 
 /// Puts records into groups of one kind.
@@ -112,6 +116,7 @@ impl<'a> Plan<'a> {
             bodies: Collector::new(GroupKind::Bodies),
             rows: Collector::new(GroupKind::Releases),
             state: Collector::new(GroupKind::State),
+            purges: Collector::new(GroupKind::Purges),
         }
     }
 
@@ -142,11 +147,33 @@ impl<'a> Plan<'a> {
         Ok(committed)
     }
 
+    /// Takes out what is purged. The plan holds the batch that asks for it and no other.
+    pub(crate) fn purge(&mut self, found: &Purged) -> io::Result<()> {
+        for (id, rows) in &found.releases {
+            self.put_tombstone(&Tombstone::Release(*id))?;
+            rows.iter().for_each(|(seq, row)| self.delta.purge_row(*seq, row));
+        }
+        for (content, copies, bytes) in &found.contents {
+            let ordinal = self.put_tombstone(&Tombstone::Content(*content, *bytes))?;
+            self.delta.purge_content(ordinal, content, copies, *bytes);
+        }
+        Ok(())
+    }
+
+    fn put_tombstone(&mut self, tombstone: &Tombstone) -> io::Result<u64> {
+        let ordinal = self.next_ordinal;
+        self.purges.push(ordinal, &tombstone.encode(), self.zip, &mut self.groups)?;
+        self.next_ordinal += 1;
+        self.delta.reserve_ordinals(self.next_ordinal);
+        Ok(ordinal)
+    }
+
     /// Closes the plan: the groups of its frame, none if there is nothing to write, and what they add.
     pub(crate) fn finish(mut self) -> io::Result<(Vec<(u64, Packed)>, Delta)> {
         self.rows.close(self.zip, &mut self.groups)?;
         self.state.close(self.zip, &mut self.groups)?;
         self.bodies.close(self.zip, &mut self.groups)?;
+        self.purges.close(self.zip, &mut self.groups)?;
         Ok((self.groups, self.delta))
     }
 
@@ -184,9 +211,24 @@ impl<'a> Plan<'a> {
                     return Err(StoreError::Misuse { what });
                 }
             }
-            places.push(self.index.find_release(arrival.release.id())?);
+            if self.index.purges() != batch.purges {
+                self.check_held(arrival, &local)?;
+            }
+            places.push(self.index.find_sound_release(arrival.release.id())?);
         }
         Ok(places)
+    }
+
+    /// Something was purged since the batch was prepared: what it rests on may be gone, and bodies that it brought were
+    /// left out since they were held.
+    fn check_held(&self, arrival: &PreparedArrival, local: &HashSet<ContentId>) -> Result<(), StoreError> {
+        let contents = arrival.release.contents();
+        for (content, held) in contents.iter().zip(self.index.find_bodies(contents)?) {
+            if held.is_none() && !local.contains(content) && !self.brought.contents.contains(content) {
+                return Err(StoreError::Busy);
+            }
+        }
+        Ok(())
     }
 
     /// Whether a content is here that was not when the index had flushed `flushes` times.
@@ -214,6 +256,7 @@ impl<'a> Plan<'a> {
             }
         }
         let bodies_new = count(new.len());
+        let unnamed = self.count_unnamed(&new)?;
         if let Some(seq) = place.or_else(|| self.releases.get(&release.id()).copied()) {
             return Ok(Committed { seq, new: false, bodies_new });
         }
@@ -222,15 +265,28 @@ impl<'a> Plan<'a> {
         let stored = u32::try_from(self.next_ordinal - first).unwrap_or(u32::MAX);
         let objects = count(release.contents().len());
         let row =
-            Row { release: *release.id().as_bytes(), added_at, first, stored, objects, all_new: bodies_new == objects };
+            Row { release: *release.id().as_bytes(), added_at, first, stored, objects, all_new: unnamed == objects };
         let others = release.contents().iter().filter(|content| new.binary_search(content).is_err());
         self.delta.add_row(seq, row, others);
-        let record = ReleaseRecord { added_at, first, stored, new: bodies_new, signed: release.signed().clone() };
+        let record = ReleaseRecord { added_at, first, stored, new: unnamed, signed: release.signed().clone() };
         self.rows.push(seq, &record.encode(), self.zip, &mut self.groups)?;
         self.releases.insert(release.id(), seq);
         self.next_seq += 1;
         self.next_added_at = row.next_added_at();
         Ok(Committed { seq, new: true, bodies_new })
+    }
+
+    /// How many of these contents, which are new, no row names that readers see.
+    fn count_unnamed(&self, new: &[ContentId]) -> io::Result<u32> {
+        if !self.index.has_gone() {
+            return Ok(count(new.len()));
+        }
+        let mut unnamed = 0;
+        for content in new {
+            // The batch is half taken in: an index that fails now fails the group.
+            unnamed += u32::from(self.index.row_candidates(content).map_err(io::Error::other)?.is_empty());
+        }
+        Ok(unnamed)
     }
 
     /// Takes a body in; says whether it is new.
@@ -246,6 +302,9 @@ impl<'a> Plan<'a> {
             self.bodies.push(self.next_ordinal, &body.bytes, self.zip, &mut self.groups)?;
         }
         // A body that was compressed before another commit brought it stays in its group and keeps its number.
+        if is_packed && !is_new {
+            self.delta.discard(self.next_ordinal);
+        }
         self.next_ordinal += u64::from(is_packed || is_new);
         Ok(is_new)
     }

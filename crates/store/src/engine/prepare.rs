@@ -6,7 +6,9 @@ use std::{collections::HashSet, io};
 use mithaq_core::{body::Body, id::ContentId, release::VerifiedRelease, time::Time};
 
 use crate::{
-    contract::{Arrival, Batch, STATE_KEY_BYTES_MAX, STATE_VALUE_BYTES_MAX, StateChange, StoreError},
+    contract::{
+        Arrival, Batch, PURGE_ITEMS_MAX, Purge, STATE_KEY_BYTES_MAX, STATE_VALUE_BYTES_MAX, StateChange, StoreError,
+    },
     index::{BodyKeys, Index},
     pack::group::{GroupKind, Packed, RawGroup, Zip},
 };
@@ -22,6 +24,7 @@ const PACK_BYTES_MIN: usize = 32 * 1024;
 pub(crate) struct Prepared {
     pub(crate) arrivals: Vec<PreparedArrival>,
     pub(crate) state: Vec<StateChange>,
+    pub(crate) purge: Purge,
     /// All fresh bodies of all arrivals, in order, if they were worth compressing.
     pub(crate) packed: Vec<Packed>,
     pub(crate) now: Time,
@@ -29,6 +32,8 @@ pub(crate) struct Prepared {
     pub(crate) bytes: usize,
     /// The index's count of flushes before anything was looked up.
     pub(crate) flushes: u64,
+    /// The index's count of purges before anything was looked up.
+    pub(crate) purges: u64,
 }
 
 /// A release on its way.
@@ -54,13 +59,14 @@ fn misuse(what: impl Into<String>) -> StoreError {
 /// Prepares a commit.
 pub(crate) fn prepare(index: &Index, zip: &Zip, batch: Batch, now: Time) -> Result<Prepared, StoreError> {
     let bytes = check_limits(&batch)?;
-    let flushes = index.flushes();
+    check_purge(&batch)?;
+    let (flushes, purges) = (index.flushes(), index.purges());
     let mut seen = HashSet::new();
     let arrivals = batch.arrivals.into_iter().map(|arrival| prepare_arrival(index, arrival, &mut seen));
     let mut arrivals = arrivals.collect::<Result<Vec<_>, _>>()?;
     let packed = pack(zip, &mut arrivals)
         .map_err(|source| StoreError::Io { path: "memory for compression".to_owned(), source })?;
-    Ok(Prepared { arrivals, state: batch.state, packed, now, bytes, flushes })
+    Ok(Prepared { arrivals, state: batch.state, purge: batch.purge, packed, now, bytes, flushes, purges })
 }
 
 fn check_limits(batch: &Batch) -> Result<usize, StoreError> {
@@ -81,6 +87,24 @@ fn check_limits(batch: &Batch) -> Result<usize, StoreError> {
         return Err(misuse(format!("a commit of {bytes} bytes; at most {COMMIT_BYTES_MAX} are taken")));
     }
     Ok(bytes)
+}
+
+/// A purge has a limit, and drops nothing that its own batch brings.
+fn check_purge(batch: &Batch) -> Result<(), StoreError> {
+    let Purge { releases, contents } = &batch.purge;
+    if releases.len() + contents.len() > PURGE_ITEMS_MAX {
+        return Err(misuse(format!("a purge of more than {PURGE_ITEMS_MAX} releases and contents")));
+    }
+    if batch.purge.is_empty() || batch.arrivals.is_empty() {
+        return Ok(());
+    }
+    let contents: HashSet<_> = contents.iter().collect();
+    for Arrival { release, .. } in &batch.arrivals {
+        if releases.contains(&release.id()) || release.contents().iter().any(|content| contents.contains(content)) {
+            return Err(misuse(format!("a batch purges release {}, or what it names, and brings it", release.id())));
+        }
+    }
+    Ok(())
 }
 
 fn prepare_arrival(

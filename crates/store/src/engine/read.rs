@@ -15,7 +15,7 @@ use mithaq_core::{
 
 use super::Shared;
 use crate::{
-    contract::{StoreError, Version},
+    contract::{Holding, StoreError, Version},
     index::{Extent, observable_key},
     pack::{
         group::Group,
@@ -65,6 +65,19 @@ impl GroupCache {
             let Some((old, _)) = oldest.and_then(|place| kept.groups.remove(&place)) else { break };
             kept.bytes -= old.bytes();
         }
+    }
+}
+
+impl GroupCache {
+    /// Forgets the groups of a segment.
+    pub(super) fn forget(&self, segment: u32) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = &mut *kept;
+        kept.groups.retain(|(of, _), (group, _)| {
+            let stays = *of != segment;
+            kept.bytes -= if stays { 0 } else { group.bytes() };
+            stays
+        });
     }
 }
 
@@ -137,6 +150,18 @@ impl Shared {
         Ok(bodies)
     }
 
+    pub(super) fn holding(&self, content: ContentId) -> Result<Holding, StoreError> {
+        if self.index.find_bodies(&[content])?[0].is_some() {
+            return Ok(Holding::Held);
+        }
+        if self.index.is_purged(&content)? {
+            return Ok(Holding::Purged);
+        }
+        // A release came with all of its bodies, or they were here: one that is not was lost.
+        let is_named = !self.rows_of(content)?.is_empty();
+        Ok(if is_named { Holding::Damaged } else { Holding::Unknown })
+    }
+
     /// The bodies that lie one behind the other from the first on: as long as the next body hashes to the next id,
     /// the index need not be asked. Those of a release mostly lie so.
     fn run_of_bodies(&self, ids: &[ContentId]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
@@ -152,8 +177,10 @@ impl Shared {
             let Some((extent, position)) = extent else { break };
             let Some(group) = self.group(&extent)? else { break };
             let before = next;
+            let gone = self.index.gone_from(ordinal, ids.len() - next);
             for ((id, body), record) in ids.iter().zip(&mut bodies).skip(next).zip(group.records_from(position)) {
-                if ContentId::of(record) != *id {
+                let is_gone = gone.as_ref().is_some_and(|gone| gone[next - before]);
+                if is_gone || ContentId::of(record) != *id {
                     return Ok(bodies);
                 }
                 *body = Some(record.to_vec());
@@ -245,7 +272,10 @@ impl Shared {
         let Some(seq) = self.index.find_release(id)? else { return Ok(None) };
         match self.recent_release(seq)? {
             Some(release) if release.id() == id => Ok(Some((seq, (*release).clone()))),
-            _ => Err(StoreError::Corrupt { what: format!("release {id}, row {seq} of the log") }),
+            _ => {
+                self.index.set_damaged_row(seq);
+                Err(StoreError::Corrupt { what: format!("release {id}, row {seq} of the log") })
+            }
         }
     }
 
@@ -280,6 +310,7 @@ impl Shared {
         match record.map(|record| record.signed).filter(is_sound) {
             Some(release) => Ok(Some(release)),
             None => {
+                self.index.set_damaged_row(seq);
                 let what = format!("row {seq} of the log in {} at {}", file_name(extent.segment), extent.offset);
                 Err(StoreError::Corrupt { what })
             }

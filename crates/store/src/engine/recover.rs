@@ -14,9 +14,10 @@ use crate::{
     pack::{
         frame::Entry,
         group::{Group, GroupKind, Zip},
-        record::{ReleaseRecord, decode_state},
+        record::{PurgedRelease, ReleaseRecord, Tombstone, decode_state},
         scan::{FoundFrame, Scanned, Scanner},
         segments::{Position, Segments, file_name, io_error},
+        tear::{is_torn, rows_at_most},
     },
 };
 
@@ -27,17 +28,18 @@ pub(super) fn recover(
     zip: &Zip,
     options: &Options,
 ) -> Result<Vec<String>, StoreError> {
-    let mut recovery = Recovery { segments, index, zip, problems: Vec::new() };
+    let mut recovery = Recovery { segments, index, zip, problems: Vec::new(), unnumbered: 0 };
     let mut scanner = Scanner::new(segments, index.reached().next);
     let failed = |error| io_error(std::path::Path::new("packs"))(error);
     while let Some(scanned) = scanner.next().map_err(failed)? {
         recovery.take(scanned, scanner.is_at_end())?;
-        if index.is_full(&options.flush_limits()) {
+        if index.is_full(&options.flush_limits()) && recovery.unnumbered == 0 {
             index.flush()?;
             // Merging at once keeps a rebuild's searches short; nobody waits for anything else yet.
             while index.merge_once()? {}
         }
     }
+    recovery.skip_unnumbered();
     Ok(recovery.problems)
 }
 
@@ -46,6 +48,8 @@ struct Recovery<'a> {
     index: &'a Index,
     zip: &'a Zip,
     problems: Vec<String>,
+    /// Bytes of damage since the last row whose number is known.
+    unnumbered: u64,
 }
 
 /// A group of a frame; `None` in place of one that is damaged.
@@ -55,16 +59,21 @@ impl Recovery<'_> {
     fn take(&mut self, scanned: Scanned, is_last: bool) -> Result<(), StoreError> {
         let packs = |error| io_error(std::path::Path::new("packs"))(error);
         match scanned {
-            Scanned::Damage { at, .. } if is_last => self.cut(at).map_err(packs),
+            Scanned::Damage { at, bytes } if is_last && is_torn(self.segments, at, bytes).map_err(packs)? => {
+                self.cut(at);
+                Ok(())
+            }
             Scanned::Damage { at, bytes } => {
-                self.problem(at, &format!("{bytes} bytes are no frame"));
+                self.step_over(at, bytes, is_last);
                 Ok(())
             }
             Scanned::Frame(frame) => {
                 let groups = self.read_groups(&frame).map_err(packs)?;
                 let is_sound = groups.iter().all(|(_, _, group)| group.is_some());
-                if is_last && !is_sound {
-                    return self.cut(frame.at).map_err(packs);
+                let bytes = frame.header.frame_bytes();
+                if is_last && !is_sound && is_torn(self.segments, frame.at, bytes).map_err(packs)? {
+                    self.cut(frame.at);
+                    return Ok(());
                 }
                 self.take_frame(&frame, &groups)
             }
@@ -75,10 +84,36 @@ impl Recovery<'_> {
         self.problems.push(format!("{} at {}: {what}", file_name(at.segment), at.offset));
     }
 
+    /// Names damage and goes on behind it.
+    fn step_over(&mut self, at: Position, bytes: u64, is_last: bool) {
+        self.problem(at, &format!("{bytes} bytes are no frame"));
+        self.unnumbered += bytes;
+        if is_last {
+            // A frame behind it, if that were torn, could not be told from it.
+            self.segments.seal_tail();
+            let next = Position { offset: at.offset + bytes, ..at };
+            self.index.apply(Delta::default(), Checkpoint { next, ..self.index.reached() });
+        }
+    }
+
+    /// Damage that no numbered row follows may have held rows, which readers may have seen: their numbers stay taken.
+    fn skip_unnumbered(&mut self) {
+        let rows = rows_at_most(self.unnumbered);
+        if rows == 0 {
+            return;
+        }
+        let counters = self.index.counters();
+        let mut delta = Delta::default();
+        (0..rows).for_each(|_| delta.add_hole(counters.next_ordinal));
+        self.index.apply(delta, self.index.reached());
+        let (first, last) = (counters.head + 1, counters.head + rows);
+        self.problems.push(format!("rows {first} to {last} of the log are left out: damaged bytes may have held them"));
+    }
+
     /// The newest frame is torn: a crash came before it was acknowledged.
-    fn cut(&mut self, at: Position) -> io::Result<()> {
+    fn cut(&mut self, at: Position) {
         tracing::warn!(segment = at.segment, offset = at.offset, "a frame that a crash tore is cut off");
-        self.segments.cut_tail(at.offset)
+        self.segments.cut_tail(at.offset);
     }
 
     fn read_groups(&self, frame: &FoundFrame) -> io::Result<Vec<ReadGroup>> {
@@ -106,6 +141,7 @@ impl Recovery<'_> {
         let new = self.take_bodies(groups, &mut delta)?;
         self.take_releases(groups, &new, &mut delta);
         self.take_state(groups, &mut delta);
+        self.take_purges(groups, &mut delta)?;
         for (entry, at, group) in groups {
             match (entry.kind, group, Extent::of(entry, *at)) {
                 (_, None, _) => self.problem(*at, &format!("a group of {:?} is damaged", entry.kind)),
@@ -124,7 +160,9 @@ impl Recovery<'_> {
         let mut found = Vec::new();
         for (entry, at, group) in groups.iter().filter(|(entry, ..)| entry.kind == GroupKind::Bodies) {
             delta.reserve_ordinals(entry.first + u64::from(entry.count));
-            for (ordinal, bytes) in (entry.first..).zip(group.iter().flat_map(Group::records)) {
+            let records = (entry.first..).zip(group.iter().flat_map(Group::records));
+            // In place of a body that was purged stands nothing.
+            for (ordinal, bytes) in records.filter(|(_, bytes)| !bytes.is_empty()) {
                 match Body::verify(ContentId::of(bytes), bytes.to_vec()) {
                     Ok(body) => found.push((ordinal, BodyKeys::of(&body))),
                     Err(error) => self.problem(*at, &format!("body number {ordinal}: {error}")),
@@ -140,6 +178,8 @@ impl Recovery<'_> {
             if held.is_none() && seen.insert(keys.content) {
                 delta.add_body(ordinal, &keys);
                 new.push((ordinal, keys.content));
+            } else {
+                delta.discard(ordinal);
             }
         }
         Ok(new)
@@ -150,14 +190,21 @@ impl Recovery<'_> {
         let mut seq = counters.head + 1;
         let mut next_ordinal = counters.next_ordinal;
         for (entry, at, group) in groups.iter().filter(|(entry, ..)| entry.kind == GroupKind::Releases) {
+            self.unnumbered = 0;
             for lost in seq..entry.first {
                 self.problem(*at, &format!("row {lost} of the log is lost"));
                 delta.add_hole(next_ordinal);
             }
             seq = seq.max(entry.first);
             for position in 0..entry.count as usize {
-                let record = group.as_ref().and_then(|group| ReleaseRecord::decode(group.record(position)?));
-                match record {
+                let record = group.as_ref().and_then(|group| group.record(position));
+                if let Some(purged) = record.and_then(PurgedRelease::decode) {
+                    next_ordinal = purged.first + u64::from(purged.stored);
+                    delta.add_purged_row(seq, purged);
+                    seq += 1;
+                    continue;
+                }
+                match record.and_then(ReleaseRecord::decode) {
                     Some(record) => {
                         next_ordinal = record.first + u64::from(record.stored);
                         add_row(delta, seq, &record, new);
@@ -170,6 +217,27 @@ impl Recovery<'_> {
                 seq += 1;
             }
         }
+    }
+
+    /// Takes out what was purged: all that came before this frame.
+    fn take_purges(&mut self, groups: &[ReadGroup], delta: &mut Delta) -> Result<(), StoreError> {
+        for (entry, at, group) in groups.iter().filter(|(entry, ..)| entry.kind == GroupKind::Purges) {
+            delta.reserve_ordinals(entry.first + u64::from(entry.count));
+            for (ordinal, record) in (entry.first..).zip(group.iter().flat_map(Group::records)) {
+                match Tombstone::decode(record) {
+                    Some(Tombstone::Content(content, bytes)) => {
+                        delta.purge_content(ordinal, &content, &self.index.copies(&content)?, bytes);
+                    }
+                    Some(Tombstone::Release(id)) => {
+                        for seq in self.index.rows_of_release(id)? {
+                            self.index.rows(seq - 1, 1)?.iter().for_each(|(seq, row)| delta.purge_row(*seq, row));
+                        }
+                    }
+                    None => self.problem(*at, "what was purged cannot be read"),
+                }
+            }
+        }
+        Ok(())
     }
 
     fn take_state(&mut self, groups: &[ReadGroup], delta: &mut Delta) {

@@ -1,5 +1,8 @@
 //! What the contract does not say: crashes, damage, failing disks, and that nothing of it is lost or served.
 
+mod compaction;
+mod damage;
+
 use std::{
     fs,
     ops::Range,
@@ -14,7 +17,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::{
     conformance::{self, indicator, indicators, observable, push, time},
-    contract::{Expect, StateChange},
+    contract::{Expect, Holding, StateChange},
     memory::MemoryStore,
     pack::{scan::Scanner, segments::file_name},
 };
@@ -84,7 +87,9 @@ fn assert_same(a: &impl Store, b: &impl Store) {
         assert_eq!(bodies, b.bodies(&contents).unwrap());
         for (content, body) in contents.into_iter().zip(bodies) {
             assert_eq!(a.rows_of(content).unwrap(), b.rows_of(content).unwrap());
-            let body = Body::verify(content, body.unwrap()).unwrap();
+            assert_eq!(a.holding(content).unwrap(), b.holding(content).unwrap());
+            let Some(body) = body else { continue };
+            let body = Body::verify(content, body).unwrap();
             let stix_id = &body.facts().stix_id;
             assert_eq!(a.versions(stix_id).unwrap(), b.versions(stix_id).unwrap());
         }
@@ -243,7 +248,7 @@ fn assert_torn_tail_is_cut(last: &Batch, step: usize) {
 #[test]
 fn a_tail_torn_at_any_byte_is_cut_off_and_nothing_else() {
     let change = StateChange::set(b"key".to_vec(), b"value".to_vec());
-    assert_torn_tail_is_cut(&Batch { arrivals: Vec::new(), state: vec![change] }, 1);
+    assert_torn_tail_is_cut(&Batch { state: vec![change], ..Batch::default() }, 1);
     assert_torn_tail_is_cut(&push(indicators(3, 5), 1), 13);
 }
 
@@ -332,6 +337,7 @@ fn a_damaged_body_comes_again_and_is_served() {
         }
     }
     assert_eq!(store.has_bodies(&ids).unwrap(), [false; 10]);
+    assert_eq!(store.holding(ids[3]).unwrap(), Holding::Damaged);
     let again = store.commit(push(bodies.clone(), 0), time(2)).unwrap();
     assert_eq!((again[0].seq, again[0].new, again[0].bodies_new), (1, false, 10));
     for _ in 0..2 {
@@ -524,7 +530,7 @@ fn a_store_of_another_schema_is_refused() {
     bytes[8..12].copy_from_slice(&crc.to_le_bytes());
     fs::write(temporary.pack(0), bytes).unwrap();
     let opened = SledStore::open(temporary.dir.path(), lazy());
-    assert!(matches!(opened, Err(StoreError::Schema { found: 9, known: 1 })), "{opened:?}");
+    assert!(matches!(opened, Err(StoreError::Schema { found: 9, known: 2 })), "{opened:?}");
 }
 
 /// What may be done to a store.
@@ -532,6 +538,8 @@ fn a_store_of_another_schema_is_refused() {
 enum Step {
     Push { from: u32, len: u32, version: u32, salt: i64, bodies: bool },
     State { key: u8, expect: Option<u8>, value: Option<u8>, long: bool },
+    Purge { row: usize, from: u32, len: u32, version: u32 },
+    Compact { percent: u8 },
     Reopen,
     Rebuild,
 }
@@ -542,12 +550,15 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => push.prop_map(|(from, len, version, salt, bodies)| Step::Push { from, len, version, salt, bodies }),
         4 => state.prop_map(|(key, expect, value, long)| Step::State { key, expect, value, long }),
+        3 => (0..40_usize, 0..40_u32, 1..12_u32, 0..3_u32)
+            .prop_map(|(row, from, len, version)| Step::Purge { row, from, len, version }),
+        1 => (0..60_u8).prop_map(|percent| Step::Compact { percent }),
         1 => Just(Step::Reopen),
         1 => Just(Step::Rebuild),
     ]
 }
 
-fn batch_of(step: &Step) -> Option<Batch> {
+fn batch_of(step: &Step, model: &MemoryStore) -> Option<Batch> {
     match *step {
         Step::Push { from, len, version, salt, bodies } => {
             let all: Vec<_> = (from..from + len).map(|id| indicator(id, version)).collect();
@@ -561,9 +572,16 @@ fn batch_of(step: &Step) -> Option<Batch> {
             let value_of = |value: u8| vec![value; if long { 40_000 } else { 3 }];
             let expect = expect.map_or(Expect::Anything, |value| Expect::Value(vec![value; 3]));
             let change = StateChange { key: vec![b'k', key], expect, value: value.map(value_of) };
-            Some(Batch { arrivals: Vec::new(), state: vec![change] })
+            Some(Batch { state: vec![change], ..Batch::default() })
         }
-        Step::Reopen | Step::Rebuild => None,
+        Step::Purge { row, from, len, version } => {
+            let log = model.log(0, usize::MAX).unwrap();
+            let release = log.iter().cycle().nth(row).filter(|_| row < 20).map(|row| row.release);
+            let contents = if release.is_some() { from..from } else { from..from + len };
+            let contents = contents.map(|id| indicator(id, version).id()).collect();
+            Some(conformance::purge(release.into_iter().collect(), contents))
+        }
+        Step::Compact { .. } | Step::Reopen | Step::Rebuild => None,
     }
 }
 
@@ -576,7 +594,7 @@ proptest! {
         let mut temporary = Temporary::new(options.clone());
         let model = MemoryStore::new(temporary.store().id());
         for (now, step) in (0..).zip(&steps) {
-            match batch_of(step) {
+            match batch_of(step, &model) {
                 Some(batch) => {
                     let found = temporary.store().commit(batch.clone(), time(now)).map_err(|error| error.to_string());
                     let expected = model.commit(batch, time(now)).map_err(|error| error.to_string());
@@ -584,6 +602,11 @@ proptest! {
                     if let (Ok(found), Ok(expected)) = (found, expected) {
                         prop_assert_eq!(found, expected);
                     }
+                }
+                None if matches!(step, Step::Compact { .. }) => {
+                    let Step::Compact { percent } = step else { unreachable!() };
+                    let compacted = temporary.store().compact(*percent).unwrap();
+                    prop_assert_eq!(compacted.left, [""; 0]);
                 }
                 None => {
                     temporary.close();

@@ -81,28 +81,34 @@ impl Check<'_> {
         let place = |number| format!("{} at {}, number {number}", file_name(at.segment), at.offset);
         match entry.kind {
             GroupKind::Bodies => {
-                let contents: Vec<_> = group.records().map(ContentId::of).collect();
+                let bodies = (entry.first..).zip(group.records());
+                let held = bodies.filter(|(ordinal, body)| !body.is_empty() && !self.shared.index.is_gone(*ordinal));
+                let (ordinals, contents): (Vec<_>, Vec<_>) = held.map(|(n, body)| (n, ContentId::of(body))).unzip();
                 self.report.objects += contents.len() as u64;
                 let found = self.shared.index.find_bodies(&contents)?;
-                for ((ordinal, content), found) in (entry.first..).zip(&contents).zip(found) {
-                    if found.is_none() && !self.shared.index.is_damaged(ordinal) {
+                for ((ordinal, content), found) in ordinals.into_iter().zip(&contents).zip(found) {
+                    // It may have been purged meanwhile.
+                    let is_out = |ordinal| self.shared.index.is_damaged(ordinal) || self.shared.index.is_gone(ordinal);
+                    if found.is_none() && !is_out(ordinal) {
                         self.problem(format!("{}: the index does not know body {content}", place(ordinal)));
                     }
                 }
             }
             GroupKind::Releases => {
-                for (seq, record) in (entry.first..).zip(group.records()) {
+                let rows = (entry.first..).zip(group.records());
+                for (seq, record) in rows.filter(|(seq, _)| !self.shared.index.is_gone_row(*seq)) {
                     let Some(record) = ReleaseRecord::decode(record) else {
                         self.problem(format!("{}: the release cannot be read", place(seq)));
                         continue;
                     };
                     let id = record.signed.id();
-                    if self.shared.index.find_release(id)? != Some(seq) {
+                    let is_known = self.shared.index.rows_of_release(id)?.contains(&seq);
+                    if !is_known && !self.shared.index.is_gone_row(seq) {
                         self.problem(format!("{}: the index does not know release {id}", place(seq)));
                     }
                 }
             }
-            GroupKind::State => {}
+            GroupKind::State | GroupKind::Purges => {}
         }
         Ok(())
     }
@@ -116,7 +122,9 @@ impl Check<'_> {
             after = *last;
             for (seq, row) in rows {
                 if row.is_hole() {
-                    self.problem(format!("row {seq} of the log is lost"));
+                    if row.is_lost() {
+                        self.problem(format!("row {seq} of the log is lost"));
+                    }
                     continue;
                 }
                 match self.shared.release_at(seq) {
@@ -138,7 +146,9 @@ impl Check<'_> {
             match self.shared.bodies(contents) {
                 Ok(bodies) => {
                     for (content, _) in contents.iter().zip(bodies).filter(|(_, body)| body.is_none()) {
-                        self.problem(format!("row {seq} of the log names {content}, which is missing"));
+                        if !self.shared.index.is_purged(content)? {
+                            self.problem(format!("row {seq} of the log names {content}, which is missing"));
+                        }
                     }
                     break;
                 }

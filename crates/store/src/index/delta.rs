@@ -9,7 +9,7 @@ use super::{
     dense::{Extent, Row},
     table::{Key, Table, content_key, observable_key, reference_key, release_key, version_key},
 };
-use crate::pack::record::StateRecord;
+use crate::pack::record::{PurgedRelease, StateRecord};
 
 /// What the index needs to know of a body.
 #[derive(Debug, Clone)]
@@ -44,6 +44,21 @@ pub(crate) struct Delta {
     pub(super) objects: u64,
     pub(super) body_bytes: u64,
     pub(super) next_ordinal: u64,
+    /// Ordinals and rows that are gone from here on.
+    pub(super) gone: Vec<u64>,
+    pub(super) gone_rows: Vec<u64>,
+    /// What the counters lose by it.
+    pub(super) lost: Lost,
+}
+
+/// What the counters lose.
+#[derive(Debug, Default)]
+pub(super) struct Lost {
+    pub(super) tombstones: u64,
+    pub(super) objects: u64,
+    pub(super) body_bytes: u64,
+    pub(super) releases: u64,
+    pub(super) references: u64,
 }
 
 impl Delta {
@@ -66,6 +81,39 @@ impl Delta {
     /// A row that was lost to damage: its number stays taken.
     pub(crate) fn add_hole(&mut self, first: u64) {
         self.rows.push(Row::hole(first));
+    }
+
+    /// A row that was purged before the packs were written anew.
+    pub(crate) fn add_purged_row(&mut self, seq: u64, row: PurgedRelease) {
+        let PurgedRelease { added_at, first, stored, objects } = row;
+        self.rows.push(Row { release: [0; 32], added_at, first, stored, objects, all_new: false });
+        self.gone_rows.push(seq);
+    }
+
+    /// A body that is in the packs and will never be read: another copy of it counts.
+    pub(crate) fn discard(&mut self, ordinal: u64) {
+        self.gone.push(ordinal);
+    }
+
+    /// Takes out all copies of a body, which had that many bytes. The tombstone's own ordinal goes on saying that the
+    /// content was purged.
+    pub(crate) fn purge_content(&mut self, tombstone: u64, content: &ContentId, copies: &[u64], bytes: u64) {
+        self.postings.push((Table::Contents, content_key(content), tombstone));
+        self.gone.push(tombstone);
+        self.gone.extend(copies);
+        self.lost.tombstones += 1;
+        self.lost.objects += copies.len() as u64;
+        self.lost.body_bytes += copies.len() as u64 * bytes;
+    }
+
+    /// Takes out a row.
+    pub(crate) fn purge_row(&mut self, seq: u64, row: &Row) {
+        self.gone_rows.push(seq);
+        self.lost.tombstones += 1;
+        if !row.is_hole() {
+            self.lost.releases += 1;
+            self.lost.references += u64::from(row.objects);
+        }
     }
 
     /// A change of state.

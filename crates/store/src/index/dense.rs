@@ -37,8 +37,19 @@ impl Row {
         Self { release: [0; 32], added_at: Time::from_micros(0), first, stored: 0, objects: 0, all_new: false }
     }
 
+    /// Whether no reader sees it.
     pub(crate) fn is_hole(&self) -> bool {
-        self.objects == 0
+        self.release == [0; 32]
+    }
+
+    /// Whether it was lost to damage, and not purged.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.is_hole() && self.objects == 0
+    }
+
+    /// What stays of it once it is purged.
+    pub(crate) fn purged(self) -> Self {
+        Self { release: [0; 32], all_new: false, ..self }
     }
 
     /// The first microsecond that none of its objects has.
@@ -106,6 +117,11 @@ impl Extent {
             raw_bytes: entry.raw_bytes,
             crc: entry.crc,
         })
+    }
+
+    /// The bytes of one of its records, about.
+    pub(crate) fn share(&self) -> u64 {
+        u64::from(self.packed_bytes) / u64::from(self.count.max(1))
     }
 
     pub(crate) fn at(&self) -> Position {

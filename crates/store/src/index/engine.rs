@@ -16,8 +16,10 @@ use super::{
     dense::{RowStore, read_items},
     failed,
     flush::{BODIES, RELEASES},
-    manifest::{Checkpoint, MANIFEST, Manifest},
+    gone::{Bits, GONE_BODIES, GONE_ROWS},
+    manifest::{Checkpoint, Dead, Decoded, MANIFEST, Manifest},
     memory::Memory,
+    relocate,
     run::Run,
 };
 use crate::{
@@ -25,7 +27,7 @@ use crate::{
     pack::{
         disk::sync_dir,
         scan::frame_at,
-        segments::{Segments, io_error},
+        segments::{SCHEMA, Segments, io_error},
     },
 };
 
@@ -39,6 +41,13 @@ const ROOM_MIN: u64 = 16 * 1024 * 1024;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct EngineOptions {
     pub(crate) cache_bytes: u64,
+}
+
+impl EngineOptions {
+    fn config(self) -> sled::Config {
+        let config = sled::Config::new().mode(sled::Mode::HighThroughput);
+        config.cache_capacity(self.cache_bytes).flush_every_ms(Some(500))
+    }
 }
 
 /// An index, and whether it had to start empty though there was one.
@@ -106,18 +115,55 @@ impl OpenedIndex {
         };
         let opened = match opened {
             Ok(index) => Self { index, rebuilt_because: None },
+            // The packs are the truth: an index of another layout is derived from them anew, and that is all there is to do.
+            Err(StoreError::Schema { .. }) => {
+                tracing::info!("the index is of another layout and is built anew from the packs");
+                let again = fs::remove_dir_all(&paths.index).map_err(io_error(&paths.index));
+                match again.and_then(|()| Index::open(&paths, options, segments)) {
+                    Ok(index) => Self { index, rebuilt_because: None },
+                    Err(error) => Self::in_memory(options, segments, error)?,
+                }
+            }
             // sled does not open without room to write; a new index would not either.
-            Err(_) if !segments.has_room(ROOM_MIN) => return Err(StoreError::Full),
+            Err(error) if !segments.has_room(ROOM_MIN) => Self::in_memory(options, segments, error)?,
             Err(error) if existed => {
                 tracing::warn!(%error, "the index cannot be used and is rebuilt from the packs");
-                paths.set_aside().map_err(io_error(&paths.index))?;
-                let index = Index::open(&paths, options, segments)?;
-                Self { index, rebuilt_because: Some(error.to_string()) }
+                let again = paths.set_aside().map_err(io_error(&paths.index));
+                match again.and_then(|()| Index::open(&paths, options, segments)) {
+                    Ok(index) => Self { index, rebuilt_because: Some(error.to_string()) },
+                    Err(error) => Self::in_memory(options, segments, error)?,
+                }
             }
-            Err(error) => return Err(error),
+            Err(error) => Self::in_memory(options, segments, error)?,
         };
-        paths.end().map_err(io_error(&paths.opening))?;
+        if let Err(error) = paths.end() {
+            tracing::warn!(%error, "the attempt to open the index could not be struck off");
+        }
         Ok(opened)
+    }
+
+    /// An empty index in memory, for a disk that takes none: what the packs hold must be readable all the same. The next
+    /// opening tries the disk again. Gives `error` back where there is no such memory either.
+    pub(crate) fn in_memory(
+        options: EngineOptions,
+        segments: &Segments,
+        error: StoreError,
+    ) -> Result<Self, StoreError> {
+        let config = options.config().temporary(true);
+        let opened = catch_unwind(AssertUnwindSafe(|| {
+            Index::load(Engine { tree: config.open()?, _released: Released(PathBuf::new()) }, segments)
+        }));
+        match opened {
+            Ok(Ok(Ok(index))) => {
+                tracing::warn!(%error, "the disk takes no index: it is kept in memory");
+                let why = format!(
+                    "the disk takes none, so that it is kept in memory until the store is opened again: {error}"
+                );
+                Ok(Self { index, rebuilt_because: Some(why) })
+            }
+            _ if !segments.has_room(ROOM_MIN) => Err(StoreError::Full),
+            _ => Err(error),
+        }
     }
 }
 
@@ -152,11 +198,7 @@ impl Index {
         if paths.index.exists() {
             paths.remove_unfinished_snapshots().map_err(io_error(&paths.index))?;
         }
-        let config = sled::Config::new()
-            .path(&paths.index)
-            .mode(sled::Mode::HighThroughput)
-            .cache_capacity(options.cache_bytes)
-            .flush_every_ms(Some(500));
+        let config = options.config().path(&paths.index);
         // Whatever a panic leaves behind is dropped with the handle that never came to be.
         let released = Released(paths.index.join("db"));
         let opened = catch_unwind(AssertUnwindSafe(|| {
@@ -179,12 +221,31 @@ impl Index {
         let manifest = match engine.tree.get(MANIFEST)? {
             None if engine.tree.is_empty() => Some(Manifest::empty(segments.id(), segments.start())),
             None => None,
-            Some(bytes) => Manifest::decode(&bytes),
+            Some(bytes) => match Manifest::decode(&bytes) {
+                Decoded::Manifest(manifest) => Some(*manifest),
+                Decoded::OtherSchema => return Ok(Err(StoreError::Schema { found: 0, known: SCHEMA })),
+                Decoded::Damaged => None,
+            },
         };
-        let Some(manifest) = manifest.filter(|manifest| fits(manifest, segments)) else {
+        let Some(mut manifest) = manifest.filter(|manifest| manifest.id == segments.id()) else {
             return Ok(Err(StoreError::Index { what: "it does not belong to these packs".to_owned() }));
         };
-        Ok(Self::with_manifest(engine, manifest))
+        let moves = match relocate::moves_since(&manifest, segments) {
+            Ok(moves) => moves,
+            Err(error) => return Ok(Err(error)),
+        };
+        relocate::move_manifest(&mut manifest, &moves);
+        if !fits(&manifest, segments) {
+            return Ok(Err(StoreError::Index { what: "it does not belong to these packs".to_owned() }));
+        }
+        let index = Self::with_manifest(engine, manifest);
+        Ok(index.inspect(|index| {
+            for moved in &moves {
+                if let Err(error) = index.relocate(moved, Dead::default()) {
+                    tracing::warn!(%error, "where a segment's groups lie could not be noted");
+                }
+            }
+        }))
     }
 
     fn with_manifest(engine: Engine, manifest: Manifest) -> Result<Self, StoreError> {
@@ -200,6 +261,9 @@ impl Index {
             bodies: read_items(tree, BODIES, 0, manifest.bodies)?,
             releases: read_items(tree, RELEASES, 0, manifest.releases)?,
             counters: manifest.counters,
+            gone: Bits::open(tree, GONE_BODIES)?,
+            gone_rows: Bits::open(tree, GONE_ROWS)?,
+            dead: manifest.dead.clone(),
             reached: manifest.checkpoint,
         };
         Ok(Self { engine, view: RwLock::new(view), written: Mutex::new(manifest) })
@@ -212,11 +276,15 @@ fn fits(manifest: &Manifest, segments: &Segments) -> bool {
     if manifest.id != segments.id() {
         return false;
     }
+    if !matches!(segments.read(next, 0), Ok(Some(_))) {
+        return false;
+    }
     if frame == 0 {
-        return next == segments.start();
+        return next >= segments.start();
     }
     match frame_at(segments, at) {
-        Ok(Some(found)) => found.header.number == frame && found.header.crc == frame_crc && found.end() == next,
+        // Damage may lie between the frame and the place that was reached.
+        Ok(Some(found)) => found.header.number == frame && found.header.crc == frame_crc && found.end() <= next,
         _ => false,
     }
 }

@@ -6,6 +6,7 @@ use super::{
     Index,
     dense::{Extent, Fixed, ROWS, Row, write_blocks},
     failed,
+    gone::{GONE_BODIES, GONE_ROWS},
     manifest::MANIFEST,
     memory::PendingState,
     run::{Run, RunWriter},
@@ -108,6 +109,10 @@ impl Index {
     fn publish(&self, state: &PendingState, runs: Vec<Arc<Run>>) -> Result<(), StoreError> {
         let mut batch = sled::Batch::default();
         self.write_state(state, &mut batch)?;
+        let (gone, gone_rows) = {
+            let view = self.view();
+            (view.gone.write(GONE_BODIES, &mut batch), view.gone_rows.write(GONE_ROWS, &mut batch))
+        };
         let mut written = self.written();
         let mut next = written.clone();
         {
@@ -117,6 +122,7 @@ impl Index {
             next.bodies = view.bodies.len() as u64;
             next.releases = view.releases.len() as u64;
             next.damaged = view.memory.damaged().collect();
+            next.dead.clone_from(&view.dead);
         }
         next.runs.extend(runs.iter().map(|run| run.meta));
         batch.insert(MANIFEST, next.encode());
@@ -126,6 +132,8 @@ impl Index {
         view.runs.extend(runs);
         view.memory.clear();
         view.rows.trim();
+        view.gone.set_written(&gone);
+        view.gone_rows.set_written(&gone_rows);
         view.counters.flushes += 1;
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! The one row that says what sled holds and how far it reaches.
 
+use std::collections::BTreeMap;
+
 use mithaq_core::time::Time;
 
 use super::{run::RunMeta, table::Table};
@@ -7,9 +9,12 @@ use crate::{
     contract::StoreId,
     pack::{
         codec::{Input, put_varint},
-        segments::{Position, SCHEMA},
+        segments::Position,
     },
 };
+
+/// The layout of the index; one of another layout is built anew from the packs.
+const INDEX_SCHEMA: u64 = 2;
 
 /// The key of the manifest in sled.
 pub(super) const MANIFEST: &[u8] = b"m";
@@ -42,6 +47,8 @@ pub(crate) struct Counters {
     pub(crate) releases: u64,
     pub(crate) references: u64,
     pub(crate) body_bytes: u64,
+    /// Tombstones taken in: while this stays, nothing was purged.
+    pub(crate) purges: u64,
     /// Flushes since the store was opened; not kept.
     pub(crate) flushes: u64,
 }
@@ -56,7 +63,24 @@ impl Default for Counters {
             releases: 0,
             references: 0,
             body_bytes: 0,
+            purges: 0,
             flushes: 0,
+        }
+    }
+}
+
+/// How many bytes of a segment are gone and still lie there, about.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Dead {
+    pub(crate) bodies: u64,
+    pub(crate) releases: u64,
+}
+
+impl Dead {
+    pub(crate) fn less(self, reclaimed: Self) -> Self {
+        Self {
+            bodies: self.bodies.saturating_sub(reclaimed.bodies),
+            releases: self.releases.saturating_sub(reclaimed.releases),
         }
     }
 }
@@ -73,6 +97,18 @@ pub(super) struct Manifest {
     pub(super) runs: Vec<RunMeta>,
     /// Bodies that were found damaged, so that a later copy is known to be the one to read.
     pub(super) damaged: Vec<u64>,
+    /// How often each segment had been written anew when its groups were placed.
+    pub(super) editions: BTreeMap<u32, u32>,
+    /// How many bytes of each segment are bodies and releases that are gone.
+    pub(super) dead: BTreeMap<u32, Dead>,
+}
+
+/// What a row that should be a manifest is.
+pub(super) enum Decoded {
+    Manifest(Box<Manifest>),
+    /// Of an index that a program with another layout wrote.
+    OtherSchema,
+    Damaged,
 }
 
 impl Manifest {
@@ -86,12 +122,14 @@ impl Manifest {
             next_run: 0,
             runs: Vec::new(),
             damaged: Vec::new(),
+            editions: BTreeMap::new(),
+            dead: BTreeMap::new(),
         }
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        put_varint(&mut out, u64::from(SCHEMA));
+        put_varint(&mut out, INDEX_SCHEMA);
         out.extend_from_slice(self.id.as_bytes());
         let Checkpoint { next, frame, frame_at, frame_crc } = self.checkpoint;
         let counters = &self.counters;
@@ -109,6 +147,7 @@ impl Manifest {
             counters.releases,
             counters.references,
             counters.body_bytes,
+            counters.purges,
             self.bodies,
             self.releases,
             u64::from(self.next_run),
@@ -124,20 +163,31 @@ impl Manifest {
         }
         put_varint(&mut out, self.damaged.len() as u64);
         self.damaged.iter().for_each(|ordinal| put_varint(&mut out, *ordinal));
+        let editions = self.editions.iter().map(|(segment, edition)| (*segment, u64::from(*edition)));
+        put_segments(&mut out, editions.collect());
+        put_segments(&mut out, self.dead.iter().map(|(segment, dead)| (*segment, dead.bodies)).collect());
+        put_segments(&mut out, self.dead.iter().map(|(segment, dead)| (*segment, dead.releases)).collect());
         out.extend_from_slice(&crc32fast::hash(&out).to_le_bytes());
         out
     }
 
-    /// Reads a manifest; `None` if it is damaged or of another schema.
-    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
-        let (body, crc) = bytes.split_last_chunk::<4>()?;
+    /// Reads a manifest.
+    pub(super) fn decode(bytes: &[u8]) -> Decoded {
+        let Some((body, crc)) = bytes.split_last_chunk::<4>() else { return Decoded::Damaged };
         if crc32fast::hash(body) != u32::from_le_bytes(*crc) {
-            return None;
+            return Decoded::Damaged;
         }
         let mut input = Input(body);
-        if input.varint_u32()? != SCHEMA {
-            return None;
+        match input.varint() {
+            Some(INDEX_SCHEMA) => {
+                Self::read(input).map_or(Decoded::Damaged, |manifest| Decoded::Manifest(Box::new(manifest)))
+            }
+            Some(_) => Decoded::OtherSchema,
+            None => Decoded::Damaged,
         }
+    }
+
+    fn read(mut input: Input<'_>) -> Option<Self> {
         let id = StoreId::from_bytes(input.array()?);
         let next = Position { segment: input.varint_u32()?, offset: input.varint()? };
         let frame = input.varint()?;
@@ -151,6 +201,7 @@ impl Manifest {
             releases: input.varint()?,
             references: input.varint()?,
             body_bytes: input.varint()?,
+            purges: input.varint()?,
             flushes: 0,
         };
         let (bodies, releases, next_run) = (input.varint()?, input.varint()?, input.varint_u32()?);
@@ -158,9 +209,28 @@ impl Manifest {
         let runs = (0..count).map(|_| read_run(&mut input)).collect::<Option<_>>()?;
         let count = input.varint()?;
         let damaged = (0..count).map(|_| input.varint()).collect::<Option<_>>()?;
-        let manifest = Self { id, checkpoint, counters, bodies, releases, next_run, runs, damaged };
+        let editions = read_segments(&mut input)?.into_iter();
+        let editions = editions.map(|(segment, edition)| Some((segment, edition.try_into().ok()?)));
+        let editions = editions.collect::<Option<_>>()?;
+        let (of_bodies, of_releases) = (read_segments(&mut input)?, read_segments(&mut input)?);
+        let dead = of_bodies.into_iter().zip(of_releases.into_values());
+        let dead = dead.map(|((segment, bodies), releases)| (segment, Dead { bodies, releases })).collect();
+        let manifest = Self { id, checkpoint, counters, bodies, releases, next_run, runs, damaged, editions, dead };
         input.0.is_empty().then_some(manifest)
     }
+}
+
+fn put_segments(out: &mut Vec<u8>, segments: Vec<(u32, u64)>) {
+    put_varint(out, segments.len() as u64);
+    for (segment, number) in segments {
+        put_varint(out, u64::from(segment));
+        put_varint(out, number);
+    }
+}
+
+fn read_segments(input: &mut Input<'_>) -> Option<BTreeMap<u32, u64>> {
+    let count = input.varint()?;
+    (0..count).map(|_| Some((input.varint_u32()?, input.varint()?))).collect()
 }
 
 fn read_run(input: &mut Input<'_>) -> Option<RunMeta> {
@@ -192,13 +262,16 @@ mod tests {
             blocks: 3,
             head_bytes: 100,
         });
+        manifest.editions.insert(3, 1);
+        manifest.dead.insert(3, Dead { bodies: 700, releases: 70 });
         let bytes = manifest.encode();
-        let read = Manifest::decode(&bytes).unwrap();
+        let Decoded::Manifest(read) = Manifest::decode(&bytes) else { panic!("unreadable") };
+        assert_eq!((&read.editions, &read.dead), (&manifest.editions, &manifest.dead));
         assert_eq!((read.counters, &read.runs, &read.damaged), (manifest.counters, &manifest.runs, &manifest.damaged));
         for bit in 0..bytes.len() * 8 {
             let mut bytes = bytes.clone();
             bytes[bit / 8] ^= 1 << (bit % 8);
-            assert!(Manifest::decode(&bytes).is_none(), "bit {bit}");
+            assert!(matches!(Manifest::decode(&bytes), Decoded::Damaged), "bit {bit}");
         }
     }
 }

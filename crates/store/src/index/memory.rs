@@ -42,6 +42,8 @@ pub(crate) struct Memory {
     state_bytes: usize,
     /// Bodies found damaged; a copy that comes again takes their place.
     damaged: BTreeSet<u64>,
+    /// Rows whose releases were found damaged since the store was opened.
+    damaged_rows: BTreeSet<u64>,
 }
 
 impl Memory {
@@ -100,6 +102,17 @@ impl Memory {
         if self.damaged.len() < DAMAGED_MAX {
             self.damaged.insert(ordinal);
         }
+    }
+
+    /// Remembers the release of a row as damaged, with the same limit.
+    pub(crate) fn set_damaged_row(&mut self, row: u64) {
+        if self.damaged_rows.len() < DAMAGED_MAX {
+            self.damaged_rows.insert(row);
+        }
+    }
+
+    pub(crate) fn is_damaged_row(&self, row: u64) -> bool {
+        self.damaged_rows.contains(&row)
     }
 
     pub(crate) fn damaged(&self) -> impl Iterator<Item = u64> {

@@ -9,14 +9,19 @@ mod delta;
 mod dense;
 mod engine;
 mod flush;
+mod gone;
 mod manifest;
 mod memory;
 mod merge;
+mod relocate;
 mod run;
 mod state;
 mod table;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
 
 use mithaq_core::id::{ContentId, ReleaseId};
 
@@ -25,12 +30,14 @@ pub(crate) use self::{
     dense::{Extent, Row},
     engine::{EngineOptions, OpenedIndex},
     flush::FlushLimits,
-    manifest::{Checkpoint, Counters},
+    manifest::{Checkpoint, Counters, Dead},
+    relocate::Moved,
     table::observable_key,
 };
 use self::{
     dense::RowStore,
     engine::Engine,
+    gone::Bits,
     manifest::Manifest,
     memory::Memory,
     run::Run,
@@ -52,6 +59,11 @@ struct View {
     /// Where the groups of bodies and of releases lie, in ascending order of the first number in each.
     bodies: Vec<Extent>,
     releases: Vec<Extent>,
+    /// Ordinals and rows that were purged.
+    gone: Bits,
+    gone_rows: Bits,
+    /// How many bytes of each segment are bodies and releases that are gone.
+    dead: BTreeMap<u32, Dead>,
     counters: Counters,
     /// Where the packs end for this view.
     reached: Checkpoint,
@@ -111,11 +123,75 @@ impl Index {
         view.newest_sound(view.memory.find(Table::Contents, &content_key(content)))
     }
 
-    /// The log row of a release.
+    /// The log row of a release: the newest, if it came again because the one before was damaged.
     pub(crate) fn find_release(&self, release: ReleaseId) -> Result<Option<u64>, StoreError> {
+        Ok(self.rows_of_release(release)?.into_iter().max())
+    }
+
+    /// The log row of a release that was not found damaged.
+    pub(crate) fn find_sound_release(&self, release: ReleaseId) -> Result<Option<u64>, StoreError> {
+        let rows = self.rows_of_release(release)?;
         let view = self.view();
-        let rows = view.finder(&self.engine.tree, Table::Releases).find(&release_key(&release))?.to_vec();
-        Ok(rows.first().copied())
+        Ok(rows.into_iter().filter(|row| !view.memory.is_damaged_row(*row)).max())
+    }
+
+    /// All log rows of a release.
+    pub(crate) fn rows_of_release(&self, release: ReleaseId) -> Result<Vec<u64>, StoreError> {
+        let view = self.view();
+        let mut rows = view.finder(&self.engine.tree, Table::Releases).find(&release_key(&release))?.to_vec();
+        rows.retain(|row| !view.gone_rows.contains(*row));
+        Ok(rows)
+    }
+
+    /// The ordinals of all copies of a content, the damaged ones included.
+    pub(crate) fn copies(&self, content: &ContentId) -> Result<Vec<u64>, StoreError> {
+        let view = self.view();
+        let mut copies = view.finder(&self.engine.tree, Table::Contents).find(&content_key(content))?.to_vec();
+        copies.retain(|ordinal| !view.gone.contains(*ordinal));
+        Ok(copies)
+    }
+
+    /// Whether a content was held once and was then purged.
+    pub(crate) fn is_purged(&self, content: &ContentId) -> Result<bool, StoreError> {
+        let view = self.view();
+        if view.gone.is_empty() {
+            return Ok(false);
+        }
+        let mut finder = view.finder(&self.engine.tree, Table::Contents);
+        let copies = finder.find(&content_key(content))?;
+        Ok(!copies.is_empty() && copies.iter().all(|ordinal| view.gone.contains(*ordinal)))
+    }
+
+    /// Whether anything was ever purged.
+    pub(crate) fn has_gone(&self) -> bool {
+        self.purges() > 0
+    }
+
+    /// How many bytes of a segment are bodies, and how many releases, that are gone.
+    pub(crate) fn dead(&self, segment: u32) -> Dead {
+        self.view().dead.get(&segment).copied().unwrap_or_default()
+    }
+
+    /// How much was ever purged: while this stays, nothing was.
+    pub(crate) fn purges(&self) -> u64 {
+        self.view().counters.purges
+    }
+
+    /// Which of the bodies from an ordinal on are gone; `None` if nothing is gone at all.
+    pub(crate) fn gone_from(&self, first: u64, count: usize) -> Option<Vec<bool>> {
+        let view = self.view();
+        let is_gone = |ordinal| view.gone.contains(ordinal);
+        (!view.gone.is_empty()).then(|| (first..first + count as u64).map(is_gone).collect())
+    }
+
+    /// Whether a body is gone.
+    pub(crate) fn is_gone(&self, ordinal: u64) -> bool {
+        self.view().gone.contains(ordinal)
+    }
+
+    /// Whether a row is gone.
+    pub(crate) fn is_gone_row(&self, row: u64) -> bool {
+        self.view().gone_rows.contains(row)
     }
 
     /// The ordinals of bodies that may be versions of a STIX id: the caller compares.
@@ -131,7 +207,7 @@ impl Index {
     fn candidates(&self, table: Table, key: &Key) -> Result<Vec<u64>, StoreError> {
         let view = self.view();
         let mut found = view.finder(&self.engine.tree, table).find(key)?.to_vec();
-        found.retain(|ordinal| !view.memory.is_damaged(*ordinal));
+        found.retain(|ordinal| view.is_sound(*ordinal));
         found.sort_unstable();
         found.dedup();
         Ok(found)
@@ -145,6 +221,7 @@ impl Index {
         for ordinal in ordinals {
             rows.extend(view.rows.row_of_body(&self.engine.tree, ordinal)?);
         }
+        rows.retain(|row| !view.gone_rows.contains(*row));
         rows.sort_unstable();
         rows.dedup();
         Ok(rows)
@@ -153,7 +230,13 @@ impl Index {
     /// At most `limit` rows after row `after`, each with its number.
     pub(crate) fn rows(&self, after: u64, limit: usize) -> Result<Vec<(u64, Row)>, StoreError> {
         let view = self.view();
-        view.rows.range(&self.engine.tree, after, limit)
+        let mut rows = view.rows.range(&self.engine.tree, after, limit)?;
+        for (seq, row) in &mut rows {
+            if view.gone_rows.contains(*seq) {
+                *row = row.purged();
+            }
+        }
+        Ok(rows)
     }
 
     /// For each body the group that holds it, and its place in it.
@@ -170,6 +253,11 @@ impl Index {
     /// Takes a body out of what the store claims to hold.
     pub(crate) fn set_damaged(&self, ordinal: u64) {
         self.view_mut().memory.set_damaged(ordinal);
+    }
+
+    /// Lets the release of a row come again.
+    pub(crate) fn set_damaged_row(&self, row: u64) {
+        self.view_mut().memory.set_damaged_row(row);
     }
 
     /// Whether a body was found damaged since the store was opened.
@@ -197,7 +285,7 @@ impl Index {
         for row in delta.rows {
             counters.next_added_at = counters.next_added_at.max(row.next_added_at());
             counters.releases += u64::from(!row.is_hole());
-            counters.references += u64::from(row.objects);
+            counters.references += if row.is_hole() { 0 } else { u64::from(row.objects) };
             view.rows.push(row);
         }
         counters.head = view.rows.len();
@@ -206,6 +294,7 @@ impl Index {
         counters.body_bytes += delta.body_bytes;
         view.bodies.extend(delta.bodies);
         view.releases.extend(delta.releases);
+        view.lose(&delta.lost, &delta.gone, &delta.gone_rows);
     }
 }
 
@@ -215,8 +304,30 @@ impl View {
         Finder { memory: &self.memory, table, runs, found: Vec::new() }
     }
 
+    fn is_sound(&self, ordinal: u64) -> bool {
+        !self.memory.is_damaged(ordinal) && !self.gone.contains(ordinal)
+    }
+
     fn newest_sound(&self, ordinals: &[u64]) -> Option<u64> {
-        ordinals.iter().copied().filter(|ordinal| !self.memory.is_damaged(*ordinal)).max()
+        ordinals.iter().copied().filter(|ordinal| self.is_sound(*ordinal)).max()
+    }
+
+    /// Takes out what is gone; its groups give up their share.
+    fn lose(&mut self, lost: &delta::Lost, gone: &[u64], gone_rows: &[u64]) {
+        let counters = &mut self.counters;
+        counters.objects = counters.objects.saturating_sub(lost.objects);
+        counters.body_bytes = counters.body_bytes.saturating_sub(lost.body_bytes);
+        counters.releases = counters.releases.saturating_sub(lost.releases);
+        counters.references = counters.references.saturating_sub(lost.references);
+        counters.purges += lost.tombstones;
+        let bodies = gone.iter().filter(|ordinal| self.gone.insert(**ordinal));
+        for (extent, _) in bodies.filter_map(|ordinal| dense::find_extent(&self.bodies, *ordinal)) {
+            self.dead.entry(extent.segment).or_default().bodies += extent.share();
+        }
+        let rows = gone_rows.iter().filter(|row| self.gone_rows.insert(**row));
+        for (extent, _) in rows.filter_map(|row| dense::find_extent(&self.releases, *row)) {
+            self.dead.entry(extent.segment).or_default().releases += extent.share();
+        }
     }
 }
 

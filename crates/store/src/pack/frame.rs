@@ -66,9 +66,14 @@ impl FrameHeader {
         FRAME_HEADER_BYTES as u64 + u64::from(self.directory_bytes)
     }
 
+    /// Whether the header's bytes and the directory's agree with the checksum.
+    pub(crate) fn is_sound(&self, header: &[u8], directory: &[u8]) -> bool {
+        crc_of(header, directory) == Some(self.crc)
+    }
+
     /// Checks the header's bytes and the directory's against the checksum and reads the directory.
     pub(crate) fn directory(&self, header: &[u8], directory: &[u8]) -> Option<Vec<Entry>> {
-        if crc_of(header, directory)? != self.crc {
+        if !self.is_sound(header, directory) {
             return None;
         }
         let mut input = Input(directory);

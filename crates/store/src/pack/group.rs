@@ -24,6 +24,8 @@ pub(crate) enum GroupKind {
     State,
     /// Bodies, in the order of their ordinals.
     Bodies,
+    /// What was purged: each takes an ordinal of its own.
+    Purges,
 }
 
 impl GroupKind {
@@ -32,11 +34,12 @@ impl GroupKind {
             Self::Releases => 1,
             Self::State => 2,
             Self::Bodies => 3,
+            Self::Purges => 4,
         }
     }
 
     pub(crate) fn from_code(code: u8) -> Option<Self> {
-        [Self::Releases, Self::State, Self::Bodies].into_iter().find(|kind| kind.code() == code)
+        [Self::Releases, Self::State, Self::Bodies, Self::Purges].into_iter().find(|kind| kind.code() == code)
     }
 }
 

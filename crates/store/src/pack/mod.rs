@@ -10,3 +10,4 @@ pub(crate) mod group;
 pub(crate) mod record;
 pub(crate) mod scan;
 pub(crate) mod segments;
+pub(crate) mod tear;

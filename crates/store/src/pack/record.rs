@@ -1,6 +1,11 @@
 //! The records that groups hold, other than bodies, which stand for themselves.
 
-use mithaq_core::{id::ContentId, keys::Signature, release::SignedRelease, time::Time};
+use mithaq_core::{
+    id::{ContentId, ReleaseId},
+    keys::Signature,
+    release::SignedRelease,
+    time::Time,
+};
 
 use super::codec::{Input, put_bytes, put_varint};
 
@@ -42,6 +47,70 @@ impl ReleaseRecord {
         let contents = ids.iter().map(|id| ContentId::from_bytes(*id)).collect();
         let signed = SignedRelease { manifest, signature, contents };
         rest.is_empty().then_some(Self { added_at, first, stored, new, signed })
+    }
+}
+
+/// What stays of a release that was purged and written anew: its row keeps its number and its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PurgedRelease {
+    pub(crate) added_at: Time,
+    pub(crate) first: u64,
+    pub(crate) stored: u32,
+    pub(crate) objects: u32,
+}
+
+impl PurgedRelease {
+    pub(crate) fn of(record: &ReleaseRecord) -> Self {
+        let ReleaseRecord { added_at, first, stored, .. } = *record;
+        Self { added_at, first, stored, objects: u32::try_from(record.signed.contents.len()).unwrap_or(u32::MAX) }
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        put_varint(&mut out, self.added_at.as_micros().unsigned_abs());
+        put_varint(&mut out, self.first);
+        put_varint(&mut out, u64::from(self.stored));
+        put_varint(&mut out, u64::from(self.objects));
+        out
+    }
+
+    /// Reads what [`Self::encode`] wrote, which is shorter than any release.
+    pub(crate) fn decode(record: &[u8]) -> Option<Self> {
+        let mut input = Input(record);
+        let added_at = Time::from_micros(input.varint()?.try_into().ok()?);
+        let (first, stored, objects) = (input.varint()?, input.varint_u32()?, input.varint_u32()?);
+        input.0.is_empty().then_some(Self { added_at, first, stored, objects })
+    }
+}
+
+/// What was purged: all that was held of it before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tombstone {
+    Release(ReleaseId),
+    /// A content, with the bytes that its body had.
+    Content(ContentId, u64),
+}
+
+impl Tombstone {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Release(id) => [&[1][..], id.as_bytes()].concat(),
+            Self::Content(id, bytes) => {
+                let mut out = [&[2][..], id.as_bytes()].concat();
+                put_varint(&mut out, *bytes);
+                out
+            }
+        }
+    }
+
+    pub(crate) fn decode(record: &[u8]) -> Option<Self> {
+        let mut input = Input(record);
+        let tombstone = match input.byte()? {
+            1 => Self::Release(ReleaseId::from_bytes(input.array()?)),
+            2 => Self::Content(ContentId::from_bytes(input.array()?), input.varint()?),
+            _ => return None,
+        };
+        input.0.is_empty().then_some(tombstone)
     }
 }
 
@@ -93,5 +162,14 @@ mod tests {
             assert_eq!(decoded, (b"k".to_vec(), value.map(<[u8]>::to_vec)));
         }
         assert_eq!(decode_state(&[1, b'k', 2]), None);
+        let purged = PurgedRelease::of(&ReleaseRecord::decode(&bytes).unwrap());
+        assert_eq!((purged.objects, PurgedRelease::decode(&purged.encode())), (2, Some(purged)));
+        assert_eq!((PurgedRelease::decode(&bytes), ReleaseRecord::decode(&purged.encode())), (None, None));
+        for tombstone in
+            [Tombstone::Release(ReleaseId::from_bytes([1; 32])), Tombstone::Content(ContentId::of(b"a"), 700)]
+        {
+            assert_eq!(Tombstone::decode(&tombstone.encode()), Some(tombstone));
+            assert_eq!(Tombstone::decode(&tombstone.encode()[..32]), None);
+        }
     }
 }

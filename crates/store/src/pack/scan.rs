@@ -60,6 +60,13 @@ impl<'a> Scanner<'a> {
         Self { segments, at: from, ends }
     }
 
+    /// Walks over one segment alone.
+    pub(crate) fn of_segment(segments: &'a Segments, segment: u32) -> Self {
+        let mut ends = segments.list();
+        ends.retain(|(number, _)| *number == segment);
+        Self { segments, at: Position { segment, offset: SEGMENT_HEADER_BYTES }, ends }
+    }
+
     /// Whether nothing follows.
     pub(crate) fn is_at_end(&self) -> bool {
         match self.ends.as_slice() {

@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     codec::Input,
-    disk::{Disk, sync_dir},
+    disk::{Disk, if_read_only, sync_dir},
 };
 use crate::contract::{StoreError, StoreId};
 
@@ -23,8 +23,14 @@ pub(crate) const SEGMENT_HEADER_BYTES: u64 = HEADER_LEN as u64;
 
 const HEADER_LEN: usize = 64;
 
-/// The layout that this program writes and reads.
-pub(crate) const SCHEMA: u32 = 1;
+/// The layout that this program writes.
+pub(crate) const SCHEMA: u32 = 2;
+
+/// The oldest layout that this program reads: it knows no purge, and no segment that was written anew.
+const SCHEMA_OLDEST: u32 = 1;
+
+/// What the name of a segment that is being written anew ends with.
+const UNFINISHED: &str = "new";
 
 /// A place in the packs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,20 +51,39 @@ struct SegmentHeader {
     number: u32,
     /// Where the frames of the segment before this one end: what follows there was never acknowledged.
     previous_end: u64,
+    /// How often the segment was written anew.
+    edition: u32,
+    schema: u32,
 }
 
 impl SegmentHeader {
+    fn new(id: StoreId, number: u32, previous_end: u64) -> Self {
+        Self { id, number, previous_end, edition: 0, schema: SCHEMA }
+    }
+
     fn encode(&self) -> Vec<u8> {
         let mut out = SEGMENT_MAGIC.to_vec();
         out.extend_from_slice(&[0; 4]);
-        out.extend_from_slice(&SCHEMA.to_le_bytes());
+        out.extend_from_slice(&self.schema.to_le_bytes());
         out.extend_from_slice(self.id.as_bytes());
         out.extend_from_slice(&self.number.to_le_bytes());
-        out.extend_from_slice(&self.previous_end.to_le_bytes());
-        out.resize(HEADER_LEN, 0);
+        // Segments are shorter than 4 GiB; schema 1 has zeros in place of the edition.
+        out.extend_from_slice(&(self.previous_end | u64::from(self.edition) << 32).to_le_bytes());
+        out.extend_from_slice(self.id.as_bytes());
+        out.extend_from_slice(&crc32fast::hash(self.id.as_bytes()).to_le_bytes());
         let crc = crc32fast::hash(&out[12..]);
         out[8..12].copy_from_slice(&crc.to_le_bytes());
         out
+    }
+
+    /// The store's id out of a header that is damaged: one of its two copies is sound, unless it is damaged in several
+    /// places. A store of one segment would else be taken for another one.
+    fn id_of_damaged(bytes: &[u8]) -> Option<StoreId> {
+        let first: [u8; 16] = bytes.get(16..32)?.try_into().ok()?;
+        let second: [u8; 16] = bytes.get(44..60)?.try_into().ok()?;
+        let crc = u32::from_le_bytes(bytes.get(60..64)?.try_into().ok()?);
+        let id = if crc32fast::hash(&second) == crc { second } else { first };
+        (id != [0; 16]).then(|| StoreId::from_bytes(id))
     }
 
     /// Reads a header; `Ok(None)` if it is damaged.
@@ -69,13 +94,15 @@ impl SegmentHeader {
         if magic != Some(*SEGMENT_MAGIC) || crc != Some(crc32fast::hash(input.0)) {
             return Ok(None);
         }
-        match input.u32() {
-            Some(SCHEMA) => {}
+        let schema = match input.u32() {
+            Some(schema @ SCHEMA_OLDEST..=SCHEMA) => schema,
             Some(found) => return Err(StoreError::Schema { found, known: SCHEMA }),
             None => return Ok(None),
-        }
+        };
         let read = |input: &mut Input<'_>| {
-            Some(Self { id: StoreId::from_bytes(input.array()?), number: input.u32()?, previous_end: input.u64()? })
+            let (id, number) = (StoreId::from_bytes(input.array()?), input.u32()?);
+            let (previous_end, edition) = (input.u32()?.into(), input.u32()?);
+            Some(Self { id, number, previous_end, edition, schema })
         };
         Ok(read(&mut input))
     }
@@ -87,6 +114,29 @@ struct Segment {
     file: Arc<File>,
     /// Where its frames end.
     end: u64,
+    /// `None` if it is damaged.
+    header: Option<SegmentHeader>,
+}
+
+/// A segment that is written anew beside the one that it is to replace.
+#[derive(Debug)]
+pub(crate) struct Rewrite {
+    path: PathBuf,
+    header: SegmentHeader,
+    file: File,
+    end: u64,
+}
+
+impl Rewrite {
+    /// Its number and its edition.
+    pub(crate) fn name(&self) -> (u32, u32) {
+        (self.header.number, self.header.edition)
+    }
+
+    /// Its bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.end
+    }
 }
 
 /// The segment that is appended to.
@@ -144,7 +194,7 @@ impl Segments {
         segment_bytes_max: u64,
         new_id: impl FnOnce() -> io::Result<StoreId>,
     ) -> Result<OpenedSegments, StoreError> {
-        let found = Found::read(dir)?;
+        let mut found = Found::read(dir)?;
         let id = match found.id {
             Some(id) => id,
             None => new_id().map_err(io_error(dir))?,
@@ -154,16 +204,18 @@ impl Segments {
                 number: *number,
                 file: Arc::clone(&segment.file),
                 end: segment.end,
-                spoilt: !found.last_is_sound,
+                // Nothing that an older program cannot read follows in a segment that it takes for its own.
+                spoilt: segment.header.is_none_or(|header| header.schema != SCHEMA),
             },
             None => {
-                let file = create_segment(dir, SegmentHeader { id, number: 0, previous_end: 0 });
-                let file = Arc::new(file.map_err(io_error(dir))?);
-                Tail { number: 0, file, end: SEGMENT_HEADER_BYTES, spoilt: false }
+                let header = SegmentHeader::new(id, 0, 0);
+                let file = Arc::new(create_segment(dir, header).map_err(io_error(dir))?);
+                let (segment, end) = (Arc::clone(&file), SEGMENT_HEADER_BYTES);
+                found.files.insert(0, Segment { file: segment, end, header: Some(header) });
+                Tail { number: 0, file, end, spoilt: false }
             }
         };
-        let mut files = found.files;
-        files.insert(tail.number, Segment { file: Arc::clone(&tail.file), end: tail.end });
+        let files = found.files;
         let segments = Self {
             dir: dir.to_owned(),
             disk,
@@ -253,7 +305,9 @@ impl Segments {
     fn advance(&self, tail: &mut Tail, end: u64) {
         tail.end = end;
         let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
-        files.insert(tail.number, Segment { file: Arc::clone(&tail.file), end });
+        if let Some(segment) = files.get_mut(&tail.number) {
+            segment.end = end;
+        }
     }
 
     fn rotate(&self, tail: &mut Tail) -> io::Result<()> {
@@ -263,24 +317,85 @@ impl Segments {
         // Should this fail half way, the next segment may exist and name this one's end: nothing may follow it.
         tail.spoilt = true;
         let number = tail.number.checked_add(1).ok_or_else(|| io::Error::other("no segment number is left"))?;
-        let header = SegmentHeader { id: self.id, number, previous_end: tail.end };
-        let file = create_segment(&self.dir, header)?;
-        *tail = Tail { number, file: Arc::new(file), end: SEGMENT_HEADER_BYTES, spoilt: false };
-        self.advance(tail, SEGMENT_HEADER_BYTES);
+        let header = SegmentHeader::new(self.id, number, tail.end);
+        let file = Arc::new(create_segment(&self.dir, header)?);
+        let segment = Segment { file: Arc::clone(&file), end: SEGMENT_HEADER_BYTES, header: Some(header) };
+        self.files.write().unwrap_or_else(PoisonError::into_inner).insert(number, segment);
+        *tail = Tail { number, file, end: SEGMENT_HEADER_BYTES, spoilt: false };
         Ok(())
+    }
+
+    /// How often each segment was written anew.
+    pub(crate) fn editions(&self) -> Vec<(u32, u32)> {
+        let files = self.files.read().unwrap_or_else(PoisonError::into_inner);
+        let edition = |segment: &Segment| segment.header.map_or(0, |header| header.edition);
+        files.iter().map(|(number, segment)| (*number, edition(segment))).collect()
+    }
+
+    /// Begins to write a segment anew, which nothing is appended to any more; `None` if its header is damaged.
+    pub(crate) fn begin_rewrite(&self, number: u32) -> io::Result<Option<Rewrite>> {
+        let files = self.files.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(header) = files.get(&number).and_then(|segment| segment.header) else { return Ok(None) };
+        drop(files);
+        let header = SegmentHeader { edition: header.edition.wrapping_add(1), schema: SCHEMA, ..header };
+        let path = self.dir.join(file_name(number)).with_extension(UNFINISHED);
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
+        let mut rewrite = Rewrite { path, header, file, end: 0 };
+        self.append_to(&mut rewrite, &header.encode())?;
+        Ok(Some(rewrite))
+    }
+
+    /// Appends to a segment that is written anew; gives where it begins.
+    pub(crate) fn append_to(&self, rewrite: &mut Rewrite, bytes: &[u8]) -> io::Result<Position> {
+        let at = Position { segment: rewrite.header.number, offset: rewrite.end };
+        self.disk.write_at(&rewrite.file, bytes, at.offset)?;
+        rewrite.end += bytes.len() as u64;
+        Ok(at)
+    }
+
+    /// Gives up a segment that was to be written anew.
+    pub(crate) fn abandon(&self, rewrite: Rewrite) -> io::Result<()> {
+        fs::remove_file(rewrite.path)
+    }
+
+    /// Makes a segment that was written anew durable in place of the one before. Whoever has that one open reads on in
+    /// it until [`Self::switch`].
+    pub(crate) fn publish(&self, rewrite: &Rewrite) -> io::Result<()> {
+        self.disk.sync_data(&rewrite.file)?;
+        self.disk.replace(&rewrite.path, &rewrite.path.with_extension("seg"))
+    }
+
+    /// Lets readers see the segment that was written anew. Its index must change with it.
+    pub(crate) fn switch(&self, rewrite: Rewrite) {
+        let Rewrite { header, file, end, .. } = rewrite;
+        let mut tail = self.tail();
+        let file = Arc::new(file);
+        if tail.number == header.number {
+            (tail.file, tail.end) = (Arc::clone(&file), end);
+        }
+        let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
+        files.insert(header.number, Segment { file, end, header: Some(header) });
     }
 
     /// Ends the last segment at `end`: what follows was torn by a crash. It is kept in a file beside, since a
     /// person may want to look at it; the newest such file replaces older ones.
-    pub(crate) fn cut_tail(&self, end: u64) -> io::Result<()> {
+    pub(crate) fn cut_tail(&self, end: u64) {
         let mut tail = self.tail();
         if let Err(error) = self.keep_torn(tail.number, end) {
             tracing::warn!(%error, "the torn tail could not be kept");
         }
-        self.disk.truncate(&tail.file, end)?;
-        self.disk.sync_data(&tail.file)?;
+        let cut = self.disk.truncate(&tail.file, end).and_then(|()| self.disk.sync_data(&tail.file));
+        if let Err(error) = cut {
+            // The header of the next segment rules it out, and until then it is no part of what is read.
+            tracing::warn!(%error, "the torn tail could not be cut off");
+            tail.spoilt = true;
+        }
         self.advance(&mut tail, end);
-        Ok(())
+    }
+
+    /// Lets nothing follow what the last segment ends with: the next frame begins a new one.
+    pub(crate) fn seal_tail(&self) {
+        self.tail().spoilt = true;
     }
 
     fn keep_torn(&self, number: u32, end: u64) -> io::Result<()> {
@@ -306,13 +421,13 @@ fn create_segment(dir: &Path, header: SegmentHeader) -> io::Result<File> {
 struct Found {
     files: BTreeMap<u32, Segment>,
     id: Option<StoreId>,
-    last_is_sound: bool,
     problems: Vec<String>,
 }
 
 impl Found {
     fn read(dir: &Path) -> Result<Self, StoreError> {
         let mut found = Self::default();
+        remove_unfinished(dir).map_err(io_error(dir))?;
         let mut numbers = segment_numbers(dir).map_err(io_error(dir))?;
         numbers.sort_unstable();
         for (position, number) in numbers.iter().enumerate() {
@@ -327,16 +442,19 @@ impl Found {
 
     fn add(&mut self, dir: &Path, number: u32, is_last: bool) -> Result<(), StoreError> {
         let path = dir.join(file_name(number));
-        let file = OpenOptions::new().read(true).write(true).open(&path).map_err(io_error(&path))?;
+        let file = OpenOptions::new().read(true).write(true).open(&path);
+        let file = file.or_else(|error| if_read_only(error, &path)).map_err(io_error(&path))?;
         let len = file.metadata().map_err(io_error(&path))?.len();
         let mut bytes = vec![0; usize::try_from(len).unwrap_or(HEADER_LEN).min(HEADER_LEN)];
         file.read_exact_at(&mut bytes, 0).map_err(io_error(&path))?;
         let header = SegmentHeader::parse(&bytes)?.filter(|header| header.number == number);
+        if header.is_none() {
+            self.id = self.id.or_else(|| SegmentHeader::id_of_damaged(&bytes));
+        }
         if header.is_none() && is_last && len <= SEGMENT_HEADER_BYTES {
             tracing::warn!(segment = number, "a segment without frames, left by a crash, is removed");
             return fs::remove_file(&path).map_err(io_error(&path));
         }
-        self.last_is_sound = header.is_some();
         match header {
             Some(header) => {
                 self.id = Some(header.id);
@@ -346,9 +464,24 @@ impl Found {
             }
             None => self.problems.push(format!("the header of {} is damaged", file_name(number))),
         }
-        self.files.insert(number, Segment { file: Arc::new(file), end: len });
+        self.files.insert(number, Segment { file: Arc::new(file), end: len, header });
         Ok(())
     }
+}
+
+/// Removes what a crash left of segments that were being written anew.
+fn remove_unfinished(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == UNFINISHED) {
+            match fs::remove_file(path) {
+                // What can only be read is opened all the same.
+                Err(error) if error.kind() != io::ErrorKind::ReadOnlyFilesystem => return Err(error),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
 }
 
 fn segment_numbers(dir: &Path) -> io::Result<Vec<u32>> {

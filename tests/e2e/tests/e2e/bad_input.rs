@@ -46,7 +46,7 @@ fn an_object_that_cannot_be_taken_is_refused_with_its_code_and_the_others_are_st
         (r#","x_number":9007199254740993"#, "MQ-1005"),
         (r#","x_number":-9007199254740993"#, "MQ-1005"),
         (deep.as_str(), "MQ-1006"),
-        (long.as_str(), "MQ-1103"),
+        (long.as_str(), "MQ-1053"),
         (r#","object_marking_refs":["marking-definition--none"]"#, "MQ-1027"),
         (r#","object_marking_refs":["indicator--94868c89-83c2-464b-929b-a1a8aa3c8487"]"#, "MQ-1028"),
         (r#","object_marking_refs":"marking-definition--94868c89-83c2-464b-929b-a1a8aa3c8487""#, "MQ-1021"),
@@ -79,7 +79,7 @@ fn a_poison_among_a_thousand_costs_itself_alone_unless_the_push_is_atomic() {
     let output = pk.push(&input, &["--atomic"]).exits(1);
     counts(&output, 0, 0, 1_000);
     let codes = codes(&output);
-    assert_eq!(codes.iter().filter(|code| *code == "MQ-1105").count(), 999);
+    assert_eq!(codes.iter().filter(|code| *code == "MQ-1055").count(), 999);
     assert_eq!(codes.iter().filter(|code| *code == "MQ-1023").count(), 1);
     assert_eq!(pk.objects(), 0);
 
@@ -102,7 +102,7 @@ fn broken_json_is_refused_with_its_place() {
     let _daemon = Daemon::start(pk);
     let check = |input: &str, line: usize, column: usize| {
         for args in [&["-n"][..], &["--atomic"]] {
-            let output = pk.push(input, args).refused(1, "MQ-1101");
+            let output = pk.push(input, args).refused(1, "MQ-1051");
             let place = format!("line {line}, column {column}:");
             let message = output.last()["message"].as_str().unwrap().to_owned();
             assert!(message.contains(&place), "{place} in {message}");
@@ -119,7 +119,7 @@ fn broken_json_is_refused_with_its_place() {
     let cut = bundle_of(&[good.clone(), observable(2, "")]);
     check(&cut[..cut.len() - 20], 2, observable(2, "").len() - 17);
     // Without --atomic what came before the break is kept, and pushed again it is recognised.
-    let output = pk.push(&cut[..cut.len() - 20], &[]).refused(1, "MQ-1101");
+    let output = pk.push(&cut[..cut.len() - 20], &[]).refused(1, "MQ-1051");
     assert_eq!(output.lines()[0]["status"], "stored");
     assert_eq!(pk.objects(), 1);
     counts(&pk.push(&cut, &[]).exits(0), 1, 1, 0);
@@ -236,5 +236,5 @@ fn what_a_peers_card_claims_is_the_peers_to_publish() {
     objects[2]["created_by_ref"] = pk.identity.as_str().into();
     let output = pk.push(bundle(&objects), &[]).exits(1);
     counts(&output, 2, 0, 1);
-    assert_eq!(codes(&output), ["MQ-1104"]);
+    assert_eq!(codes(&output), ["MQ-1054"]);
 }

@@ -22,8 +22,8 @@ fn a_body_of_a_gigabyte_is_refused() {
     let sparse = place.path().join("sparse.json");
     File::create(&sparse).unwrap().set_len(GIB).unwrap();
     let asked = Instant::now();
-    let refused = pk.run(&["push", sparse.to_str().unwrap(), "--json"]).refused(1, "MQ-1102");
-    assert_eq!(refused.last()["code"], "MQ-1102");
+    let refused = pk.run(&["push", sparse.to_str().unwrap(), "--json"]).refused(1, "MQ-1052");
+    assert_eq!(refused.last()["code"], "MQ-1052");
     let at_once = asked.elapsed();
 
     // Standard input does not.
@@ -32,12 +32,12 @@ fn a_body_of_a_gigabyte_is_refused() {
     let output = push.spawn().unwrap().wait_with_output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{stderr}");
-    assert!(stderr.contains("MQ-1102"), "{stderr}");
+    assert!(stderr.contains("MQ-1052"), "{stderr}");
 
     // Nor does whoever writes to the socket without our client have to keep to anything.
     for length_is_told in [true, false] {
         let answer = post_endless(&pk.control_socket(), "/v1/push", GIB, length_is_told);
-        assert_eq!((answer.status, &answer.json()["code"]), (413, &Value::from("MQ-1102")));
+        assert_eq!((answer.status, &answer.json()["code"]), (413, &Value::from("MQ-1052")));
     }
     assert!(daemon.peak_mib() < PEAK_MIB_MAX, "{} MiB", daemon.peak_mib());
     assert!(daemon.is_alive());
@@ -56,8 +56,8 @@ fn more_objects_than_a_push_may_have_are_refused_and_nothing_is_stored() {
         json!({"type": "ipv4-addr", "id": id, "value": format!("10.0.{}.{}", number >> 8 & 255, number & 255)})
     };
     let lines: String = (0..100_001).flat_map(|number| [object(number).to_string(), "\n".to_owned()]).collect();
-    let refused = pk.push(&lines, &[]).refused(1, "MQ-1102");
-    assert_eq!(refused.last()["code"], "MQ-1102");
+    let refused = pk.push(&lines, &[]).refused(1, "MQ-1052");
+    assert_eq!(refused.last()["code"], "MQ-1052");
     assert_eq!(pk.objects(), 0);
     assert!(daemon.peak_mib() < PEAK_MIB_MAX, "{} MiB", daemon.peak_mib());
     assert!(daemon.is_alive());

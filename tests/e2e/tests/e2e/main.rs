@@ -10,6 +10,7 @@
 mod agreements;
 mod architecture;
 mod bad_input;
+mod care;
 mod exchange;
 mod full_disk;
 mod harness;
@@ -21,3 +22,4 @@ mod starting;
 mod strangers;
 mod tampering;
 mod taxii;
+mod validation;

@@ -1,17 +1,31 @@
 //! The way back: a line for each object and a summary last.
 
+use std::collections::BTreeSet;
+
 use anstyle::Style;
 use mithaq_api::{
     client::ClientError,
     http::{Preview, PushLine, PushStatus, PushSummary, PushedObject},
 };
+use serde::Serialize;
 
+use super::check::{Check, Counts};
 use crate::{
+    commands::explain::remedy,
     console::{BAD, Console, FAINT, GOOD, PLAIN, WARN},
     exit::Exit,
     failure::Failure,
     table::Table,
 };
+
+/// The summary for programs.
+#[derive(Serialize)]
+struct WithCounts<'a> {
+    #[serde(flatten)]
+    summary: &'a PushSummary,
+    #[serde(flatten)]
+    counts: Counts,
+}
 
 /// Takes the lines of an answer as they come.
 pub(super) struct Answer<'a> {
@@ -19,19 +33,26 @@ pub(super) struct Answer<'a> {
     dry_run: bool,
     console: &'a mut Console,
     summary: Option<PushSummary>,
+    check: Check,
+    /// What to do about what was refused, by its code.
+    remedies: BTreeSet<&'static str>,
 }
 
 impl<'a> Answer<'a> {
-    pub(super) fn new(verbose: bool, dry_run: bool, console: &'a mut Console) -> Self {
-        Self { verbose, dry_run, console, summary: None }
+    pub(super) fn new(verbose: bool, dry_run: bool, check: Check, console: &'a mut Console) -> Self {
+        Self { verbose, dry_run, console, summary: None, check, remedies: BTreeSet::new() }
     }
 
     /// Takes one line.
     pub(super) fn take(&mut self, line: &[u8]) -> Result<(), Failure> {
         let parsed = serde_json::from_slice(line).map_err(|error| ClientError::Answer(error.to_string()))?;
         let is_json = self.console.is_json();
-        if is_json {
+        // The summary goes out last, with what is added to it.
+        if is_json && !matches!(parsed, PushLine::Summary(_)) {
             self.console.json_line(line)?;
+        }
+        if let PushLine::Object(PushedObject { index, status: PushStatus::Refused, .. }) = &parsed {
+            self.check.forget(*index);
         }
         match parsed {
             PushLine::Object(object) if !is_json => self.print_object(&object),
@@ -49,9 +70,13 @@ impl<'a> Answer<'a> {
     pub(super) fn end(&mut self) -> Result<Exit, Failure> {
         // An answer without a last line was cut off: what became of the rest is not known.
         let summary = self.summary.take().ok_or(Failure::PushCut)?;
-        if !self.console.is_json() {
+        if self.console.is_json() {
+            self.console.json(&WithCounts { summary: &summary, counts: self.check.counts() })?;
+        } else {
+            self.check.print(self.console)?;
             self.print_preview(&summary.preview)?;
             self.print_summary(&summary)?;
+            self.remedies.iter().try_for_each(|remedy| self.console.line(remedy))?;
         }
         Ok(if summary.refused == 0 { Exit::Ok } else { Exit::Failure })
     }
@@ -68,6 +93,7 @@ impl<'a> Answer<'a> {
         let id = object.id.as_deref().unwrap_or("(no id)");
         let mut spans = vec![(style, status.to_owned()), (PLAIN, format!("  #{} {id}", object.index))];
         if let Some(problem) = &object.problem {
+            self.remedies.extend(problem.code.parse().ok().and_then(remedy));
             spans.push((PLAIN, format!("  {}: {}", problem.code, problem.message)));
         }
         self.console.spans(&spans)
@@ -117,7 +143,7 @@ mod tests {
     fn feed(lines: &[&str], verbose: bool, json: bool) -> (Result<Exit, Failure>, String) {
         let (mut console, captured) = Console::captured(None);
         console.set_json(json);
-        let mut answer = Answer::new(verbose, false, &mut console);
+        let mut answer = Answer::new(verbose, false, Check::default(), &mut console);
         let end = lines.iter().try_for_each(|line| answer.take(line.as_bytes())).and_then(|()| answer.end());
         (end, captured.out())
     }
@@ -136,11 +162,21 @@ mod tests {
     }
 
     #[test]
+    fn stix_2_0_is_refused_with_its_remedy_once() {
+        let refused = r#"{"index":7,"id":"tool--x","status":"refused","code":"MQ-1013","message":"STIX 2.0"}"#;
+        let (_, out) = feed(&[refused, refused, SUMMARY], false, false);
+        assert_eq!(out.matches("`mithaq upgrade FILE`").count(), 1, "{out}");
+        let (_, out) = feed(&[refused, SUMMARY], false, true);
+        assert!(!out.contains("upgrade"), "{out}");
+    }
+
+    #[test]
     fn json_lines_pass_through_and_the_summary_is_last() {
         let stored = r#"{"index":8,"id":"tool--y","status":"stored"}"#;
         let (end, out) = feed(&[stored, SUMMARY], false, true);
         assert_eq!(end.unwrap(), Exit::Ok);
-        assert_eq!(out, format!("{stored}\n{SUMMARY}\n"));
+        let summary = SUMMARY.replace('}', r#","warnings":0,"looked_at":0}"#);
+        assert_eq!(out, format!("{stored}\n{summary}\n"));
     }
 
     #[test]

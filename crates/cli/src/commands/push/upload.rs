@@ -13,23 +13,21 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, stream};
 use hyper::body::Frame;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 use mithaq_api::{client::BoxedChunks, http::PUSH_BYTES_MAX};
 use tokio::{fs::File, io::AsyncReadExt};
 
-use super::broken;
-use crate::failure::Failure;
+use super::{broken, check::Check};
+use crate::{failure::Failure, progress};
 
 /// How much is read and sent at a time.
 const CHUNK_BYTES: usize = 256 * 1024;
-
-/// How often the bar moves while the daemon works and nothing is sent.
-const TICK: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// An input that is about to be sent.
 pub(super) struct Upload {
     reader: File,
     progress: Progress,
+    check: Check,
 }
 
 /// How far an upload is.
@@ -42,10 +40,13 @@ pub(super) struct Progress {
 
 impl Upload {
     /// Opens a file, or standard input for `-`; a file that is too large is refused before anything is sent.
-    pub(super) async fn open(path: &Path) -> Result<Self, Failure> {
+    ///
+    /// What is sent is looked at by `check`.
+    pub(super) async fn open(path: &Path, check: Check) -> Result<Self, Failure> {
         if path == Path::new("-") {
             let stdin = std::fs::File::from(io::stdin().as_fd().try_clone_to_owned()?);
-            return Ok(Self { reader: File::from_std(stdin), progress: Progress::new("standard input", None) });
+            let progress = Progress::new("standard input", None);
+            return Ok(Self { reader: File::from_std(stdin), progress, check });
         }
         let file_error = |source| Failure::File { action: "read", path: PathBuf::from(path), source };
         let reader = File::open(path).await.map_err(file_error)?;
@@ -57,7 +58,7 @@ impl Upload {
         let progress = Progress::new(&path.to_string_lossy(), bytes);
         match bytes.filter(|bytes| is_too_large(*bytes)) {
             Some(bytes) => Err(Failure::TooLarge { input: progress.input, bytes }),
-            None => Ok(Self { reader, progress }),
+            None => Ok(Self { reader, progress, check }),
         }
     }
 
@@ -81,6 +82,7 @@ impl Upload {
         if self.progress.advance(chunk.len()) {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
+        self.check.read(&chunk);
         Ok(chunk.freeze())
     }
 }
@@ -92,15 +94,7 @@ fn is_too_large(bytes: u64) -> bool {
 impl Progress {
     /// A bar on standard error, if that is a terminal.
     fn new(input: &str, bytes: Option<u64>) -> Self {
-        let bar = ProgressBar::with_draw_target(bytes, ProgressDrawTarget::stderr());
-        let template = match bytes {
-            Some(_) => "{msg} [{bar:30}] {bytes}/{total_bytes} {elapsed}",
-            None => "{msg} {spinner} {bytes} {elapsed}",
-        };
-        // INVARIANT: both templates are well-formed; a bar in the default style would do as well.
-        bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-        bar.set_message("pushing");
-        bar.enable_steady_tick(TICK);
+        let bar = progress::bar("pushing", bytes);
         Self { input: input.to_owned(), bar, sent: Arc::default() }
     }
 
@@ -148,7 +142,7 @@ mod tests {
         let content: Vec<u8> = (0..CHUNK_BYTES * 2 + 7).map(|at| u8::try_from(at % 251).unwrap()).collect();
         let file = temporary(&content);
         let read = block_on(async {
-            let mut chunks = Upload::open(file.path()).await?.into_chunks();
+            let mut chunks = Upload::open(file.path(), Check::default()).await?.into_chunks();
             let mut read = Vec::new();
             while let Some(chunk) = chunks.next().await {
                 read.extend_from_slice(&chunk?.into_data().unwrap());
@@ -162,7 +156,7 @@ mod tests {
     fn a_file_that_is_too_large_is_refused_at_once() {
         let file = temporary(b"");
         file.as_file().set_len(PUSH_BYTES_MAX as u64 + 1).unwrap();
-        let failure = block_on(async { Upload::open(file.path()).await.map(|_| ()) }).unwrap_err();
+        let failure = block_on(async { Upload::open(file.path(), Check::default()).await.map(|_| ()) }).unwrap_err();
         assert_eq!(failure.code(), Code::TOO_LARGE);
     }
 
@@ -170,7 +164,7 @@ mod tests {
     fn input_without_a_size_breaks_off_when_it_is_too_large() {
         let cut = || Failure::from(mithaq_api::client::ClientError::Broken("reset".into()));
         let progress = block_on(async {
-            let upload = Upload::open(Path::new("/dev/zero")).await?;
+            let upload = Upload::open(Path::new("/dev/zero"), Check::default()).await?;
             let progress = upload.progress();
             let mut chunks = upload.into_chunks();
             while let Some(Ok(_)) = chunks.next().await {}
@@ -183,7 +177,8 @@ mod tests {
     #[test]
     fn folders_and_missing_files_are_named() {
         for path in ["/", "/nonexistent"] {
-            let failure = block_on(async { Upload::open(Path::new(path)).await.map(|_| ()) }).unwrap_err();
+            let failure =
+                block_on(async { Upload::open(Path::new(path), Check::default()).await.map(|_| ()) }).unwrap_err();
             assert_eq!(failure.code(), Code::FILE);
             assert!(failure.message().starts_with(&format!("cannot read {path}: ")), "{failure}");
         }

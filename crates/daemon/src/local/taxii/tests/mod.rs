@@ -73,7 +73,7 @@ impl Cert {
         let contents = bodies.iter().map(Body::id).collect();
         let label = Label::new(tlp, Category::Threat);
         let release = VerifiedRelease::sign(self.node.us, &self.node.signing_key, label, contents, NOW).unwrap();
-        let batch = Batch { arrivals: vec![Arrival { release, bodies }], state: Vec::new() };
+        let batch = Batch { arrivals: vec![Arrival { release, bodies }], ..Batch::default() };
         self.node.store.commit(batch, NOW).unwrap();
     }
 

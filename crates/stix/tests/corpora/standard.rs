@@ -1,37 +1,20 @@
 //! Other people's data: everything real is read, and canonical bytes are those of other implementations.
-//!
-//! The corpora are no part of the project. `MITHAQ_CORPORA` names their folder; without them each test says so.
-#![allow(clippy::unwrap_used, clippy::print_stderr)]
 
+use crate::folder::corpora;
 use aws_lc_rs::digest::{SHA256, digest};
 use mithaq_stix::{
     Object, ObjectError, Reader, Tlp,
     json::{Value, canonical, parse},
     marking::{Definition, definition},
+    model::Model,
     pattern::Pattern,
+    validate::{Severity, validate},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    io::Write,
     path::{Path, PathBuf},
 };
-
-/// The corpora's folder, if it is there.
-fn corpora() -> Option<PathBuf> {
-    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
-    let folder = std::env::var_os("MITHAQ_CORPORA").map_or(default, PathBuf::from);
-    if !folder.join("SHA256SUMS").exists() {
-        // Not `eprintln!`, which the test runner keeps to itself when the test passes.
-        let _ = writeln!(
-            std::io::stderr(),
-            "NOTHING WAS TESTED: the corpora are absent (MITHAQ_CORPORA, else {})",
-            folder.display()
-        );
-        return None;
-    }
-    Some(folder)
-}
 
 /// The files of a folder, in order.
 fn files(folder: &Path) -> Vec<PathBuf> {
@@ -97,6 +80,29 @@ fn ics_history_has_its_golden_hashes() {
     assert_eq!(lines.next(), None);
     let conflicts = versions.values().filter(|bodies| **bodies > 1).count();
     assert_eq!((hashes.len(), ids.len(), versions.len(), conflicts), (9_195, 2_296, 7_948, 1_235));
+}
+
+/// What is valid has a model; a model of anything writes what it was read from.
+#[test]
+fn models_of_real_objects_are_the_objects() {
+    let Some(folder) = corpora() else { return };
+    let mut found = BTreeMap::<&str, usize>::new();
+    for file in ["attack/ics-history.ndjson", "attack/mobile-attack-17.1.json", "capec/capec-2.1-half.json"] {
+        let text = fs::read(folder.join(file)).unwrap();
+        for entry in Reader::new(&text) {
+            let object = entry.unwrap().object.unwrap();
+            let is_valid = validate(object.value()).iter().all(|finding| finding.severity() == Severity::Warning);
+            *found.entry(if is_valid { "valid" } else { "not valid" }).or_default() += 1;
+            match Model::from_value(object.value()) {
+                Ok(model) => assert_eq!(model.canonical().unwrap(), object.canonical().as_ref()),
+                Err(error) => {
+                    assert!(!is_valid, "{}: {error}", object.id());
+                    *found.entry("without a model").or_default() += 1;
+                }
+            }
+        }
+    }
+    assert_eq!(found, [("valid", 12_215), ("not valid", 469)].into());
 }
 
 #[test]
@@ -193,11 +199,13 @@ fn patterns_have_the_verdicts_of_the_reference() {
                 let printed = read.to_string();
                 assert_eq!(Pattern::parse(&printed).as_ref(), Ok(read), "{printed}");
             }
-            if read.is_ok() != is_valid {
+            let is_accepted = read.as_ref().is_ok_and(|pattern| pattern.malformed_digest().is_none());
+            if is_accepted != is_valid {
                 disagreements.push(format!("valid {is_valid}, ours {:?}: {pattern}", read.err()));
             }
         }
         eprintln!("{file}: {} of {cases} differ\n{}", disagreements.len(), disagreements.join("\n"));
+        assert!(disagreements.is_empty());
     }
 }
 

@@ -1,0 +1,79 @@
+//! What a purge finds to take out: looked up by the committer, while nothing else is committed.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use mithaq_core::id::{ContentId, ReleaseId};
+
+use super::Shared;
+use crate::{
+    contract::{Purge, StoreError},
+    index::Row,
+};
+
+/// What is held of what a purge names.
+#[derive(Debug, Default)]
+pub(super) struct Purged {
+    /// Releases with their rows.
+    pub(super) releases: Vec<(ReleaseId, Vec<(u64, Row)>)>,
+    /// Contents with the ordinals of their copies and their length.
+    pub(super) contents: Vec<(ContentId, Vec<u64>, u64)>,
+}
+
+impl Shared {
+    /// Finds what a purge takes out, but for the contents in `kept`, which its own batch goes on naming.
+    pub(super) fn find_purged(&self, purge: &Purge, kept: &HashSet<ContentId>) -> Result<Purged, StoreError> {
+        let _places = self.places();
+        let mut rows = BTreeMap::new();
+        for id in purge.releases.iter().collect::<BTreeSet<_>>() {
+            for seq in self.index.rows_of_release(*id)? {
+                rows.insert(seq, *id);
+            }
+        }
+        let mut contents: BTreeSet<_> = purge.contents.iter().copied().collect();
+        for seq in rows.keys() {
+            contents.extend(self.named_by_none_but(*seq, &rows)?.into_iter().filter(|content| !kept.contains(content)));
+        }
+        let mut releases: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (seq, id) in rows {
+            let row = self.index.rows(seq - 1, 1)?.pop();
+            releases.entry(id).or_default().extend(row);
+        }
+        let contents = self.with_lengths(&contents.into_iter().collect::<Vec<_>>())?;
+        Ok(Purged { releases: releases.into_iter().collect(), contents })
+    }
+
+    /// The contents of a row that no row but `rows` names.
+    fn named_by_none_but(&self, seq: u64, rows: &BTreeMap<u64, ReleaseId>) -> Result<Vec<ContentId>, StoreError> {
+        let release = match self.release_at(seq) {
+            // What a damaged release named cannot be told: its bodies stay.
+            Err(StoreError::Corrupt { .. }) => None,
+            read => read?,
+        };
+        let mut alone = Vec::new();
+        for content in release.into_iter().flat_map(|release| release.contents) {
+            if self.rows_of(content)?.iter().all(|row| rows.contains_key(row)) {
+                alone.push(content);
+            }
+        }
+        Ok(alone)
+    }
+
+    fn with_lengths(&self, contents: &[ContentId]) -> Result<Vec<(ContentId, Vec<u64>, u64)>, StoreError> {
+        let mut found = Vec::new();
+        for content in contents {
+            let copies = self.index.copies(content)?;
+            if !copies.is_empty() {
+                found.push((*content, copies, self.length(*content)?));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The bytes of a body; 0 if it is damaged.
+    fn length(&self, content: ContentId) -> Result<u64, StoreError> {
+        match self.bodies(&[content]) {
+            Err(StoreError::Corrupt { .. }) => Ok(0),
+            read => Ok(read?.iter().flatten().map(|body| body.len() as u64).sum()),
+        }
+    }
+}

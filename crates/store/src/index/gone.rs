@@ -1,0 +1,108 @@
+//! Which numbers stand for what is gone: a bit each, kept in memory and in sled as blocks.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{ROW_BYTES, failed, unreadable};
+use crate::contract::StoreError;
+
+/// The prefixes of blocks in sled: those of bodies, and those of rows of the log.
+pub(super) const GONE_BODIES: u8 = b'p';
+pub(super) const GONE_ROWS: u8 = b'q';
+
+/// How many numbers share a block.
+const PER_BLOCK: u64 = ROW_BYTES as u64 * 8;
+
+/// A set of numbers.
+#[derive(Debug, Default)]
+pub(super) struct Bits {
+    blocks: BTreeMap<u64, Vec<u8>>,
+    /// Blocks that sled does not have yet.
+    unwritten: BTreeSet<u64>,
+}
+
+fn place(number: u64) -> (u64, usize, u8) {
+    let bit = number % PER_BLOCK;
+    (number / PER_BLOCK, usize::try_from(bit / 8).unwrap_or(0), 1 << (bit % 8))
+}
+
+fn block_key(prefix: u8, block: u64) -> [u8; 9] {
+    let mut key = [prefix; 9];
+    key[1..].copy_from_slice(&block.to_be_bytes());
+    key
+}
+
+impl Bits {
+    pub(super) fn open(tree: &sled::Db, prefix: u8) -> Result<Self, StoreError> {
+        let mut bits = Self::default();
+        for row in tree.range([prefix]..[prefix + 1]) {
+            let (key, block) = row.map_err(|error| failed(&error))?;
+            let number = key.get(1..).and_then(|number| number.try_into().ok()).map(u64::from_be_bytes);
+            let block = Some(block.to_vec()).filter(|block| block.len() == ROW_BYTES);
+            let damaged = || unreadable("a block of what was purged");
+            bits.blocks.insert(number.ok_or_else(damaged)?, block.ok_or_else(damaged)?);
+        }
+        Ok(bits)
+    }
+
+    /// Whether nothing is gone.
+    pub(super) fn is_empty(&self) -> bool {
+        self.blocks.is_empty()
+    }
+
+    pub(super) fn contains(&self, number: u64) -> bool {
+        let (block, byte, bit) = place(number);
+        self.blocks.get(&block).is_some_and(|block| block[byte] & bit != 0)
+    }
+
+    /// Adds a number; says whether it is new.
+    pub(super) fn insert(&mut self, number: u64) -> bool {
+        let (number, byte, bit) = place(number);
+        let block = self.blocks.entry(number).or_insert_with(|| vec![0; ROW_BYTES]);
+        let is_new = block[byte] & bit == 0;
+        block[byte] |= bit;
+        if is_new {
+            self.unwritten.insert(number);
+        }
+        is_new
+    }
+
+    /// Adds to a batch what sled does not have; gives the blocks.
+    pub(super) fn write(&self, prefix: u8, batch: &mut sled::Batch) -> Vec<u64> {
+        let unwritten: Vec<_> = self.unwritten.iter().copied().collect();
+        for number in &unwritten {
+            let block = self.blocks.get(number).map_or(&[][..], Vec::as_slice);
+            batch.insert(&block_key(prefix, *number)[..], block);
+        }
+        unwritten
+    }
+
+    /// Forgets that these blocks were to be written.
+    pub(super) fn set_written(&mut self, blocks: &[u64]) {
+        self.unwritten.retain(|block| !blocks.contains(block));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_kept_and_no_others() {
+        let tree = sled::Config::new().temporary(true).open().unwrap();
+        let mut bits = Bits::default();
+        let numbers = [0, 7, 8, PER_BLOCK - 1, PER_BLOCK, 5 * PER_BLOCK + 3];
+        for number in numbers {
+            assert!(bits.insert(number) && !bits.insert(number));
+        }
+        let mut batch = sled::Batch::default();
+        let written = bits.write(GONE_ROWS, &mut batch);
+        bits.set_written(&written);
+        tree.apply_batch(batch).unwrap();
+        assert_eq!((written, bits.write(GONE_ROWS, &mut sled::Batch::default())), (vec![0, 1, 5], vec![]));
+        let read = Bits::open(&tree, GONE_ROWS).unwrap();
+        for number in 0..6 * PER_BLOCK {
+            assert_eq!(read.contains(number), numbers.contains(&number), "{number}");
+        }
+        assert!(Bits::open(&tree, GONE_BODIES).unwrap().is_empty());
+    }
+}
