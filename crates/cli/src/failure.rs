@@ -202,11 +202,12 @@ impl Failure {
         }
     }
 
-    /// The status in which the program ends; a reader that went away is no error.
+    /// The status in which the program ends. A reader that went away is told nothing, but what it did not read is no
+    /// success: a script that asked for a verdict must not take half an answer for a good one.
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Failure,
             other => Exit::of(other.code()),
         }
     }
@@ -259,9 +260,9 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_went_away_is_no_error() {
+    fn a_reader_that_went_away_is_told_nothing() {
         let failure = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
-        assert_eq!(failure.exit(), Exit::Ok);
+        assert_eq!(failure.exit(), Exit::Failure);
         assert!(failure.is_quiet());
     }
 

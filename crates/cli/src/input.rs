@@ -60,11 +60,16 @@ fn list(folder: &Path, files: &mut Vec<PathBuf>, folders: &mut Vec<PathBuf>) -> 
         let extension = path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
         if entry.file_type()?.is_dir() {
             folders.push(path);
-        } else if extension.is_some_and(|extension| EXTENSIONS.contains(&extension.as_str())) && !path.is_dir() {
+        } else if extension.is_some_and(|extension| EXTENSIONS.contains(&extension.as_str())) && is_file(&path) {
             files.push(path);
         }
     }
     Ok(())
+}
+
+/// A file, or a link to one or to nothing. Pipes and devices have no end.
+fn is_file(path: &Path) -> bool {
+    path.metadata().map_or(true, |metadata| metadata.is_file())
 }
 
 fn failed(action: &'static str, path: &Path, source: io::Error) -> Failure {

@@ -57,9 +57,8 @@ impl Taken {
 /// What a push is made of, once read.
 struct Input {
     taken: Vec<Taken>,
+    /// If the text broke off, the last of these says where: nothing after that was read.
     refused: Vec<PushedObject>,
-    /// The text broke off; nothing after that was read.
-    broken: Option<Problem>,
 }
 
 /// Carries out a push. Blocks.
@@ -78,7 +77,7 @@ pub(crate) fn push(
     let _turn = node.publishing.turn(input.taken.iter().map(|taken| taken.body.id()).collect());
     let labels = labels(node, &mut input, default).map_err(|error| store_problem(&error))?;
     let mut summary = PushSummary { refused: input.refused.len(), ..PushSummary::default() };
-    let nothing_goes = query.atomic && (!input.refused.is_empty() || input.broken.is_some());
+    let nothing_goes = query.atomic && !input.refused.is_empty();
     input.refused.iter().for_each(|object| report.object(object));
     if nothing_goes {
         summary.refused += input.taken.len();
@@ -98,10 +97,7 @@ pub(crate) fn push(
         }
     }
     summary.seconds = started.elapsed().as_secs_f64();
-    match input.broken {
-        Some(problem) => Err(problem),
-        None => Ok(summary),
-    }
+    Ok(summary)
 }
 
 fn default_level(node: &Node, query: &PushQuery) -> Result<Tlp, Problem> {
@@ -116,7 +112,7 @@ fn default_level(node: &Node, query: &PushQuery) -> Result<Tlp, Problem> {
 }
 
 fn read(node: &Node, text: &[u8]) -> Result<Input, Problem> {
-    let mut input = Input { taken: Vec::new(), refused: Vec::new(), broken: None };
+    let mut input = Input { taken: Vec::new(), refused: Vec::new() };
     for entry in Reader::new(text) {
         match entry {
             Ok(entry) => {
@@ -129,8 +125,11 @@ fn read(node: &Node, text: &[u8]) -> Result<Input, Problem> {
             }
             Err(error) => {
                 let (line, column) = error.line_column(text);
-                let text = format!("broken JSON at line {line}, column {column}: {error}");
-                input.broken = Some(Problem::new(Code::BROKEN_JSON, text));
+                let text =
+                    format!("broken JSON at line {line}, column {column}: {error}; nothing after that place was read");
+                let problem = Problem::new(Code::BROKEN_JSON, text);
+                let (index, status) = (input.taken.len() + input.refused.len(), PushStatus::Refused);
+                input.refused.push(PushedObject { index, id: None, status, content: None, problem: Some(problem) });
                 break;
             }
         }

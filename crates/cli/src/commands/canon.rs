@@ -59,7 +59,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Result<Exit, Failure> {
                 Err(error) => canon.refuse(error.offset, None, &error.into(), &input)?,
             }
         }
-        if is_end {
+        if is_end || splitter.is_done() {
             return Ok(if canon.refused == 0 { Exit::Ok } else { Exit::Failure });
         }
     }

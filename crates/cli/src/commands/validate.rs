@@ -119,6 +119,23 @@ impl Validation<'_> {
             if is_end {
                 return Ok(());
             }
+            if reports.is_done() {
+                return self.broke_off();
+            }
+            // Who feeds objects one by one wants to hear of each.
+            if input::is_stdin(path) {
+                self.console.flush()?;
+            }
+        }
+    }
+
+    /// What follows broken text has no beginning that could be told.
+    fn broke_off(&mut self) -> Result<(), Failure> {
+        match self.console.is_json() {
+            true => Ok(()),
+            false => self
+                .console
+                .styled(FAINT, format_args!("  nothing after that place was read: mend it and validate again")),
         }
     }
 

@@ -88,6 +88,12 @@ impl Reports {
         self.splitter.end();
     }
 
+    /// Tells whether there is nothing more to come, whatever is fed: after the end of the input, or where it broke.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.splitter.is_done()
+    }
+
     /// The next report; `None` if more has to be fed first, or there is no more.
     pub fn next_report(&mut self) -> Option<Report> {
         loop {
@@ -166,7 +172,7 @@ fn of_bundle(envelope: &Envelope<'_>) -> Option<Report> {
     let refusal = envelope.problem().cloned();
     let value = if refusal.is_none() { parse(envelope.text).ok() } else { None };
     let map = value.as_ref().and_then(Value::as_object);
-    let findings = map.map(|map| bundle_findings(map, envelope.objects)).unwrap_or_default();
+    let findings = value.as_ref().map(|value| bundle_findings(value, envelope.objects)).unwrap_or_default();
     if refusal.is_none() && findings.is_empty() && envelope.objects > 0 {
         return None;
     }
@@ -175,27 +181,11 @@ fn of_bundle(envelope: &Envelope<'_>) -> Option<Report> {
     Some(Report { index, offset, id, object_type: Some("bundle".to_owned()), refusal, findings })
 }
 
-/// STIX 2.1 §8: a bundle has an identifier of its own type, and a list of objects that is not empty, or none.
-fn bundle_findings(map: &Map<'_>, objects: usize) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let mut add = |rule: Rule, pointer: &str, message: String| {
-        let section = rule.section().unwrap_or(BUNDLE_SECTION);
-        findings.push(Finding { rule, pointer: pointer.to_owned(), section, message });
-    };
-    match map.get("id").map(|id| (id.as_str(), id.kind())) {
-        None => add(Rule::Required, "/id", "id is missing: a bundle needs one".to_owned()),
-        Some((None, kind)) => add(Rule::Kind, "/id", format!("{kind} stands where a string should")),
-        Some((Some(id), _)) => match StixIdRef::borrow(&id) {
-            Err(error) => add(Rule::Identifier, "/id", format!("\"{}\" is no identifier: {error}", quote(&id))),
-            Ok(parsed) if parsed.object_type() != "bundle" => {
-                add(Rule::IdentifierType, "/id", "the id of a bundle begins with \"bundle--\"".to_owned());
-            }
-            Ok(_) => {}
-        },
-    }
-    if objects == 0 && map.get("objects").is_some() {
-        add(Rule::Empty, "/objects", "the list is empty: leave objects out when there are none".to_owned());
-    }
+/// What is wrong with a bundle as a whole. Its envelope comes without its objects, so that it holds none only if there
+/// were none.
+fn bundle_findings(envelope: &Value<'_>, objects: usize) -> Vec<Finding> {
+    let mut findings = validate(envelope);
+    findings.retain(|finding| objects == 0 || finding.pointer != "/objects");
     findings
 }
 
@@ -280,6 +270,14 @@ mod tests {
         check(&format!(r#"{{"id":7,"type":"bundle","objects":[{TOOL}]}}"#), &["0 tool", "- bundle Kind/id"]);
         let other = ID.replace("bundle--", "report--");
         check(&format!(r#"{{{other},"type":"bundle"}} {TOOL}"#), &["- bundle IdentifierType/id", "0 tool"]);
+        check(
+            &format!(r#"{{"type":"bundle",{ID},"spec_version":"2.0"}}"#),
+            &["- bundle SpecVersion/spec_version CustomProperty/spec_version"],
+        );
+        check(
+            &format!(r#"{{"type":"bundle",{ID},"spec_version":2.0,"objects":[{TOOL}]}}"#),
+            &["0 tool", "- bundle SpecVersion/spec_version CustomProperty/spec_version"],
+        );
         check(&format!(r#"{{"type":"bundle",{ID},"objects":7}} {TOOL}"#), &["0 bundle !1012", "1 tool"]);
         check(&format!(r#"{{"type":"bundle",{ID},{ID}}}"#), &["0 bundle !1003"]);
         check(&format!(r#"{{"type":"bundle",{ID},"objects":[{TOOL}],{ID}}}"#), &["0 tool", "1 bundle !1003"]);
@@ -299,7 +297,8 @@ mod tests {
         check(&old, &["0 tool !1013"]);
         check(&TOOL.replace(r#""2.1""#, r#""2.0""#).replace(r#","name":"x""#, ""), &["0 tool !1013 Required/name"]);
         let bundle = |objects: &str| format!(r#"{{"type":"bundle",{ID},"spec_version":"2.0","objects":[{objects}]}}"#);
-        check(&bundle(TOOL), &["0 tool !1013"]);
+        let of_bundle = "- bundle SpecVersion/spec_version CustomProperty/spec_version";
+        check(&bundle(TOOL), &["0 tool !1013", of_bundle]);
     }
 
     #[test]

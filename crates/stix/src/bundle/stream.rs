@@ -18,14 +18,17 @@
 //! ```
 
 mod envelope;
+mod object;
 
-use super::{Entry, Nature, id_hint};
+use super::Nature;
 use crate::{
-    json::{JsonError, JsonErrorKind, Mark, Parser, Scanner, Step, Value},
-    object::{LIMITS, OBJECT_BYTES_MAX, Object, ObjectError},
+    json::{JsonError, Mark, Parser, Scanner, Step},
+    object::{LIMITS, OBJECT_BYTES_MAX},
 };
 pub use envelope::Envelope;
 use envelope::{Closed, OpenBundle};
+pub use object::{InBundle, ObjectText};
+use object::{Text, id_hint_of};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -107,35 +110,6 @@ pub enum Part<'a> {
     Bundle(Envelope<'a>),
 }
 
-/// The text of a value that stands where an object should.
-#[derive(Debug)]
-pub struct ObjectText<'a> {
-    /// The object's place among all entries of the input, from 0.
-    pub index: usize,
-    /// Where it begins in the input, in bytes.
-    pub offset: usize,
-    /// The bundle that it is in.
-    pub bundle: Option<InBundle>,
-    text: Text<'a>,
-}
-
-/// The bundle that an object is in, as far as it is known where the object stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct InBundle {
-    /// Where the bundle begins in the input, in bytes.
-    pub offset: usize,
-    /// The bundle says that it is STIX 2.0.
-    pub is_stix_2_0: bool,
-}
-
-#[derive(Debug)]
-enum Text<'a> {
-    /// It is JSON.
-    Held(&'a [u8]),
-    /// It was too long to be held; this is what it may have for an `id`.
-    TooLong(Option<String>),
-}
-
 /// What was found in the buffer.
 enum Found {
     Object(FoundObject),
@@ -170,6 +144,12 @@ impl Splitter {
         self.buffer.drain(..self.needed - self.base);
         self.base = self.needed;
         self.buffer.extend_from_slice(chunk);
+    }
+
+    /// Tells whether there is nothing more to come, whatever is fed: after the end of the input, or where it broke.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        matches!(self.state, State::Done)
     }
 
     /// Says that there is no more input.
@@ -443,74 +423,6 @@ fn nature(text: &[u8], looks_behind: bool) -> Option<Nature> {
     };
     let before = Nature::told_before(&parser.take_members());
     Some(if looks_behind { before.or(Nature::told_behind(&mut parser, key)) } else { before })
-}
-
-fn id_hint_of(text: &[u8]) -> Option<String> {
-    if text.first() != Some(&b'{') {
-        return None;
-    }
-    id_hint(&mut Parser::new(text), 0)
-}
-
-impl<'a> ObjectText<'a> {
-    /// The text of the object; `None` if it was too long to be held.
-    #[must_use]
-    pub fn text(&self) -> Option<&'a [u8]> {
-        match self.text {
-            Text::Held(text) => Some(text),
-            Text::TooLong(_) => None,
-        }
-    }
-
-    /// The value that stands there, whether it is a STIX object or not.
-    ///
-    /// # Errors
-    /// When the text is not I-JSON, or larger than an object may be; with the place in the whole input.
-    pub fn value(&self) -> Result<Value<'a>, JsonError> {
-        let shift = |error: JsonError| JsonError { offset: self.offset + error.offset, ..error };
-        match self.text {
-            Text::Held(text) => Parser::with_limits(text, LIMITS).document().map_err(shift),
-            Text::TooLong(_) => Err(too_long(self.offset)),
-        }
-    }
-
-    /// What [`super::Reader`] makes of it.
-    #[must_use]
-    pub fn entry(&self) -> Entry<'a> {
-        let object = self.object();
-        let id_hint = if object.is_err() { self.id_hint() } else { None };
-        Entry { index: self.index, offset: self.offset, object, id_hint }
-    }
-
-    fn object(&self) -> Result<Object<'a>, ObjectError> {
-        if self.bundle.is_some_and(|bundle| bundle.is_stix_2_0) {
-            return Err(ObjectError::Stix20 { evidence: "bundle's spec_version" });
-        }
-        let text = self.text().ok_or_else(|| too_long(self.offset))?;
-        Object::parse(text).map_err(|error| shifted(error, |offset| self.offset + offset))
-    }
-
-    /// What the value has for an `id`, fit for a message; never to be taken for an identifier.
-    #[must_use]
-    pub fn id_hint(&self) -> Option<String> {
-        match &self.text {
-            Text::Held(text) => id_hint_of(text),
-            Text::TooLong(id_hint) => id_hint.clone(),
-        }
-    }
-}
-
-/// The error with its place in the whole input.
-fn shifted(error: ObjectError, shift: impl FnOnce(usize) -> usize) -> ObjectError {
-    match error {
-        ObjectError::Json(error) => JsonError { offset: shift(error.offset), ..error }.into(),
-        other => other,
-    }
-}
-
-/// What is wrong with a value at `offset` that was too long to be held: there its limit is passed.
-fn too_long(offset: usize) -> JsonError {
-    JsonError::new(JsonErrorKind::TooLong(OBJECT_BYTES_MAX), offset + OBJECT_BYTES_MAX)
 }
 
 #[cfg(test)]

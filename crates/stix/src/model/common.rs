@@ -1,7 +1,7 @@
 //! What objects of all types are made of (STIX 2.1 §2, §3, §7).
 
 use super::{
-    field::{AnyObject, Bundle as BundleTarget, Custom, Hashes, Integer, MarkingDefinition, Ref, Word},
+    field::{AnyObject, Custom, Hashes, Integer, MarkingDefinition, Ref, Word},
     shape::{Property, Shape, Shaped, Structure},
     vocabulary::{ExtensionType, SpecVersion},
 };
@@ -148,7 +148,7 @@ structure! {
     /// A container of objects, which means nothing of itself.
     "8" Bundle "bundle" {
         object_type as "type": Tag<Bundle>,
-        id: Ref<BundleTarget>,
+        id: Ref<AnyObject>,
         objects: Option<Vec<serde_json::Value>>,
     }
 }

@@ -247,8 +247,6 @@ macro_rules! targets {
 targets! {
     /// An object of any type.
     AnyObject []
-    /// A bundle.
-    Bundle ["bundle"]
     /// How data is to be handled.
     MarkingDefinition ["marking-definition"]
     /// What was observed.

@@ -39,7 +39,7 @@ use container::Observable;
 use merge::Merged;
 use report::Log;
 pub use report::{CHANGES_MAX, Change, ChangeKind};
-use std::collections::BTreeMap;
+use std::{cmp::Ordering, collections::BTreeMap};
 use tree::{Members, Node};
 
 /// STIX 2.1 out of STIX 2.0.
@@ -76,6 +76,9 @@ struct Upgrade<'a> {
     changes: Vec<Change>,
 }
 
+/// The most entries that the report has for all of an input; one more says that there are others.
+pub const REPORT_MAX: usize = 100_000;
+
 /// An object of the output.
 enum Output<'a> {
     Canonical(Vec<u8>),
@@ -111,9 +114,23 @@ impl<'a> Upgrade<'a> {
         Ok(())
     }
 
+    /// Adds to the report, if there is room; its last entry then speaks for all that are left out.
+    fn tell(&mut self, changes: Vec<Change>) {
+        for change in changes {
+            match (self.changes.len().cmp(&REPORT_MAX), self.changes.last_mut()) {
+                (Ordering::Greater, Some(last)) => last.kind = last.kind.max(change.kind),
+                (Ordering::Equal, _) => {
+                    let message = format!("only the first {REPORT_MAX} changes are listed: divide the input");
+                    self.changes.push(Change { object: None, pointer: String::new(), message, ..change });
+                }
+                _ => self.changes.push(change),
+            }
+        }
+    }
+
     fn refuse(&mut self, mut log: Log, why: &str) {
         log.add(ChangeKind::Refused, &[], why.to_owned());
-        self.changes.extend(log.into_changes());
+        self.tell(log.into_changes());
     }
 
     /// Takes an object out of a STIX 2.0 bundle, or one that says no version.
@@ -151,7 +168,7 @@ impl<'a> Upgrade<'a> {
             }
         }
         self.outputs.push(Output::Canonical(canonical(&tree::value(&members))));
-        self.changes.extend(log.into_changes());
+        self.tell(log.into_changes());
     }
 
     /// Takes the observables of an observed-data object, each id once.

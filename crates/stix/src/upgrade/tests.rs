@@ -374,3 +374,10 @@ fn a_selector_that_would_take_an_hour_is_refused() {
     let upgraded = upgrade(text.as_bytes()).unwrap();
     assert_eq!((upgraded.objects.len(), upgraded.changes[0].kind), (0, ChangeKind::Refused));
 }
+
+#[test]
+fn the_whole_report_has_an_end_too() {
+    let upgraded = upgrade("{},".repeat(REPORT_MAX + 9).replace(',', "\n").as_bytes()).unwrap();
+    assert_eq!((upgraded.objects.len(), upgraded.changes.len()), (0, REPORT_MAX + 1));
+    assert_eq!(upgraded.changes.last().unwrap().kind, ChangeKind::Refused);
+}

@@ -98,11 +98,16 @@ impl Checks<'_, '_, '_> {
         presence(&self.subject.object_type, self.subject.map, self.path, findings);
     }
 
-    /// STIX 2.1 §3.2: objects of other versions follow other rules.
+    /// STIX 2.1 §3.2: objects of other versions follow other rules. A bundle says its version in STIX 2.0 only.
     fn spec_version(&self, findings: &mut Findings) {
-        if self.subject.text("spec_version").as_deref() == Some("2.0") {
+        let Some(version) = self.subject.get("spec_version") else { return };
+        let is_other = match self.subject.class {
+            ObjectClass::Bundle => *version != Value::from("2.1"),
+            _ => *version == Value::from("2.0"),
+        };
+        if is_other {
             findings.add(Rule::SpecVersion, &self.path.name("spec_version"), || {
-                "the object says that it is STIX 2.0: upgrade it to 2.1 first".to_owned()
+                "this is not STIX 2.1, by its spec_version: upgrade it first".to_owned()
             });
         }
     }

@@ -102,10 +102,12 @@ fn broken_json_is_refused_with_its_place() {
     let _daemon = Daemon::start(pk);
     let check = |input: &str, line: usize, column: usize| {
         for args in [&["-n"][..], &["--atomic"]] {
-            let output = pk.push(input, args).refused(1, "MQ-1051");
-            let place = format!("line {line}, column {column}:");
-            let message = output.last()["message"].as_str().unwrap().to_owned();
+            let output = pk.push(input, args).exits(1);
+            let broken = output.lines().into_iter().find(|line| line["code"] == "MQ-1051").unwrap();
+            let (place, message) = (format!("line {line}, column {column}:"), broken["message"].as_str().unwrap());
             assert!(message.contains(&place), "{place} in {message}");
+            assert_eq!(broken["status"], "refused");
+            assert_ne!(output.last()["refused"], 0, "the summary counts it");
         }
         assert_eq!(pk.objects(), 0);
     };
@@ -119,8 +121,7 @@ fn broken_json_is_refused_with_its_place() {
     let cut = bundle_of(&[good.clone(), observable(2, "")]);
     check(&cut[..cut.len() - 20], 2, observable(2, "").len() - 17);
     // Without --atomic what came before the break is kept, and pushed again it is recognised.
-    let output = pk.push(&cut[..cut.len() - 20], &[]).refused(1, "MQ-1051");
-    assert_eq!(output.lines()[0]["status"], "stored");
+    counts(&pk.push(&cut[..cut.len() - 20], &[]).exits(1), 1, 0, 1);
     assert_eq!(pk.objects(), 1);
     counts(&pk.push(&cut, &[]).exits(0), 1, 1, 0);
 }

@@ -1,12 +1,13 @@
 //! A bundle whose objects are given one by one, and what is left of it at its end.
 
 use super::{
-    Entry, Found, FoundObject, InBundle, ObjectError, Progress, Splitter, State, id_hint_of, shifted, too_long,
+    Found, FoundObject, InBundle, Progress, Splitter, State,
+    object::{id_hint_of, shifted, too_long},
 };
 use crate::{
-    bundle::Reader,
+    bundle::{Entry, Reader},
     json::{JsonError, Mark, Parser, Scanner},
-    object::OBJECT_BYTES_MAX,
+    object::{OBJECT_BYTES_MAX, ObjectError},
 };
 
 /// A bundle whose objects are being given.

@@ -1,7 +1,11 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::bundle::Reader;
+use crate::{
+    bundle::{Entry, Reader},
+    json::JsonErrorKind,
+    object::{Object, ObjectError},
+};
 use proptest::prelude::*;
 use sha1_smol::Sha1;
 
