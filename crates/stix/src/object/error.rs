@@ -207,8 +207,7 @@ pub const ERROR_CODES: &[(u16, &str, &str)] = &[
     (
         1013,
         "STIX 2.0",
-        "The object is STIX 2.0, which means other things by the same names. Convert it to STIX 2.1, for example with \
-         the OASIS stix-elevator, and send it again.",
+        "The object is STIX 2.0, which means other things by the same names. Convert it to STIX 2.1 and send it again.",
     ),
     (
         1014,
