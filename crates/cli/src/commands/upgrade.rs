@@ -11,7 +11,7 @@ use mithaq_api::http::PUSH_BYTES_MAX;
 use mithaq_core::stix::upgrade::{Change, ChangeKind, Upgraded, upgrade};
 use serde::Serialize;
 
-use crate::{console::Console, exit::Exit, failure::Failure, random};
+use crate::{console::Console, exit::Exit, failure::Failure, input, random};
 
 /// Convert STIX 2.0 to STIX 2.1 and report what became of it.
 ///
@@ -47,10 +47,10 @@ struct Line<'a> {
 
 /// Upgrades a file.
 pub(crate) fn run(args: &Args, console: &mut Console) -> Result<Exit, Failure> {
-    let input = read(&args.file)?;
-    let upgraded = upgrade(&input).map_err(|error| {
-        let (line, column) = error.line_column(&input);
-        Failure::NotJson { input: name(&args.file), line, column, error }
+    let text = read(&args.file)?;
+    let upgraded = upgrade(&text).map_err(|error| {
+        let (line, column) = error.line_column(&text);
+        Failure::NotJson { input: input::name(&args.file), line, column, error }
     })?;
     write(&upgraded, console)?;
     console.flush()?;
@@ -65,20 +65,16 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Result<Exit, Failure> {
 /// Reads the whole input, as far as a push would take it.
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let failed = |source| Failure::File { action: "read", path: path.to_owned(), source };
-    let source: Box<dyn Read> = match path == Path::new("-") {
+    let source: Box<dyn Read> = match input::is_stdin(path) {
         true => Box::new(io::stdin()),
         false => Box::new(File::open(path).map_err(failed)?),
     };
     let mut input = Vec::new();
     let bytes = source.take(PUSH_BYTES_MAX as u64 + 1).read_to_end(&mut input).map_err(failed)?;
     if bytes > PUSH_BYTES_MAX {
-        return Err(Failure::TooLarge { input: name(path), bytes: bytes as u64 });
+        return Err(Failure::TooLarge { input: input::name(path), bytes: bytes as u64 });
     }
     Ok(input)
-}
-
-fn name(path: &Path) -> String {
-    if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() }
 }
 
 fn write(upgraded: &Upgraded, console: &mut Console) -> Result<(), Failure> {

@@ -111,37 +111,14 @@ extensions! {
     "3.10" Extensions {}
 }
 
-structure! {
+versioned_structure! {
     /// An object with versions, of a type that the standard does not define.
-    "11.2" CustomObject "custom object" {
-        object_type as "type": String,
-        spec_version: Word<SpecVersion>,
-        id: Ref<AnyObject>,
-        created_by_ref: Option<Ref<AnyObject>>,
-        created: Timestamp,
-        modified: Timestamp,
-        revoked: Option<bool>,
-        labels: Option<Vec<String>>,
-        confidence: Option<Integer<0, 100>>,
-        lang: Option<String>,
-        external_references: Option<Vec<ExternalReference>>,
-        object_marking_refs: Option<Vec<Ref<MarkingDefinition>>>,
-        granular_markings: Option<Vec<GranularMarking>>,
-        extensions: Option<Extensions>,
-    }
+    "11.2" CustomObject "custom object" [String] {}
 }
 
-structure! {
+observable_structure! {
     /// An observable of a type that the standard does not define: it has neither `created` nor `modified`.
-    "11.2" CustomObservable "custom observable" {
-        object_type as "type": String,
-        spec_version: Option<Word<SpecVersion>>,
-        id: Ref<AnyObject>,
-        object_marking_refs: Option<Vec<Ref<MarkingDefinition>>>,
-        granular_markings: Option<Vec<GranularMarking>>,
-        defanged: Option<bool>,
-        extensions: Option<Extensions>,
-    }
+    "11.2" CustomObservable "custom observable" [String] [Extensions] {}
 }
 
 structure! {

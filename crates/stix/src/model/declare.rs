@@ -56,18 +56,18 @@ macro_rules! object_type {
     };
 }
 
-/// A domain, relationship or meta object: with versions.
-macro_rules! versioned_object {
+/// What all objects with versions have, and more; `$tag` is the Rust type of their `type`.
+macro_rules! versioned_structure {
     (
         $(#[$meta:meta])*
-        $section:literal $name:ident $wire_name:literal {
+        $section:literal $name:ident $wire_name:literal [$tag:ty] {
             $($field:ident $(as $wire:literal)? : $ty:ty),* $(,)?
         }
     ) => {
         structure! {
             $(#[$meta])*
             $section $name $wire_name {
-                object_type as "type": Tag<$name>,
+                object_type as "type": $tag,
                 spec_version: Word<SpecVersion>,
                 id: Ref<AnyObject>,
                 created_by_ref: Option<Ref<AnyObject>>,
@@ -84,22 +84,35 @@ macro_rules! versioned_object {
                 $($field $(as $wire)? : $ty,)*
             }
         }
+    };
+}
+
+/// A domain, relationship or meta object: with versions.
+macro_rules! versioned_object {
+    (
+        $(#[$meta:meta])*
+        $section:literal $name:ident $wire_name:literal { $($fields:tt)* }
+    ) => {
+        versioned_structure! {
+            $(#[$meta])*
+            $section $name $wire_name [Tag<$name>] { $($fields)* }
+        }
         object_type!($name $wire_name);
     };
 }
 
-/// A cyber-observable object: without versions, with predefined extensions of the type `$extensions`.
-macro_rules! observable_object {
+/// What all observables have, and more; `$tag` is the Rust type of their `type`.
+macro_rules! observable_structure {
     (
         $(#[$meta:meta])*
-        $section:literal $name:ident $wire_name:literal [$extensions:ty] {
+        $section:literal $name:ident $wire_name:literal [$tag:ty] [$extensions:ty] {
             $($field:ident $(as $wire:literal)? : $ty:ty),* $(,)?
         }
     ) => {
         structure! {
             $(#[$meta])*
             $section $name $wire_name {
-                object_type as "type": Tag<$name>,
+                object_type as "type": $tag,
                 spec_version: Option<Word<SpecVersion>>,
                 id: Ref<AnyObject>,
                 object_marking_refs: Option<Vec<Ref<MarkingDefinition>>>,
@@ -108,6 +121,19 @@ macro_rules! observable_object {
                 extensions: Option<$extensions>,
                 $($field $(as $wire)? : $ty,)*
             }
+        }
+    };
+}
+
+/// A cyber-observable object: without versions, with predefined extensions of the type `$extensions`.
+macro_rules! observable_object {
+    (
+        $(#[$meta:meta])*
+        $section:literal $name:ident $wire_name:literal [$extensions:ty] { $($fields:tt)* }
+    ) => {
+        observable_structure! {
+            $(#[$meta])*
+            $section $name $wire_name [Tag<$name>] [$extensions] { $($fields)* }
         }
         object_type!($name $wire_name);
     };
