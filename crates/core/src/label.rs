@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt, str::FromStr};
 use mithaq_stix::{id::StixId, marking::Tlp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::text::quote;
+use crate::{notice::NOTICE_TYPE, text::quote};
 
 /// The most sectors or unknown markings a label may carry.
 pub const LABEL_SET_MAX: usize = 64;
@@ -31,7 +31,7 @@ pub enum Category {
     Custom,
     /// Identities and locations.
     Identity,
-    /// Marking definitions, extension definitions, language content.
+    /// Marking definitions, extension definitions, language content, notices.
     Meta,
     /// Courses of action.
     Mitigation,
@@ -72,7 +72,7 @@ impl Category {
             "report" | "grouping" | "note" | "opinion" | "observed-data" => Self::Report,
             "course-of-action" => Self::Mitigation,
             "identity" | "location" => Self::Identity,
-            "marking-definition" | "extension-definition" | "language-content" => Self::Meta,
+            "marking-definition" | "extension-definition" | "language-content" | NOTICE_TYPE => Self::Meta,
             "vulnerability" => Self::Vulnerability,
             "artifact"
             | "autonomous-system"

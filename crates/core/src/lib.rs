@@ -19,6 +19,7 @@ pub mod id;
 pub mod keys;
 pub mod label;
 pub mod merkle;
+pub mod notice;
 pub mod pairing;
 pub mod policy;
 pub mod release;

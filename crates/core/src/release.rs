@@ -3,7 +3,7 @@
 //! A release is shared whole or not at all, so nothing that is withheld leaves a trace in what is sent. There is
 //! no serial in a manifest: a number that grows would tell each peer how much it is not shown.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -39,7 +39,16 @@ pub const CLOCK_SKEW_MAX: Duration = Duration::from_secs(5 * 60);
 pub enum Kind {
     /// It publishes the objects that it names.
     Publish,
+    /// It takes back what the origin published: its one object is a [`Notice`](crate::notice::Notice) that names the
+    /// contents.
+    Withdraw,
+    /// It tells our own readers to look again at contents whose standing has changed here; its one object is a
+    /// [`Notice`](crate::notice::Notice). It never leaves the store that it was made for.
+    Review,
 }
+
+/// The most CERTs that a release may name as its recipients.
+pub const RECIPIENTS_MAX: usize = 64;
 
 /// What is signed of a release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,10 +67,36 @@ pub struct Manifest {
     pub published_at: Time,
     /// The one label of all its objects.
     pub label: Label,
+    /// The only CERTs that it is for; empty if the agreements alone decide. TLP:RED goes to nobody who is not named.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub recipients: BTreeSet<CertId>,
     /// How many objects it names.
     pub objects: u32,
     /// The RFC 6962 tree hash over the content ids in ascending order.
     pub tree: TreeHash,
+}
+
+/// What a new release says, but for what its signer and its contents imply.
+#[derive(Debug, Clone)]
+pub struct ReleaseDraft {
+    /// See [`Manifest::kind`].
+    pub kind: Kind,
+    /// See [`Manifest::label`].
+    pub label: Label,
+    /// See [`Manifest::recipients`].
+    pub recipients: BTreeSet<CertId>,
+    /// The content ids of its objects, in any order.
+    pub contents: Vec<ContentId>,
+    /// See [`Manifest::published_at`].
+    pub published_at: Time,
+}
+
+impl ReleaseDraft {
+    /// A release that publishes `contents` to whomever the agreements let have them.
+    #[must_use]
+    pub fn publish(label: Label, contents: Vec<ContentId>, published_at: Time) -> Self {
+        Self { kind: Kind::Publish, label, recipients: BTreeSet::new(), contents, published_at }
+    }
 }
 
 /// A release as it travels and rests: nothing in it has been checked.
@@ -143,6 +178,20 @@ pub enum ReleaseError {
     /// The content ids are not strictly ascending.
     #[error("the content ids of the release are not in strictly ascending order")]
     Order,
+    /// It names more recipients than a release may.
+    #[error("the release names {named} recipients; at most {RECIPIENTS_MAX} are taken")]
+    Recipients {
+        /// How many it names.
+        named: usize,
+    },
+    /// A release that takes something back, or speaks of a store alone, carries anything but one notice.
+    #[error("a release of kind {kind:?} has exactly one object, the notice; this one has {objects}")]
+    NoticeCount {
+        /// Its kind.
+        kind: Kind,
+        /// How many it has.
+        objects: u32,
+    },
     /// The content ids are others than those signed.
     #[error("the content ids do not hash to the tree hash of the manifest")]
     Tree,
@@ -201,11 +250,22 @@ impl SignedRelease {
 }
 
 impl Manifest {
+    fn check_shape(&self) -> Result<(), ReleaseError> {
+        self.label.check().map_err(ReleaseError::Label)?;
+        if self.recipients.len() > RECIPIENTS_MAX {
+            return Err(ReleaseError::Recipients { named: self.recipients.len() });
+        }
+        if self.kind != Kind::Publish && self.objects != 1 {
+            return Err(ReleaseError::NoticeCount { kind: self.kind, objects: self.objects });
+        }
+        Ok(())
+    }
+
     fn check(&self, origin: &VerifiedCard, now: Time) -> Result<(), ReleaseError> {
         if self.schema != RELEASE_SCHEMA {
             return Err(ReleaseError::Schema { found: self.schema.chars().take(80).collect() });
         }
-        self.label.check().map_err(ReleaseError::Label)?;
+        self.check_shape()?;
         if self.origin != origin.cert_id() {
             return Err(ReleaseError::Origin { expected: origin.cert_id(), found: self.origin });
         }
@@ -224,29 +284,25 @@ impl VerifiedRelease {
     /// Signs a release of our own.
     ///
     /// # Errors
-    /// When there are no contents or too many, or the label breaks its limits.
-    pub fn sign(
-        origin: CertId,
-        key: &SecretKey,
-        label: Label,
-        mut contents: Vec<ContentId>,
-        published_at: Time,
-    ) -> Result<Self, ReleaseError> {
+    /// When there are no contents or too many, or the label or the recipients break their limits.
+    pub fn sign(origin: CertId, key: &SecretKey, draft: ReleaseDraft) -> Result<Self, ReleaseError> {
+        let ReleaseDraft { kind, label, recipients, mut contents, published_at } = draft;
         contents.sort_unstable();
         contents.dedup();
-        label.check().map_err(ReleaseError::Label)?;
         let manifest = Manifest {
             schema: RELEASE_SCHEMA.to_owned(),
             suite: Suite::Ed25519,
             origin,
             key: key.public().id(),
-            kind: Kind::Publish,
+            kind,
             published_at,
             label,
+            recipients,
             objects: u32::try_from(contents.len()).unwrap_or(u32::MAX),
             tree: tree_hash(&contents),
         };
-        // INVARIANT: a label that passed its check fits into a manifest of MANIFEST_BYTES_MAX.
+        manifest.check_shape()?;
+        // INVARIANT: a label and recipients that passed their check fit into a manifest of MANIFEST_BYTES_MAX.
         let bytes = canonical::to_vec(&manifest).map_err(ReleaseError::Manifest)?;
         let signature = key.sign(RELEASE_TYPE, &bytes);
         let signed = SignedRelease { manifest: bytes, signature, contents };

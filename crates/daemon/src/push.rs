@@ -15,7 +15,7 @@ use mithaq_core::{
     id::ContentId,
     label::Label,
     policy::Reason,
-    release::{RELEASE_OBJECTS_MAX, VerifiedRelease},
+    release::{RELEASE_OBJECTS_MAX, ReleaseDraft, VerifiedRelease},
     split,
     stix::{
         bundle::{Entry, Reader},
@@ -341,8 +341,12 @@ fn store(
         let mut arrivals = Vec::new();
         for group in groups.by_ref().take(per_commit) {
             let ids = group.taken.iter().map(|taken| taken.body.id()).collect();
-            let release = VerifiedRelease::sign(node.us, &node.signing_key, group.label, ids, clock::wall())
-                .map_err(|error| Problem::new(Code::INTERNAL, mithaq_api::home::with_sources(&error)))?;
+            let release = VerifiedRelease::sign(
+                node.us,
+                &node.signing_key,
+                ReleaseDraft::publish(group.label, ids, clock::wall()),
+            )
+            .map_err(|error| Problem::new(Code::INTERNAL, mithaq_api::home::with_sources(&error)))?;
             for taken in &group.taken {
                 told.push((taken.index, taken.body.facts().stix_id.clone(), taken.body.id()));
             }

@@ -17,7 +17,7 @@ use mithaq_core::{
     id::CertId,
     keys::SecretKey,
     label::{Category, Label},
-    release::VerifiedRelease,
+    release::{ReleaseDraft, VerifiedRelease},
     stix::{Object, Tlp},
     time::Time,
 };
@@ -93,7 +93,11 @@ fn batch(bodies: &[Body], salt: i64) -> Batch {
     let key = SecretKey::from_seed(&[7; 32]).unwrap();
     let label = Label::new(Tlp::Green, Category::Threat);
     let contents = bodies.iter().map(Body::id).collect();
-    let release = VerifiedRelease::sign(CertId::from_bytes([1; 32]), &key, label, contents, Time::from_micros(salt));
+    let release = VerifiedRelease::sign(
+        CertId::from_bytes([1; 32]),
+        &key,
+        ReleaseDraft::publish(label, contents, Time::from_micros(salt)),
+    );
     Batch { arrivals: vec![Arrival { release: release.unwrap(), bodies: bodies.to_vec() }], ..Batch::default() }
 }
 

@@ -9,7 +9,7 @@ use mithaq_core::{
     id::{CertId, ContentId, ReleaseId},
     keys::SecretKey,
     label::{Category, Label},
-    release::VerifiedRelease,
+    release::{ReleaseDraft, VerifiedRelease},
     stix::{Object, Observable, ObservableKind, Tlp},
     time::Time,
 };
@@ -71,7 +71,8 @@ pub fn observable(id: u32) -> Observable {
 pub fn release_of(contents: Vec<ContentId>, salt: i64) -> VerifiedRelease {
     let key = SecretKey::from_seed(&[7; 32]).expect("a key");
     let label = Label::new(Tlp::Green, Category::Threat);
-    VerifiedRelease::sign(CertId::from_bytes([1; 32]), &key, label, contents, time(salt)).expect("a release")
+    VerifiedRelease::sign(CertId::from_bytes([1; 32]), &key, ReleaseDraft::publish(label, contents, time(salt)))
+        .expect("a release")
 }
 
 /// A release of these bodies, arriving with all of them.

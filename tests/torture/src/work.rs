@@ -7,7 +7,7 @@ use mithaq_core::{
     id::CertId,
     keys::SecretKey,
     label::{Category, Label},
-    release::VerifiedRelease,
+    release::{ReleaseDraft, VerifiedRelease},
     stix::{Object, Tlp},
     time::Time,
 };
@@ -105,7 +105,11 @@ fn arrival(rng: &mut Rng, place: Place, part: i64) -> anyhow::Result<Arrival> {
     let label = Label::new(Tlp::Green, Category::Threat);
     let number = (i64::from(place.run) << 36) + (i64::from(place.thread) << 30) + i64::from(place.number) * 4 + part;
     let contents = bodies.iter().map(Body::id).collect();
-    let release = VerifiedRelease::sign(CertId::from_bytes([1; 32]), &key, label, contents, Time::from_micros(number));
+    let release = VerifiedRelease::sign(
+        CertId::from_bytes([1; 32]),
+        &key,
+        ReleaseDraft::publish(label, contents, Time::from_micros(number)),
+    );
     Ok(Arrival { release: release.context("a release of made-up objects")?, bodies })
 }
 

@@ -7,8 +7,8 @@ use mithaq_core::{
     keys::Signature,
     label::{Category, LABEL_SECTORS_BYTES_MAX, LABEL_SET_MAX, Label},
     release::{
-        CLOCK_SKEW_MAX, MANIFEST_BYTES_MAX, RELEASE_OBJECTS_MAX, RELEASE_TYPE, ReleaseError, SignedRelease,
-        VerifiedRelease,
+        CLOCK_SKEW_MAX, MANIFEST_BYTES_MAX, RELEASE_OBJECTS_MAX, RELEASE_TYPE, ReleaseDraft, ReleaseError,
+        SignedRelease, VerifiedRelease,
     },
     stix::Tlp,
 };
@@ -27,7 +27,11 @@ fn label() -> Label {
 
 fn sign(count: usize) -> Result<VerifiedRelease, ReleaseError> {
     let origin = cert(1);
-    VerifiedRelease::sign(origin.card.cert_id(), &origin.signing, label(), contents(count), now())
+    VerifiedRelease::sign(
+        origin.card.cert_id(),
+        &origin.signing,
+        ReleaseDraft::publish(label(), contents(count), now()),
+    )
 }
 
 fn release() -> SignedRelease {
@@ -122,7 +126,9 @@ fn contents_are_signed_once_each_and_in_order() {
     let mut twice = contents(5);
     twice.reverse();
     twice.extend(contents(5));
-    let signed = VerifiedRelease::sign(origin.card.cert_id(), &origin.signing, label(), twice, now()).unwrap();
+    let signed =
+        VerifiedRelease::sign(origin.card.cert_id(), &origin.signing, ReleaseDraft::publish(label(), twice, now()))
+            .unwrap();
     assert_eq!(signed.id(), sign(5).unwrap().id());
 }
 
@@ -178,7 +184,11 @@ fn every_label_within_its_limits_fits_into_a_manifest() {
     widest.markings =
         (0..LABEL_SET_MAX).map(|n| format!("marking-definition--00000000-0000-4000-8000-{n:012}")).collect();
     let sign = |label: &Label| {
-        VerifiedRelease::sign(origin.card.cert_id(), &origin.signing, label.clone(), contents(1), now())
+        VerifiedRelease::sign(
+            origin.card.cert_id(),
+            &origin.signing,
+            ReleaseDraft::publish(label.clone(), contents(1), now()),
+        )
     };
     assert!(verify(sign(&widest).unwrap().signed().clone()).is_ok());
 
@@ -202,7 +212,11 @@ fn a_release_is_of_the_origin_whose_card_is_at_hand() {
 /// Verifies a release of `published_at`, signed by the key of `seed`, against a card with these dates.
 fn check_key(seed: u8, published_at: &str, at: &str, expect: Result<(), &str>) {
     let origin = cert(1);
-    let signed = VerifiedRelease::sign(origin.card.cert_id(), &key(seed), label(), contents(1), time(published_at));
+    let signed = VerifiedRelease::sign(
+        origin.card.cert_id(),
+        &key(seed),
+        ReleaseDraft::publish(label(), contents(1), time(published_at)),
+    );
     let signed = signed.unwrap().signed().clone();
     let result = signed.verify(&origin.card, time(at)).map(drop).map_err(|error| match error {
         ReleaseError::Key { .. } => "key",

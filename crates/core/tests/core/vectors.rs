@@ -11,7 +11,7 @@ use mithaq_core::{
     label::{Category, Label},
     merkle,
     pairing::{GROUPS, PairingCode},
-    release::{RELEASE_TYPE, VerifiedRelease},
+    release::{RELEASE_TYPE, ReleaseDraft, VerifiedRelease},
     stix::{Object, Tlp, json},
 };
 use serde_json::{Value, json};
@@ -175,7 +175,9 @@ fn releases() {
     label.sectors = ["banking", "قومی"].map(str::to_owned).into();
     label.markings.insert(MARKING.to_owned());
     let contents = (0..5_u32).map(|n| ContentId::of(&n.to_be_bytes())).collect();
-    let release = VerifiedRelease::sign(origin.card.cert_id(), &origin.signing, label, contents, now()).unwrap();
+    let release =
+        VerifiedRelease::sign(origin.card.cert_id(), &origin.signing, ReleaseDraft::publish(label, contents, now()))
+            .unwrap();
     let mut vector = document(&origin.signing, RELEASE_TYPE, &release.signed().manifest);
     assert_eq!(vector["signature"], to_hex(release.signed().signature.as_bytes()));
     vector["release_id"] = json!(release.id());

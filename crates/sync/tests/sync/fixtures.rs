@@ -7,7 +7,7 @@ use mithaq_core::{
     id::{AgreementId, ContentId, ReleaseId},
     keys::{SecretKey, Suite},
     label::{Category, Label},
-    release::VerifiedRelease,
+    release::{ReleaseDraft, VerifiedRelease},
     stix::marking::Tlp,
     time::Time,
 };
@@ -135,7 +135,7 @@ pub(crate) fn parcel_at(cert: &Cert, bodies: Vec<Vec<u8>>, label: Label, time: T
     bodies.dedup();
     let contents = bodies.iter().map(|(id, _)| *id).collect();
     let origin = cert.card.cert_id();
-    let release = VerifiedRelease::sign(origin, &cert.signing, label, contents, time).unwrap();
+    let release = VerifiedRelease::sign(origin, &cert.signing, ReleaseDraft::publish(label, contents, time)).unwrap();
     Parcel { release, bodies: bodies.into_iter().map(|(_, body)| body).collect() }
 }
 

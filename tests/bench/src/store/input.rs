@@ -13,7 +13,7 @@ use mithaq_core::{
     id::{CertId, ContentId},
     keys::SecretKey,
     label::{Category, Label},
-    release::VerifiedRelease,
+    release::{ReleaseDraft, VerifiedRelease},
     stix::{Object, Tlp, bundle::Reader},
     time::Time,
 };
@@ -122,7 +122,8 @@ impl Publisher {
         let label = Label::new(Tlp::Green, Category::Threat);
         let contents = bodies.iter().map(Body::id).collect();
         let origin = CertId::from_bytes([1; 32]);
-        let release = VerifiedRelease::sign(origin, &self.0, label, contents, Time::from_micros(salt))?;
+        let release =
+            VerifiedRelease::sign(origin, &self.0, ReleaseDraft::publish(label, contents, Time::from_micros(salt)))?;
         Ok(Batch { arrivals: vec![Arrival { release, bodies }], ..Batch::default() })
     }
 

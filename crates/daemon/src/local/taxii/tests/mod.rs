@@ -22,7 +22,7 @@ use mithaq_core::{
     card::{CardDetails, DatedKey, VerifiedCard},
     keys::{SecretKey, Suite},
     label::{Category, Label},
-    release::VerifiedRelease,
+    release::{ReleaseDraft, VerifiedRelease},
     stix::{marking::Tlp, object::Object},
     time::Time,
 };
@@ -72,7 +72,9 @@ impl Cert {
             objects.iter().map(|text| Body::of(&Object::parse(text.as_bytes()).unwrap()).unwrap()).collect();
         let contents = bodies.iter().map(Body::id).collect();
         let label = Label::new(tlp, Category::Threat);
-        let release = VerifiedRelease::sign(self.node.us, &self.node.signing_key, label, contents, NOW).unwrap();
+        let release =
+            VerifiedRelease::sign(self.node.us, &self.node.signing_key, ReleaseDraft::publish(label, contents, NOW))
+                .unwrap();
         let batch = Batch { arrivals: vec![Arrival { release, bodies }], ..Batch::default() };
         self.node.store.commit(batch, NOW).unwrap();
     }
