@@ -124,8 +124,32 @@ def check_envelope(envelope, documents):
     same(found, expected, "signatures of the envelope")
 
 
+STATEMENT_SCHEMAS = {
+    "termination": "mithaq-termination/1",
+    "attestation": "mithaq-purge/1",
+    "consent_request": "mithaq-consent-request/1",
+    "consent": "mithaq-consent/1",
+}
+
+
+def check_agreement(agreement):
+    says = [check_document(document) for document in agreement["signatures"]][0]
+    same(sha256(agreement["signatures"][0]["payload"].encode()).hex(), agreement["agreement_id"], "agreement id")
+    certs = [party["cert"] for party in says["parties"]]
+    same(sorted(set(certs)), certs, "order of the parties")
+    check_envelope(agreement["envelope"], agreement["signatures"])
+    return says
+
+
 def key_id(public):
     return sha256(bytes.fromhex(public)).hex()
+
+
+def counts(card, key, at):
+    """Whether a signing key of a card counts at a time; times have one form, so they compare as text."""
+    since = {entry["key"]: entry["since"] for entry in card.get("revoked_keys", [])}.get(key, "9999")
+    return any(key_id(dated["public"]) == key and dated["not_before"] <= at <= dated["not_after"] and at < since
+               for dated in card["signing_keys"])
 
 
 def tree(leaves):
@@ -136,6 +160,107 @@ def tree(leaves):
         return sha256(b"\0", leaves[0])
     split = 1 << (len(leaves) - 1).bit_length() - 1
     return sha256(b"\1", tree(leaves[:split]), tree(leaves[split:]))
+
+
+def inclusion(leaves, index):
+    """The audit path of RFC 6962, section 2.1.1."""
+    if len(leaves) == 1:
+        return []
+    split = 1 << (len(leaves) - 1).bit_length() - 1
+    if index < split:
+        return inclusion(leaves[:split], index) + [tree(leaves[split:])]
+    return inclusion(leaves[split:], index - split) + [tree(leaves[:split])]
+
+
+def consistency(leaves, old, is_known=True):
+    """The consistency proof of RFC 6962, section 2.1.2; none is needed to go on from an empty tree."""
+    if old == 0:
+        return []
+    if old == len(leaves):
+        return [] if is_known else [tree(leaves)]
+    split = 1 << (len(leaves) - 1).bit_length() - 1
+    if old <= split:
+        return consistency(leaves[:split], old, is_known) + [tree(leaves[split:])]
+    return consistency(leaves[split:], old - split, False) + [tree(leaves[:split])]
+
+
+def hexed(hashes):
+    return [one.hex() for one in hashes]
+
+
+# --- Signed notes: checkpoints and cosignatures (C2SP signed-note, tlog-checkpoint, tlog-cosignature) ---
+
+
+def signature_line(signer, kind, signed, prefix=b""):
+    """The line under a note that `signer` writes, or None if nothing here can sign."""
+    name, public = signer["cert_id"], bytes.fromhex(signer["public"])
+    if not Ed25519PrivateKey:
+        return None
+    key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(signer["seed"]))
+    key_hash = sha256(name.encode(), b"\n", bytes([kind]), public)[:4]
+    blob = key_hash + prefix + key.sign(signed.encode())
+    return f"\u2014 {name} {base64.b64encode(blob).decode()}"
+
+
+def check_checkpoint(note, signer):
+    """Checks the first signature of a checkpoint; gives its lines and all signature lines."""
+    text, _, signatures = note.rpartition("\n\n")
+    text, signatures = text + "\n", signatures.rstrip("\n").split("\n")
+    expected = signature_line(signer, 1, text)
+    if expected:
+        same(signatures[0], expected, "signature of the checkpoint")
+    origin, size, root, at = text.rstrip("\n").split("\n")
+    same(origin.split("/")[:2], ["mithaq.ledger", signer["cert_id"]], "origin of the checkpoint")
+    return {"text": text, "size": int(size), "root": base64.b64decode(root), "at": at, "signatures": signatures}
+
+
+def check_ledger(ledger):
+    leaves = [entry.encode() for entry in ledger["entries"]]
+    for entry in ledger["entries"]:
+        same(canonical(parse(entry)), entry, "entry in canonical form")
+    same(hexed(tree(leaves[:size]) for size in range(len(leaves) + 1)), ledger["roots"], "roots of the ledger")
+    for index, path in enumerate(ledger["inclusion"]):
+        same(hexed(inclusion(leaves, index)), path, f"inclusion proof of entry {index}")
+    for old, proof in enumerate(ledger["consistency"]):
+        same(hexed(consistency(leaves, old)), proof, f"consistency proof from {old} entries")
+
+    head = check_checkpoint(ledger["note"], ledger["signer"])
+    same(head["text"], ledger["text"], "text of the checkpoint")
+    same((head["size"], head["root"]), (len(leaves), tree(leaves)), "size and root of the checkpoint")
+    seconds = ledger["cosigned_at"]
+    signed = f"cosignature/v1\ntime {seconds}\n{head['text']}"
+    expected = signature_line(ledger["cosigner"], 4, signed, seconds.to_bytes(8, "big"))
+    if expected:
+        same(head["signatures"][1], expected, "cosignature")
+
+    # 7 entries fall into subtrees of 4, 2 and 1.
+    peaks = [tree(leaves[:4]), tree(leaves[4:6]), tree(leaves[6:])]
+    same((7).to_bytes(8, "big").hex() + "".join(hexed(peaks)), ledger["frontier"], "frontier")
+
+
+def check_local_ledger(ledger):
+    heads = parse(ledger["heads"])
+    same(canonical(heads), ledger["heads"], "heads in canonical form")
+    same(sorted(heads, key=lambda head: (head["peer"], head["store"])), heads, "order of the heads")
+    head = check_checkpoint(ledger["note"], ledger["signer"])
+    leaves = [canonical(head).encode() for head in heads]
+    same((head["size"], head["root"]), (len(leaves), tree(leaves)), "size and root of the local ledger")
+
+
+def check_evidence(vectors):
+    for found in vectors["found"]:
+        evidence = parse(found["text"])
+        same(canonical(evidence) + "\n", found["text"], "evidence in canonical form")
+        earlier, later = [check_checkpoint(exhibit["signed"], vectors["signer"]) for exhibit in evidence["exhibits"]]
+        same(earlier["text"].split("\n")[0], later["text"].split("\n")[0], "origins of the two checkpoints")
+        if evidence["kind"] == "checkpoint-fork":
+            holds = earlier["size"] == later["size"] and earlier["root"] != later["root"]
+        else:
+            holds = earlier["at"] < later["at"] and earlier["size"] > later["size"]
+        same(holds, True, evidence["kind"])
+        documents = sorted(sha256(canonical(exhibit).encode()) for exhibit in evidence["exhibits"])
+        name = f"{evidence['kind']}-{evidence['accused'][:8]}-{sha256(*documents)[:8].hex()}"
+        same(name, found["name"], "name of the evidence")
 
 
 DAMM = [[int(digit) for digit in row] for row in (
@@ -177,17 +302,29 @@ def main():
         leaves = [sha256(n.to_bytes(4, "big")) for n in range(case["size"])]
         same(tree(leaves).hex(), case["root"], f"tree of {case['size']} leaves")
 
-    card = load("card.json")
-    says = check_document(card)
-    same(says["root"], card["public"], "root key of the card")
-    same(key_id(says["root"]), card["cert_id"], "id of the CERT")
-    check_envelope(card["envelope"], [card])
+    for name in ("card.json", "card-revoked.json"):
+        card = load(name)
+        says = check_document(card)
+        same(says["root"], card["public"], "root key of the card")
+        same(key_id(says["root"]), card["cert_id"], "id of the CERT")
+        check_envelope(card["envelope"], [card])
+        revoked = [entry["key"] for entry in says.get("revoked_keys", [])]
+        same(sorted(set(revoked)), revoked, "order of the revoked keys")
+        for case in card.get("signing_keys", []):
+            same(counts(says, case["key"], case["at"]), case["counts"], f"key {case['key']} at {case['at']}")
 
     agreement = load("agreement.json")
-    says = [check_document(document) for document in agreement["signatures"]][0]
-    same(sha256(agreement["signatures"][0]["payload"].encode()).hex(), agreement["agreement_id"], "agreement id")
-    same(sorted(says["parties"]), says["parties"], "order of the parties")
-    check_envelope(agreement["envelope"], agreement["signatures"])
+    says = check_agreement(agreement)
+    same([flow["from"] for flow in says["flows"]], [party["cert"] for party in says["parties"]], "flows of two")
+    says = check_agreement(agreement["group"])
+    same(["from" in flow for flow in says["flows"]], [False], "the one flow of a group")
+    same(1 <= says["group"]["threshold"] <= len(says["parties"]), True, "threshold of the group")
+    for name, statement in agreement["statements"].items():
+        says = check_document(statement)
+        check_envelope(statement["envelope"], [statement])
+        same(says["schema"], STATEMENT_SCHEMAS[name], f"schema of the {name}")
+        if "agreement" in says:
+            same(says["agreement"], agreement["agreement_id"], f"agreement of the {name}")
 
     release = load("release.json")
     says = check_document(release)
@@ -197,6 +334,16 @@ def main():
     same(says["tree"], tree(contents).hex(), "tree hash of the release")
     same(says["key"], key_id(release["public"]), "key of the release")
     same(sha256(release["payload"].encode()).hex(), release["release_id"], "release id")
+
+    check_ledger(load("ledger.json"))
+    check_local_ledger(load("local-ledger.json"))
+    check_evidence(load("evidence.json"))
+
+    receipt = load("receipt.json")
+    says = check_document(receipt)
+    same({"receipt": says, "signature": receipt["signature"]}, receipt["whole"], "receipt as it rests")
+    same(says["key"], key_id(receipt["public"]), "key of the receipt")
+    same(says["entries"], sorted(says["entries"]), "order of the receipt's entries")
 
     for case in load("pairing.json"):
         low, high = sorted(bytes.fromhex(key_id(root)) for root in case["roots"])

@@ -89,6 +89,14 @@ impl Client {
         self.request(Method::GET, path, Either::Right(Empty::new())).await
     }
 
+    /// Posts nothing and takes a stream of lines.
+    ///
+    /// # Errors
+    /// When the daemon does not answer, or answers with a [`Problem`].
+    pub async fn post_lines(&self, path: &str) -> Result<Lines, ClientError> {
+        self.request(Method::POST, path, Either::Right(Empty::new())).await
+    }
+
     /// Posts chunks and takes a stream of lines.
     ///
     /// # Errors

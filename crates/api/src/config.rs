@@ -1,11 +1,15 @@
 //! The daemon's configuration: `mithaq.toml` in the home, every key of which `config/mithaq.toml` documents.
 
 use std::{
+    collections::BTreeSet,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
 
-use mithaq_core::{label::tlp_text, stix::marking::Tlp};
+use mithaq_core::{
+    label::{Category, tlp_text},
+    stix::marking::Tlp,
+};
 use serde::Deserialize;
 
 /// The UDP port on which daemons listen unless told otherwise.
@@ -104,11 +108,15 @@ pub struct Policy {
     /// The level of objects that are pushed without one.
     #[serde(with = "tlp_text")]
     pub tlp_default: Tlp,
+    /// The categories that leave to any peer; `None` for all that agreements list.
+    pub categories: Option<BTreeSet<Category>>,
+    /// Whether what third CERTs released is passed on, where they and the agreements let it.
+    pub onward: bool,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { tlp_max: Tlp::AmberStrict, tlp_default: Tlp::Amber }
+        Self { tlp_max: Tlp::AmberStrict, tlp_default: Tlp::Amber, categories: None, onward: true }
     }
 }
 
@@ -250,6 +258,7 @@ mod tests {
     fn errors_name_file_line_and_key() {
         check("[log]\n\nfornat = \"json\"\n", "mithaq.toml, line 3, key log.fornat: unknown field");
         check("[listen]\naddress = \"nowhere\"\n", "mithaq.toml, line 2, key listen.address: ");
+        check("[policy]\ncategories = [\"purple\"]\n", "mithaq.toml, line 2, key policy.categories: unknown variant");
         check("[policy]\ntlp_max = \"purple\"\n", "mithaq.toml, line 2, key policy.tlp_max: unknown TLP level");
         check("\n[lisen]\n", "mithaq.toml, line 2, key [lisen]: unknown field");
         let tcp = "[siem.tcp]\nlisten = \"0.0.0.0:8771\"\ntoken_file = \"t\"\n";

@@ -4,34 +4,45 @@
 //! mithaq.toml          configuration
 //! card.json            our card
 //! keys/root.key        names the CERT and signs its cards; may live offline
-//! keys/signing.key     signs releases and agreements
-//! keys/tls.key         shown to peers
+//! keys/signing.key     signs releases and agreements; those that followed it are keys/signing-KEY.key
+//! keys/tls.key         shown to peers; those that followed it are keys/tls-KEY.key
 //! peers/NAME.json      one file a peer: card, agreement, state
+//! evidence/            what proves that somebody cheated
 //! store/               packs and index
 //! run/                 sockets
 //! ```
 
+mod change;
+mod keys;
+mod pact;
+
+pub use change::{CardRefusal, CardTaken};
+pub use keys::{KeyFile, OwnKey, Turn, newest_key, read_key};
+
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
 use mithaq_core::{
     agreement::{AgreementError, SignedAgreement, VerifiedAgreement},
-    card::{CardError, VerifiedCard},
+    card::{CardError, SuccessionError, VerifiedCard},
     code::Code,
     dsse::{ENVELOPE_BYTES_MAX, Envelope},
     id::AgreementId,
     keys::{KeyError, SecretKey},
+    policy::Ending,
+    statement::StatementError,
 };
+pub use pact::VERSIONS_MAX;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, ConfigError};
 
-/// The most bytes of a peer file: two envelopes and a little more.
-const PEER_FILE_BYTES_MAX: u64 = 4 * ENVELOPE_BYTES_MAX as u64;
+/// The most bytes of a peer file: a few envelopes and a little more.
+const PEER_FILE_BYTES_MAX: u64 = (VERSIONS_MAX as u64 + 4) * ENVELOPE_BYTES_MAX as u64;
 
 /// A unix socket's path may have at most this many bytes.
 pub const SOCKET_PATH_BYTES_MAX: usize = 107;
@@ -74,6 +85,18 @@ pub enum PeerState {
     Verified,
     /// Sessions may move data.
     Active,
+    /// We let nothing move for now, and tell the peer so.
+    Suspended,
+    /// The peer's daemon cannot connect, and is told nothing.
+    Blocked,
+}
+
+impl PeerState {
+    /// Whether we have stopped the peer, whatever was settled with it.
+    #[must_use]
+    pub fn is_stopped(self) -> bool {
+        matches!(self, Self::Suspended | Self::Blocked)
+    }
 }
 
 /// One peer as its file holds it.
@@ -91,8 +114,17 @@ pub struct PeerFile {
     pub verified: Option<AgreementId>,
     /// The agreement in force.
     pub agreement: Option<Envelope>,
+    /// The versions of a group's agreement before that one, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub superseded: Vec<Envelope>,
+    /// The word of either side that the agreement is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub termination: Option<Envelope>,
     /// What stands between us.
     pub state: PeerState,
+    /// Why the peer was suspended or blocked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// A peer whose card, and agreement if there is one, were checked.
@@ -106,6 +138,10 @@ pub struct Peer {
     pub endpoints: Vec<String>,
     /// The agreement that both sides signed, if the peer is active.
     pub agreement: Option<VerifiedAgreement>,
+    /// That one of the two sides has ended that agreement.
+    pub ended: Option<Ending>,
+    /// Our own word of that, as the peer is told it.
+    pub termination: Option<Envelope>,
     /// What stands between us.
     pub state: PeerState,
 }
@@ -160,6 +196,24 @@ pub enum HomeError {
         /// Its mode.
         mode: u32,
     },
+    /// Of the keys that our card names, none that is here counts now.
+    #[error(
+        "our card names no {name} key that lies in {dir} and may be used now: `mithaq key list` shows them, `mithaq key rotate` makes new ones"
+    )]
+    NoUsableKey {
+        /// Where keys lie.
+        dir: PathBuf,
+        /// What the key is for.
+        name: &'static str,
+    },
+    /// A card does not follow the one that is held.
+    #[error("{path}: {source}")]
+    Succession {
+        /// The file of the card that is held.
+        path: PathBuf,
+        /// Why.
+        source: SuccessionError,
+    },
     /// A card is refused.
     #[error("{path}: {}", with_sources(.source))]
     Card {
@@ -176,6 +230,14 @@ pub enum HomeError {
         /// Why.
         source: AgreementError,
     },
+    /// A termination is refused.
+    #[error("{path}: {}", with_sources(.source))]
+    Termination {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: StatementError,
+    },
     /// A peer file cannot be read.
     #[error("{path} is not a peer file: {problem}")]
     PeerFile {
@@ -189,6 +251,18 @@ pub enum HomeError {
     PeerName {
         /// The name.
         name: String,
+    },
+    /// A card claims what another claims.
+    #[error(
+        "the card of {name} claims the identity {identity}, which is claimed by {by}: nothing was changed; ask both"
+    )]
+    Claimed {
+        /// Our name for the card's CERT.
+        name: String,
+        /// The STIX identity.
+        identity: String,
+        /// Who claims it already.
+        by: String,
     },
     /// There is no such peer.
     #[error("there is no peer {name:?}; known are: {known}")]
@@ -221,8 +295,12 @@ impl HomeError {
             Self::Missing { .. } => Code::NO_HOME,
             Self::Exists { .. } => Code::EXISTS,
             Self::Key { .. } | Self::KeyFile { .. } | Self::KeyMode { .. } => Code::KEY,
+            Self::NoUsableKey { .. } => Code::NO_USABLE_KEY,
+            Self::Succession { source, .. } => change::succession_code(source),
             Self::Card { .. } => Code::CARD,
             Self::Agreement { .. } => Code::AGREEMENT_REFUSED,
+            Self::Termination { .. } => Code::TERMINATION,
+            Self::Claimed { .. } => Code::IDENTITY_CLAIMED,
             Self::PeerName { .. } | Self::NoSuchPeer { .. } => Code::NO_SUCH_PEER,
             Self::SocketPath { .. } => Code::SOCKET_PATH,
             Self::Io { .. } | Self::PeerFile { .. } => Code::FILE,
@@ -333,14 +411,7 @@ impl Home {
     /// # Errors
     /// When the file is missing, readable by others, or no key.
     pub fn key(&self, name: KeyName) -> Result<SecretKey, HomeError> {
-        let path = self.key_path(name);
-        let unreadable = |source| HomeError::KeyFile { path: path.clone(), source };
-        let metadata = fs::metadata(&path).map_err(unreadable)?;
-        if metadata.mode() & 0o077 != 0 {
-            return Err(HomeError::KeyMode { path, mode: metadata.permissions().mode() & 0o777 });
-        }
-        let text = fs::read_to_string(&path).map_err(unreadable)?;
-        SecretKey::from_pem(&text).map_err(|source| HomeError::Key { path, source })
+        read_key(&self.key_path(name))
     }
 
     /// Writes a new key with mode 0600; never over one that is there.
@@ -385,13 +456,8 @@ impl Home {
     /// # Errors
     /// When there is no such peer or its file is damaged.
     pub fn peer_file(&self, name: &str) -> Result<PeerFile, HomeError> {
-        check_peer_name(name)?;
+        self.require_peer(name)?;
         let path = self.peer_path(name);
-        if !path.exists() {
-            let known = self.peer_names()?.join(", ");
-            let known = if known.is_empty() { "none".into() } else { known };
-            return Err(HomeError::NoSuchPeer { name: name.to_owned(), known });
-        }
         let text = read_file(&path, PEER_FILE_BYTES_MAX)?;
         let refused = |problem| HomeError::PeerFile { path, problem };
         match serde_json::from_slice::<PeerFile>(&text) {
@@ -401,6 +467,17 @@ impl Home {
         }
     }
 
+    /// Refuses a name that no peer has.
+    fn require_peer(&self, name: &str) -> Result<(), HomeError> {
+        check_peer_name(name)?;
+        if self.peer_path(name).exists() {
+            return Ok(());
+        }
+        let known = self.peer_names()?.join(", ");
+        let known = if known.is_empty() { "none".into() } else { known };
+        Err(HomeError::NoSuchPeer { name: name.to_owned(), known })
+    }
+
     /// Reads and checks a peer; the agreement of an active peer must be signed by both sides.
     ///
     /// # Errors
@@ -408,11 +485,13 @@ impl Home {
     pub fn peer(&self, name: &str) -> Result<Peer, HomeError> {
         let file = self.peer_file(name)?;
         let path = self.peer_path(name);
-        let card = VerifiedCard::verify(file.card).map_err(|source| HomeError::Card { path: path.clone(), source })?;
-        let agreement = match (file.state, file.agreement) {
+        let card =
+            VerifiedCard::verify(file.card.clone()).map_err(|source| HomeError::Card { path: path.clone(), source })?;
+        let agreement = match (file.state, &file.agreement) {
             (PeerState::Active, Some(envelope)) => {
                 let ours = self.card()?;
-                let agreement = SignedAgreement::open(&envelope).and_then(|signed| signed.verify(&ours, &card));
+                let agreement = SignedAgreement::open(envelope)
+                    .and_then(|signed| self.verify_agreement(signed, &file, &ours, &card));
                 Some(agreement.map_err(|source| HomeError::Agreement { path: path.clone(), source })?)
             }
             (PeerState::Active, None) => {
@@ -424,8 +503,13 @@ impl Home {
             let problem = "the pairing code was compared over another agreement".into();
             return Err(HomeError::PeerFile { path, problem });
         }
+        let ended = match (&agreement, &file.termination) {
+            (Some(agreement), Some(envelope)) => self.ending(agreement, envelope.clone(), &card, &path)?,
+            _ => None,
+        };
+        let termination = file.termination.filter(|_| ended.is_some_and(|ending| ending.by != card.cert_id()));
         let endpoints = if file.endpoints.is_empty() { card.card().endpoints.clone() } else { file.endpoints };
-        Ok(Peer { name: file.name, card, endpoints, agreement, state: file.state })
+        Ok(Peer { name: file.name, card, endpoints, agreement, ended, termination, state: file.state })
     }
 
     /// Writes the file of a peer, whole or not at all.
@@ -495,9 +579,17 @@ pub fn replace_file(path: &Path, content: &[u8]) -> Result<(), HomeError> {
         .map_err(io_error("create", &temporary))?;
     file.write_all(content).and_then(|()| file.sync_all()).map_err(io_error("write", &temporary))?;
     fs::rename(&temporary, path).map_err(io_error("replace", path))?;
+    sync_parent(path)
+}
+
+/// Makes a file's entry in its folder durable.
+fn sync_parent(path: &Path) -> Result<(), HomeError> {
     // A bare file name has the empty path as its parent.
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(parent).and_then(|dir| dir.sync_all()).map_err(io_error("sync", parent))
+    sync_dir(path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))
+}
+
+fn sync_dir(dir: &Path) -> Result<(), HomeError> {
+    File::open(dir).and_then(|file| file.sync_all()).map_err(io_error("sync", dir))
 }
 
 /// Whether a text may be a peer's name: 1 to 32 of `a-z`, `0-9` and `-`, so that it is a plain file name.

@@ -12,16 +12,25 @@
 //! | `POST /v1/check` | | [`Check`] |
 //! | `GET /v1/store` | | [`StoreStats`] |
 //! | `POST /v1/compact` | [`CompactQuery`] | [`Compacted`] |
+//! | `GET /v1/ledger` | [`LedgerQuery`] | NDJSON of [`LedgerEntry`] |
+//! | `POST /v1/ledger/verify` | | [`LedgerCheck`] |
+//! | `GET /v1/ledger/proof` | [`LedgerProofQuery`] | [`LedgerProof`] |
+//! | `GET /v1/ledger/report` | [`LedgerReportQuery`] | [`LedgerReport`] |
 //!
 //! Errors are a [`Problem`] with a 4xx or 5xx status.
+
+mod ledger;
 
 use mithaq_core::{
     code::Code,
     id::{AgreementId, CertId, ContentId, ReleaseId},
+    receipt::Status as ReceiptStatus,
     time::Time,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+
+pub use ledger::*;
 
 /// The most bytes of a push: 100 MB, and a little for the bundle around the objects.
 pub const PUSH_BYTES_MAX: usize = 104 * 1024 * 1024;
@@ -60,6 +69,9 @@ pub struct PushQuery {
     /// The TLP level of objects that carry none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tlp: Option<String>,
+    /// The peers that it is for alone, their names with commas between; TLP:RED goes to nobody else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
     /// All or nothing.
     pub atomic: bool,
     /// Store and release nothing, but say what would be released to whom.
@@ -202,6 +214,9 @@ pub struct PeerStatus {
     /// Until when it holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub valid_until: Option<Time>,
+    /// When a party ended that agreement: nothing goes any more but what takes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Time>,
 }
 
 /// An object that is held.
@@ -237,6 +252,48 @@ pub struct HeldRelease {
     pub published_at: Time,
     /// When its objects were added here.
     pub added_at: Time,
+    /// Why the object is not served out of this release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<HeldBack>,
+    /// The peers that were given this release.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub given: Vec<Given>,
+    /// The withdrawals of it, and who has applied them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawal: Option<WithdrawalState>,
+}
+
+/// Why an object is not served.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HeldBack {
+    /// The code.
+    pub code: String,
+    /// The same in words.
+    pub reason: String,
+    /// Since when.
+    pub since: Time,
+}
+
+/// A peer that was given a release, and what it said of it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Given {
+    /// Our name for the peer.
+    pub peer: String,
+    /// What its last signed receipt says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<ReceiptStatus>,
+    /// When it signed, by its clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Time>,
+}
+
+/// The withdrawal of an object.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct WithdrawalState {
+    /// The release that withdraws.
+    pub release: ReleaseId,
+    /// The peers that were told, and when they applied it.
+    pub given: Vec<Given>,
 }
 
 /// Query of `GET /v1/search`.
@@ -306,6 +363,10 @@ pub struct StreamQuery {
 pub enum StreamOp {
     /// Take the object in, in place of older versions of its id.
     Put,
+    /// The same, of an object whose owner has revoked it.
+    Revoke,
+    /// Drop the object: it was taken back, or it is in quarantine.
+    Withdraw,
 }
 
 /// A line of the stream.
@@ -325,8 +386,150 @@ pub struct StreamLine {
     pub tlp: String,
     /// The object's content id.
     pub content: ContentId,
-    /// The object.
-    pub object: Box<RawValue>,
+    /// The object, unless it is to be dropped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<Box<RawValue>>,
+    /// The STIX id of an object that is to be dropped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Why it is to be dropped, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Query of `POST /v1/withdraw`: what is taken back, in all of our releases.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WithdrawQuery {
+    /// A STIX id (all of its versions), a content id, or a release id (all of its objects).
+    pub id: String,
+    /// Why, for people at the CERTs that received it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+}
+
+/// Answer to `POST /v1/withdraw`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Withdrawn {
+    /// How many contents were taken back.
+    pub objects: usize,
+    /// The releases that say so.
+    pub releases: Vec<ReleaseId>,
+}
+
+/// Query of `POST /v1/revoke`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RevokeQuery {
+    /// The STIX id.
+    pub id: String,
+}
+
+/// A line of `GET /v1/quarantine`: an object that arrived and is not served.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct QuarantineRow {
+    /// Its content id.
+    pub content: ContentId,
+    /// Its STIX id.
+    pub id: String,
+    /// The release that brought it.
+    pub release: ReleaseId,
+    /// Our name for the CERT that signed the release.
+    pub from: String,
+    /// The release's label, for people.
+    pub label: String,
+    /// Why it is in quarantine, as a code.
+    pub code: String,
+    /// The same in words.
+    pub reason: String,
+    /// Since when.
+    pub since: Time,
+}
+
+/// Query of `POST /v1/quarantine/accept` and `POST /v1/quarantine/drop`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QuarantineQuery {
+    /// The object's content id.
+    pub content: ContentId,
+}
+
+/// Answer to `POST /v1/quarantine/accept` and `POST /v1/quarantine/drop`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct QuarantineDecided {
+    /// In how many releases it was in quarantine.
+    pub releases: usize,
+}
+
+/// A line of `GET /v1/consents`: a request to pass on what an origin released.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ConsentRow {
+    /// Our name for the origin.
+    pub origin: String,
+    /// Our name for the CERT that would pass it on.
+    pub via: String,
+    /// Our name for the CERT that would receive it.
+    pub to: String,
+    /// The id of that CERT.
+    pub to_cert: CertId,
+    /// When it was asked for.
+    pub asked_at: Time,
+    /// Why.
+    pub reason: String,
+    /// `granted` or `denied`, once it was answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
+    /// Until when the answer holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Time>,
+}
+
+/// Query of `POST /v1/consents`: the answer of our operator to a peer's request.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConsentQuery {
+    /// The name of the peer that asked.
+    pub via: String,
+    /// The name or id of the CERT that would receive it.
+    pub to: String,
+    /// Whether it may.
+    pub grant: bool,
+    /// For how many days.
+    pub days: u32,
+}
+
+/// Query of `GET /v1/preview`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PreviewQuery {
+    /// The peer's name.
+    pub peer: String,
+}
+
+/// Answer to `GET /v1/preview`: what a peer may have of all that we hold.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PeerPreview {
+    /// The peer's name.
+    pub peer: String,
+    /// Objects that it may have.
+    pub released: u64,
+    /// Objects that it may not have.
+    pub withheld: u64,
+    /// Releases that it may have.
+    pub releases: u64,
+    /// Why the others are withheld, the most frequent first; an object counts for each reason.
+    pub reasons: Vec<PreviewReason>,
+}
+
+/// Why objects are withheld.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PreviewReason {
+    /// The code.
+    pub code: String,
+    /// Its title.
+    pub title: String,
+    /// How many objects.
+    pub objects: u64,
 }
 
 /// Answer to `POST /v1/reload`.

@@ -11,7 +11,8 @@ use mithaq_api::{config::LogFormat, home::Home};
 use crate::{
     RunArgs,
     commands::{
-        agreement, canon, explain, init, pattern, peer, push, reload, show, status, store, tail, upgrade, validate, why,
+        agreement, canon, card, consent, evidence, explain, init, key, ledger, pattern, peer, push, quarantine, reload,
+        show, status, store, tail, upgrade, validate, why, withdraw,
     },
 };
 
@@ -63,6 +64,10 @@ pub(crate) enum Command {
 pub(crate) enum HomeCommand {
     Init(init::Args),
     #[command(subcommand)]
+    Card(card::Command),
+    #[command(subcommand)]
+    Key(key::Command),
+    #[command(subcommand)]
     Peer(peer::Command),
     #[command(subcommand)]
     Agreement(agreement::Command),
@@ -72,7 +77,17 @@ pub(crate) enum HomeCommand {
     Search(show::SearchArgs),
     Why(why::Args),
     Tail(tail::Args),
+    Withdraw(withdraw::WithdrawArgs),
+    Revoke(withdraw::RevokeArgs),
+    #[command(subcommand)]
+    Quarantine(quarantine::Command),
+    #[command(subcommand)]
+    Consent(consent::Command),
     Reload(reload::Args),
+    #[command(subcommand)]
+    Ledger(ledger::Command),
+    #[command(subcommand)]
+    Evidence(evidence::Command),
     #[command(subcommand)]
     Store(store::Command),
     Validate(validate::Args),
@@ -85,7 +100,7 @@ pub(crate) enum HomeCommand {
 /// Run the daemon in the foreground; `mithaqd` is the same.
 ///
 /// It logs to standard error and stops on SIGTERM or SIGINT once what it has begun is finished. SIGHUP, or `mithaq
-/// reload`, reads the peers again. A configuration that is not fully understood is refused with status 64.
+/// reload`, reads our card, keys and the peers again. A configuration that is not fully understood is refused with status 64.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   mithaq --home ./pk run

@@ -131,6 +131,14 @@ impl Console {
         Ok(self.out.write_all(b"\n")?)
     }
 
+    /// Writes a line of CSV that is there already, without its end.
+    pub(crate) fn csv_line(&mut self, record: &str) -> Result<(), Failure> {
+        if self.out_is_terminal {
+            return self.line(record);
+        }
+        Ok(write!(self.out, "{record}\r\n")?)
+    }
+
     /// Writes a value as a line of JSON.
     pub(crate) fn json(&mut self, value: &impl Serialize) -> Result<(), Failure> {
         let text = serde_json::to_vec(value).map_err(io::Error::from)?;

@@ -36,12 +36,18 @@ impl Exit {
     pub fn of(code: Code) -> Self {
         match code {
             Code::BAD_REQUEST => Self::Usage,
-            Code::NO_SUCH_PEER | Code::NOT_FOUND => Self::NotFound,
+            Code::NO_SUCH_PEER | Code::NO_SUCH_KEY | Code::NOT_FOUND => Self::NotFound,
             Code::DAEMON_UNREACHABLE => Self::Unreachable,
             Code::CONFIG => Self::Config,
             Code::DISK_FULL | Code::STORE_LOCKED | Code::OUTCOME_UNKNOWN => Self::TryAgain,
             Code::CARD | Code::AGREEMENT_REFUSED | Code::PAIRING | Code::NOT_VERIFIED | Code::KEY => Self::Identity,
+            Code::ROOT_OFFLINE | Code::OTHER_CERT | Code::CARD_ROLLBACK | Code::EQUIVOCATION => Self::Identity,
+            Code::KEY_REVOKED | Code::NO_USABLE_KEY | Code::IDENTITY_CLAIMED => Self::Identity,
+            Code::TERMINATION | Code::ATTESTATION | Code::CONSENT_REFUSED | Code::GROUP => Self::Identity,
             Code::WRONG_PEER | Code::AGREEMENT_MISMATCH | Code::BAD_RELEASE => Self::Identity,
+            Code::CHECKPOINT | Code::LEDGER_ROLLBACK | Code::LEDGER_FORK | Code::LEDGER_UNPROVEN => Self::Identity,
+            Code::COSIGNATURE | Code::RECEIPT | Code::EVIDENCE | Code::PROOF => Self::Identity,
+            Code::LEDGER | Code::LEDGER_BEHIND => Self::Identity,
             code if (2000..3000).contains(&code.number()) => Self::Withheld,
             _ => Self::Failure,
         }

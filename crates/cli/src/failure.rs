@@ -2,10 +2,15 @@
 
 use std::{io, path::PathBuf};
 
-use mithaq_api::{client::ClientError, home::HomeError, http::PUSH_BYTES_MAX, http::Problem};
+use mithaq_api::{
+    client::ClientError,
+    home::{CardRefusal, HomeError, PeerState},
+    http::{PUSH_BYTES_MAX, Problem},
+};
 use mithaq_core::{
     card::CardError,
     code::Code,
+    evidence::EvidenceError,
     id::AgreementId,
     keys::KeyError,
     pairing::GroupError,
@@ -53,11 +58,49 @@ pub enum Failure {
         /// What is wrong with it.
         problem: String,
     },
-    /// Our card does not name the signing key, or not for today.
-    #[error("our card does not name the key {} for today; nobody could check what it signs", path.display())]
-    KeyNotNamed {
+    /// A new card is needed and the root key is not here.
+    #[error(
+        "the root key is not at {}: give its file with --root, or let it sign where it lies \
+         (`mithaq key draft` here, `mithaq key sign-card` there, `mithaq key install` here)", path.display()
+    )]
+    RootOffline {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// The root key is another CERT's.
+    #[error("{} is the root key of another CERT; nothing was signed", path.display())]
+    OtherRoot {
         /// The key's file.
         path: PathBuf,
+    },
+    /// A draft cannot be used.
+    #[error("{}: {}", path.display(), mithaq_api::home::with_sources(source))]
+    Draft {
+        /// The draft's file.
+        path: PathBuf,
+        /// Why.
+        source: CardError,
+    },
+    /// No key of our card is meant, or several.
+    #[error(
+        "{found} keys of our card have an id that begins with {key:?}, of eight digits or more: `mithaq key list` shows them"
+    )]
+    NoSuchKey {
+        /// What was given.
+        key: String,
+        /// How many it names.
+        found: usize,
+    },
+    /// A peer's card is not taken.
+    #[error(transparent)]
+    CardRefused(#[from] CardRefusal),
+    /// The peer is suspended or blocked.
+    #[error("{name} is {}: `mithaq peer resume {name}` comes first", if *state == PeerState::Blocked { "blocked" } else { "suspended" })]
+    PeerStopped {
+        /// The peer.
+        name: String,
+        /// Which of the two.
+        state: PeerState,
     },
     /// The home has keys but no card.
     #[error(
@@ -105,6 +148,14 @@ pub enum Failure {
     Expired {
         /// When it ended.
         until: Time,
+    },
+    /// The agreement was terminated.
+    #[error("the agreement with {name} was ended at {}: make a new one with `mithaq agreement new`", clock::for_people(*at))]
+    Terminated {
+        /// The peer.
+        name: String,
+        /// When.
+        at: Time,
     },
     /// There is no agreement in force to show.
     #[error("there is no agreement with {name} yet: `mithaq agreement new --peer {name}` drafts one")]
@@ -157,6 +208,28 @@ pub enum Failure {
         /// The code.
         code: Code,
     },
+    /// A file of evidence proves nothing.
+    #[error("{file}: {}", mithaq_api::home::with_sources(.source))]
+    Evidence {
+        /// The file.
+        file: String,
+        /// Why.
+        source: EvidenceError,
+    },
+    /// There is no such evidence.
+    #[error("there is no evidence {name:?}: `mithaq evidence list` shows what there is")]
+    NoEvidence {
+        /// The name.
+        name: String,
+    },
+    /// A proof of an entry of a ledger does not hold.
+    #[error("{file} proves nothing: {problem}")]
+    Proof {
+        /// The file, or where the proof came from.
+        file: String,
+        /// Why.
+        problem: String,
+    },
     /// The system gives no random bytes.
     #[error("the system's random number generator gives nothing")]
     NoRandomness,
@@ -178,17 +251,26 @@ impl Failure {
             Self::Answered(problem) => problem_code(problem),
             Self::Group(_) => Code::PAIRING,
             Self::Missing { .. } | Self::Argument { .. } | Self::Card(_) => Code::BAD_REQUEST,
-            Self::Key(_) | Self::KeyNotNamed { .. } => Code::KEY,
+            Self::Key(_) | Self::OtherRoot { .. } => Code::KEY,
+            Self::RootOffline { .. } => Code::ROOT_OFFLINE,
+            Self::Draft { .. } => Code::CARD,
+            Self::NoSuchKey { .. } => Code::NO_SUCH_KEY,
+            Self::CardRefused(refusal) => refusal.code(),
+            Self::PeerStopped { state: PeerState::Blocked, .. } => Code::PEER_BLOCKED,
+            Self::PeerStopped { .. } => Code::PEER_SUSPENDED,
             Self::KeysWithoutCard { .. } | Self::ConfigExists { .. } => Code::EXISTS,
             Self::OwnCard | Self::PeerExists { .. } | Self::CertKnown { .. } => Code::EXISTS,
             Self::NotVerified { .. } => Code::NOT_VERIFIED,
             Self::Expired { .. } => Code::VALIDITY,
+            Self::Terminated { .. } => Code::TERMINATED,
             Self::TooLarge { .. } => Code::TOO_LARGE,
             Self::NotJson { error, .. } => Code::new(ObjectError::from(error.clone()).code()),
             Self::PushCut => Code::OUTCOME_UNKNOWN,
             Self::StreamEnded { .. } => Code::DAEMON_UNREACHABLE,
             Self::File { .. } | Self::Output(_) => Code::FILE,
-            Self::NoAgreement { .. } | Self::UnknownCode { .. } => Code::NOT_FOUND,
+            Self::NoAgreement { .. } | Self::NoEvidence { .. } | Self::UnknownCode { .. } => Code::NOT_FOUND,
+            Self::Evidence { .. } => Code::EVIDENCE,
+            Self::Proof { .. } => Code::PROOF,
             Self::NoRandomness | Self::Other(_) => Code::INTERNAL,
         }
     }

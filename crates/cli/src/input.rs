@@ -76,6 +76,22 @@ fn failed(action: &'static str, path: &Path, source: io::Error) -> Failure {
     Failure::File { action, path: PathBuf::from(name(path)), source }
 }
 
+/// Reads a file as a whole, or standard input for `-`, as far as one byte over `bytes_max`: whoever parses it then says
+/// that it is too large.
+pub(crate) fn read_whole(path: &Path, bytes_max: usize) -> Result<Vec<u8>, Failure> {
+    let mut input = Input::open(path, "reading")?;
+    let mut whole = Vec::new();
+    while whole.len() <= bytes_max {
+        let chunk = input.next_chunk()?;
+        if chunk.is_empty() {
+            break;
+        }
+        whole.extend_from_slice(chunk);
+    }
+    whole.truncate(bytes_max.saturating_add(1));
+    Ok(whole)
+}
+
 impl Input {
     /// Opens a file, or standard input for `-`; `doing` stands before the bar.
     pub(crate) fn open(path: &Path, doing: &'static str) -> Result<Self, Failure> {

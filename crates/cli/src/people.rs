@@ -29,6 +29,11 @@ impl People {
         self.peers.iter().find(|(_, card)| card.cert_id() == cert).map(|(name, _)| name.as_str())
     }
 
+    /// The CERT that we call so.
+    pub(crate) fn named(&self, name: &str) -> Option<CertId> {
+        self.peers.iter().find(|(known, _)| known == name).map(|(_, card)| card.cert_id())
+    }
+
     /// The card of a CERT.
     pub(crate) fn card(&self, cert: CertId) -> Option<&VerifiedCard> {
         let peers = self.peers.iter().map(|(_, card)| card);

@@ -220,3 +220,59 @@ fn a_running_daemon_takes_up_an_activated_peer() {
     assert_eq!(pair.pk.ok(&["reload"]), "reloaded; 1 peers are known\n");
     assert!(server.join().unwrap().iter().all(|request| request.0 == "POST /v1/reload HTTP/1.1"));
 }
+
+#[test]
+fn a_ledger_that_is_whole_or_not_ends_in_the_status_that_scripts_expect() {
+    let check = |ok: bool, problems: &str, exit: u8| {
+        let answer = format!(r#"{{"ok":{ok},"entries":3,"problems":[{problems}],"peers":[]}}"#);
+        let (run, request) = ask(&["ledger", "verify", "--json"], 200, &answer);
+        assert_eq!(
+            (run.exit, run.out.trim_end(), request.as_str()),
+            (exit, answer.as_str(), "POST /v1/ledger/verify HTTP/1.1")
+        );
+    };
+    check(true, "", 0);
+    check(false, r#""cn: entry 2 is not what was signed""#, 5);
+}
+
+#[test]
+fn entries_of_the_ledger_are_asked_for_by_peer_and_place() {
+    let line = format!(
+        r#"{{"peer":"cn","index":7,"kind":"disclosure","at":"2026-05-01T10:00:00.000000Z","agreement":"{0}","release":"{0}","rule":1}}"#,
+        id()
+    );
+    let args = ["ledger", "show", "--peer", "cn", "--after", "6", "--limit", "2", "--json"];
+    let (run, request) = ask(&args, 200, &format!("{line}\n"));
+    assert_eq!((run.exit, run.out), (0, format!("{line}\n")));
+    assert_eq!(request, "GET /v1/ledger?after=6&limit=2&peer=cn HTTP/1.1");
+    let (run, _) = ask(&["ledger", "show"], 200, "");
+    assert_eq!((run.exit, run.out.as_str(), run.err.as_str()), (0, "", "nothing was disclosed\n"));
+}
+
+#[test]
+fn a_report_is_asked_for_by_month_and_printed_in_one_form() {
+    let answer = format!(
+        r#"{{"peer":"cn","cert":"{0}","month":"2026-05","head":{{"peer":"cn","cert":"{0}","store":"{1}","size":0,"root":"{0}"}},"rows":[]}}"#,
+        id(),
+        "cd".repeat(16)
+    );
+    let (run, request) = ask(&["ledger", "report", "--peer", "cn", "--month", "2026-05", "--csv"], 200, &answer);
+    assert_eq!(request, "GET /v1/ledger/report?month=2026-05&peer=cn HTTP/1.1");
+    assert!(run.exit == 0 && run.out.starts_with("peer,entry,") && run.out.ends_with("\r\n"), "{}", run.out);
+    let cert = Cert::new("CNCERT", "CN");
+    let run = cert.run(&["ledger", "report", "--peer", "cn", "--month", "2026-05", "--csv", "--json"]);
+    assert_eq!(run.exit, 2, "{}", run.err);
+    assert_eq!(cert.run(&["ledger", "report", "--peer", "cn", "--month", "May"]).exit, 2);
+}
+
+#[test]
+fn a_proof_that_does_not_hold_is_not_handed_on() {
+    let answer = format!(
+        r#"{{"schema":"mithaq-ledger-proof/1","peer":"cn","index":0,"entry":"{{}}","size":1,"root":"{0}","path":[],"checkpoint":"rubbish"}}"#,
+        id()
+    );
+    let (run, request) = ask(&["ledger", "prove", &id(), "--peer", "cn"], 200, &answer);
+    assert_eq!(request, format!("GET /v1/ledger/proof?peer=cn&release={} HTTP/1.1", id()));
+    assert_eq!((run.exit, run.out.as_str()), (5, ""));
+    assert!(run.err.starts_with("error: MQ-4017: the daemon's answer proves nothing: "), "{}", run.err);
+}

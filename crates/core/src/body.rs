@@ -12,7 +12,8 @@ use mithaq_stix::{
 
 use crate::{
     id::ContentId,
-    label::{Category, LABEL_SET_MAX, Label, SECTOR_BYTES_MAX},
+    label::{Category, Confidence, LABEL_SET_MAX, Label, Marking, SECTOR_BYTES_MAX},
+    personal::{is_personal, is_personal_type},
 };
 
 /// The largest canonical body: 1 MiB.
@@ -35,6 +36,10 @@ pub struct Facts {
     pub markings: BTreeSet<String>,
     /// The sectors it names.
     pub sectors: BTreeSet<String>,
+    /// The confidence it states.
+    pub confidence: Confidence,
+    /// Whether it holds personal data itself.
+    pub personal: bool,
     /// The ids that define what it speaks of, and every other reference but those to identities, markings and extension
     /// definitions; ascending, each once.
     pub subject_refs: Vec<String>,
@@ -55,6 +60,7 @@ impl Facts {
             }
         }
         let version = object.modified().or_else(|| object.created());
+        let observables = object.observables();
         Self {
             stix_id: object.id().as_str().to_owned(),
             version_nanos: version.map(|time| time.unix_nanos()),
@@ -63,8 +69,10 @@ impl Facts {
             tlp,
             markings,
             sectors: object.sectors().into_iter().map(|sector| sector.to_string()).collect(),
+            confidence: Confidence::of(object.confidence()),
+            personal: is_personal(object, &observables),
             subject_refs: subject_refs(object),
-            observables: object.observables(),
+            observables,
         }
     }
 
@@ -74,25 +82,60 @@ impl Facts {
         self.stix_id.split_once("--").map_or("", |(object_type, _)| object_type)
     }
 
-    /// The label of the object by itself, with `default` as the level of unmarked data.
+    /// The label of the object by itself, with `default` as the level of unmarked data and no marking but TLP known.
     ///
     /// What it refers to counts here only by type, which its id tells; levels and markings of what it refers to
     /// are joined by [`split`](crate::split).
     #[must_use]
     pub fn own_label(&self, default: Tlp) -> Label {
-        let mut categories: BTreeSet<_> =
-            self.subject_refs.iter().filter_map(|id| Category::of_type(id.split_once("--")?.0)).collect();
+        self.marked_label(default, &mut |_| Marking::Unknown)
+    }
+
+    /// As [`Facts::own_label`], where `known` tells what a marking other than TLP means.
+    #[must_use]
+    pub fn marked_label(&self, default: Tlp, known: &mut dyn FnMut(&str) -> Marking) -> Label {
+        let mut label = Label {
+            tlp: self.tlp.unwrap_or(default),
+            categories: self.categories(),
+            sectors: within_reach(&self.sectors),
+            confidence: self.confidence,
+            personal: self.personal || self.subject_types().any(is_personal_type),
+            ..Label::nothing()
+        };
+        for id in &self.markings {
+            label.mark(id, &known(id));
+        }
+        label.markings = within_reach(&label.markings);
+        label
+    }
+
+    fn subject_types(&self) -> impl Iterator<Item = &str> {
+        self.subject_refs.iter().filter_map(|id| Some(id.split_once("--")?.0))
+    }
+
+    fn categories(&self) -> BTreeSet<Category> {
+        let mut categories: BTreeSet<_> = self.subject_types().filter_map(Category::of_type).collect();
         categories.extend(Category::of_type(self.object_type()));
         if categories.is_empty() {
             // A relationship between relationships says nothing of its subject: fail closed.
             categories.insert(Category::Custom);
         }
-        Label {
-            tlp: self.tlp.unwrap_or(default),
-            categories,
-            sectors: within_reach(&self.sectors),
-            markings: within_reach(&self.markings),
+        categories
+    }
+
+    /// Whether a release's label is as strict as what the object says of itself, so far as anyone can tell who has
+    /// nothing but the two.
+    ///
+    /// What its markings mean may stand in definitions that are not at hand, so one that the label does not name must
+    /// show in one of the fields that stand for markings. What is personal is a judgement, and versions may differ.
+    #[must_use]
+    pub fn is_covered_by(&self, label: &Label) -> bool {
+        let mut own = self.own_label(label.tlp);
+        own.personal = false;
+        if label.statements || label.pap.is_some() || label.iep.is_some() {
+            own.markings.clear();
         }
+        label.covers(&own)
     }
 }
 

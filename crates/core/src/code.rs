@@ -136,28 +136,76 @@ codes! {
         "An agreement releases only between its first and its last moment. Make a new one with `mithaq agreement new`.";
     /// Whose release it is.
     ORIGIN = 2004, "origin",
-        "A CERT shares its own releases. What came from another CERT is passed on only where that origin consents.";
+        "A CERT shares its own releases, and gives nothing back to the CERT that it came from. What came from a third CERT is passed on only where that origin lets it (MQ-2014, MQ-2015) and the receiver takes it (MQ-2016).";
+    /// One of the parties has ended the agreement.
+    ENDED = 2005, "agreement ended",
+        "A party has terminated the agreement. That takes effect at once for what goes out; withdrawals of what was given still go. Make a new one with `mithaq agreement new`.";
+    /// Notices to our own readers stay.
+    REVIEW = 2006, "review",
+        "A review tells our own readers to look again at what they were shown. It never leaves this CERT.";
+    /// Withdrawals.
+    WITHDRAWAL = 2007, "withdrawal",
+        "A withdrawal goes to every CERT that was given what it takes back, whatever the rule says today, and to no other: whoever was given nothing is told nothing.";
+    /// Withdrawn or quarantined here.
+    HELD = 2008, "held back here",
+        "Something in the release was withdrawn, or is in quarantine here. `mithaq quarantine list` and `mithaq show ID` say what and why.";
+    /// Named recipients.
+    RECIPIENTS = 2009, "named recipients",
+        "The origin named the CERTs that the release is for. No other receives it.";
     /// TLP ceiling.
     TLP_CEILING = 2010, "TLP ceiling",
         "The agreement and the configuration ([policy] tlp_max) each set the strictest TLP level that may leave; the lower of the two holds.";
     /// TLP:RED.
     TLP_RED = 2011, "TLP:RED",
-        "TLP:RED is for named recipients only. No CERT receives it by way of an agreement.";
+        "TLP:RED is for named recipients only, straight from its origin. Name them when you push; no CERT receives it by way of an agreement alone, and nobody passes it on.";
     /// TLP:GREEN.
     COMMUNITY = 2012, "TLP:GREEN and community",
         "TLP:GREEN stays within a community. The agreement must name the community that both CERTs belong to.";
+    /// TLP:AMBER and a third CERT.
+    TLP_AMBER = 2013, "TLP:AMBER and third CERTs",
+        "TLP:AMBER and TLP:AMBER+STRICT stay with the CERT that received them: they go straight from their origin or not at all, whoever consents.";
+    /// The origin's word on passing on.
+    ONWARD = 2014, "passing on",
+        "What a third CERT released is passed on only where our agreement with that CERT says so: its term `onward` lists the receiver, or is `ask` and the origin consents. [policy] onward = false passes nothing on.";
+    /// The origin's consent.
+    CONSENT = 2015, "origin's consent",
+        "Our agreement with the origin says `onward: ask`: the origin must have granted this receiver what is to be passed on, and a denial holds against any list. `mithaq consent list` shows what was asked and answered.";
+    /// The receiver's word on third-party data.
+    THIRD_PARTY = 2016, "third-party data",
+        "The agreement with the receiver says whether the parties take what a third CERT released: its term `third_party` must be `accept`.";
     /// Category.
     CATEGORY = 2020, "category",
         "The agreement lists the categories that go. A release goes only if all of its categories are listed; a relationship has the categories of what it connects.";
     /// Vulnerabilities.
     VULNERABILITY = 2021, "vulnerability",
         "Vulnerabilities, and whatever refers to one, are released only if the agreement lists the category by name: some countries' laws forbid to give undisclosed vulnerabilities abroad.";
+    /// Sightings.
+    SIGHTINGS = 2022, "sightings",
+        "The agreement says whether sightings go: `none`, only `count`, or `full`. With `count` each sighting by itself stays, as signed data is never summed up or changed on its way.";
     /// Sectors.
     SECTOR = 2030, "sector",
         "The agreement lists the sectors that go. A release goes only if all of its sectors are listed; what names no sector is of the sector `unspecified`, which an agreement may list too.";
     /// Markings other than TLP.
     MARKING = 2040, "marking",
-        "The release carries a marking other than TLP. What a marking means is not ours to guess, so it is released only where the agreement names the marking's id.";
+        "The release carries a marking other than TLP. What a marking means is not ours to guess, so it is released only where the agreement names the marking's id. If you have its definition, push that too: statements, PAP levels and IEP policies are understood.";
+    /// Statements for people.
+    STATEMENT = 2041, "statement marking",
+        "The release carries a statement that only people can read, such as terms of use. It goes only where the agreement says `statements: allow`.";
+    /// Permissible Actions Protocol.
+    PAP = 2042, "PAP ceiling",
+        "The release has a level of the Permissible Actions Protocol; the agreement's `pap_max` is the strictest that goes.";
+    /// Information Exchange Policy.
+    IEP = 2043, "Information Exchange Policy",
+        "The release carries an IEP 2.0 policy. It goes only while the policy holds and where the agreement says `iep: honour`; what must not be resold unmodified, or must not be attributed, is never passed on.";
+    /// Personal data.
+    PERSONAL = 2050, "personal data",
+        "The release holds personal data: people, accounts, mail addresses, or patterns that look for them. It goes only where the agreement says `personal_data: allow`. With `pseudonymise`, publish a version with pseudonyms: what is signed is never changed on its way.";
+    /// Confidence.
+    CONFIDENCE = 2051, "confidence",
+        "The agreement's `confidence_min` is the least confidence that goes, and what states none is below all. A release has the lowest confidence of what it speaks of.";
+    /// Age.
+    AGE = 2052, "age",
+        "The agreement's `age_days_max` is how old a release may be when it goes, counted from when it was published.";
 
     /// A card is refused.
     CARD = 3001, "card refused",
@@ -181,9 +229,88 @@ codes! {
     NO_SUCH_PEER = 3007, "no such peer",
         "No peer of that name is known. `mithaq status` lists the peers; `mithaq peer add` adds one.";
 
+    /// A card claims what another claims.
+    IDENTITY_CLAIMED = 3039, "identity claimed twice",
+        "Two cards claim one STIX identity. Objects that it made would be one CERT's by one card and another's by the other, so the later card is not taken. Ask both CERTs which of them it belongs to.";
+
+    /// Its origin took it back.
+    WITHDRAWN = 3060, "withdrawn",
+        "The CERT that published the object took it back. It is not served any more, and what that CERT published of it before stays void in whatever order it arrives.";
+    /// It says that another CERT made it.
+    SPOOFED = 3061, "made by another CERT",
+        "The object names as its creator an identity that another CERT's card claims, or is that identity, and did not come from that CERT. It is in quarantine: `mithaq quarantine show` tells more, `accept` serves it, `drop` removes it.";
+    /// Another CERT was the first to sign this id.
+    CONTESTED = 3062, "contested id",
+        "An object of this id was first signed by another CERT, and only that CERT revises or revokes it. What came is in quarantine and is not served as its new version. Ask the CERT that sent it to use an id of its own.";
+    /// The key that signed it was revoked.
+    SIGNED_BY_REVOKED = 3063, "signed by a revoked key",
+        "The CERT has revoked the key that signed the release, for the time at which it was signed. What it carried is in quarantine and readers were told to drop it. Ask the CERT to publish again what it stands by.";
+    /// Its version is of a time to come.
+    FUTURE_VERSION = 3064, "version of the future",
+        "The object's modified (or created) lies more than a day ahead of the release that carries it. Served, it would outlive every correction, so it is in quarantine.";
+    /// An operator dropped it.
+    DROPPED = 3065, "dropped",
+        "An operator of this CERT dropped the object out of quarantine. It is not served.";
+    /// An operator accepted it.
+    ACCEPTED = 3066, "accepted",
+        "An operator of this CERT accepted the object out of quarantine. It is served to our own readers, and not passed on.";
+    /// It was kept as long as the agreement says.
+    RETENTION = 3068, "kept no longer",
+        "The agreement says for how long what a peer released is kept, and what becomes of it at the end. The object's body was purged; if the peer publishes it again it is taken in anew.";
+    /// It was not published by us.
+    NOT_OURS = 3067, "not ours",
+        "Only the CERT that published an object can withdraw or revoke it. Tell that CERT, or keep it from your own readers with `mithaq quarantine drop` if it is in quarantine.";
+
+    /// A termination is refused.
+    TERMINATION = 3010, "termination refused",
+        "The file is not a termination, was changed after it was signed, is of another agreement, or is not signed by a party with a key that its card names.";
+    /// A purge attestation is refused.
+    ATTESTATION = 3011, "purge attestation refused",
+        "The file is not a purge attestation, was changed after it was signed, or is not signed by a party with a key that its card names.";
+    /// A consent is refused.
+    CONSENT_REFUSED = 3012, "consent refused",
+        "The request or answer was changed after it was signed, names the wrong CERTs, or is not signed with a key that its CERT's card names.";
+    /// A group's agreement is refused.
+    GROUP = 3013, "group agreement refused",
+        "A group's agreement needs the signature of every member. A version that only admits or removes members or renews needs the threshold of members of the one that it supersedes, and everyone newly admitted.";
+    /// The agreement was terminated.
+    TERMINATED = 3014, "agreement terminated",
+        "A party has ended this agreement, for good. Draft a new one with `mithaq agreement new`, or a successor with `mithaq agreement renew`.";
+    /// The root key is not here.
+    ROOT_OFFLINE = 3030, "root key not here",
+        "A new card needs the signature of the root key, which is not in this home. Give its file with --root, or let it sign on the machine where it lies: `mithaq key draft` here, \
+         `mithaq key sign-card` there, `mithaq key install` here.";
+    /// A card is another CERT's.
+    OTHER_CERT = 3031, "card of another CERT",
+        "A card is followed only by one that the same root key signed. If a CERT has lost its root key it is another CERT from then on: add it under another name and pair with it by telephone.";
+    /// A card is older than the one that is held.
+    CARD_ROLLBACK = 3032, "older card",
+        "A card's serial only grows. An older card than the one that is held is not taken: it would make keys count again that were replaced or revoked. If our own card is the older one, \
+         put back the newest `card.json`; a peer's `mithaq peer show` tells the serial that it holds.";
+    /// Two cards with one serial.
+    EQUIVOCATION = 3033, "two cards with one serial",
+        "One root key has signed two different cards with the same serial. That is proof that the key was stolen or misused, or that an old backup of a home was put back and went on. \
+         Both cards are kept under HOME/evidence, and the peer is blocked until somebody has called its operators and decided on `mithaq peer resume`.";
+    /// A key was revoked.
+    KEY_REVOKED = 3034, "key revoked",
+        "The CERT has revoked this key: what it signed at the stated time or later does not count, since anyone may have signed it. What it signed before stays good.";
+    /// A peer is suspended.
+    PEER_SUSPENDED = 3035, "peer suspended",
+        "One side has suspended the other: the agreement stays, and no session runs until that side resumes with `mithaq peer resume`. If it is not us, call the peer's operators.";
+    /// A peer is blocked.
+    PEER_BLOCKED = 3036, "peer blocked",
+        "The peer is blocked: its daemon cannot connect, and nothing is sent to it. `mithaq peer show` tells why. `mithaq peer resume` lets it in again.";
+    /// No such key.
+    NO_SUCH_KEY = 3037, "no such key",
+        "Our card names no key with that id, or several that begin so. `mithaq key list` shows them; give the id, or enough of its first digits.";
+    /// No key that is here can be used.
+    NO_USABLE_KEY = 3038, "no usable key",
+        "Of the keys that our card names, none that lies in HOME/keys may be used now: it has run out, was revoked, or its file is missing. Make new ones with `mithaq key rotate`, \
+         or put back the file from a backup.";
+
     /// The other side's key is not the peer's.
     WRONG_PEER = 4001, "wrong peer",
-        "Whoever answered at the peer's address showed a TLS key that the peer's card does not name. No data was sent. Check the address; if the peer has new keys, add its new card.";
+        "Whoever answered at the peer's address showed a TLS key that the peer's card does not name. No data was sent. Check the address; if the peer has new keys, take its new card with `mithaq peer update`.";
     /// Agreements differ.
     AGREEMENT_MISMATCH = 4002, "agreements differ",
         "The two daemons hold different agreements, so no data moves. Both operators compare `mithaq agreement show`; the side with the older one activates the newer.";
@@ -205,6 +332,34 @@ codes! {
     /// The other daemon stops.
     GOING_AWAY = 4008, "peer going away",
         "The peer's daemon is stopping or reloading. The session resumes where it stopped once it is back.";
+    /// A checkpoint is refused.
+    CHECKPOINT = 4010, "checkpoint refused",
+        "The signed head of a ledger did not verify: it is malformed, of another CERT or store, dated ahead, or not signed with a key that the CERT's card names. It was not cosigned. Compare the card that you hold with the peer's newest.";
+    /// A peer's ledger was rolled back.
+    LEDGER_ROLLBACK = 4011, "ledger rolled back",
+        "The peer's ledger of what it disclosed to us has fewer entries than it had: entries were taken back, or an old backup runs under the identity of the store that it was taken of. Nothing was cosigned. Ask its operators what happened; a store that is restored as it should be has a new id and begins a new ledger.";
+    /// A peer's ledger shows two histories.
+    LEDGER_FORK = 4012, "ledger forked",
+        "The peer signed two different histories of its ledger. Both signed heads are kept as evidence, and the key that signed them is stopped. `mithaq evidence list` shows it, `mithaq evidence export` makes a file that anyone can check with the peer's card.";
+    /// A peer did not prove that its ledger goes on.
+    LEDGER_UNPROVEN = 4013, "ledger not proven to go on",
+        "The peer's ledger has grown, and the proof that it begins with what it was before does not hold. Nothing was cosigned. If it happens again, ask the peer's operators whether their store was edited.";
+    /// A cosignature is refused.
+    COSIGNATURE = 4014, "cosignature refused",
+        "The peer's cosignature of our ledger does not fit the head that was sent, or is not made with a key that its card names. The ledger stays as far cosigned as it was.";
+    /// A receipt is refused.
+    RECEIPT = 4015, "receipt refused",
+        "The peer's receipt did not verify: it speaks of releases that it was not sent, is dated ahead, or is not signed with a key that its card names. The releases count as sent and not as acknowledged.";
+    /// Evidence is refused.
+    EVIDENCE = 4016, "evidence refused",
+        "The file proves nothing: it is malformed, of another CERT than the card, a signature does not fit, or both documents may be signed honestly.";
+    /// A proof is refused.
+    PROOF = 4017, "proof refused",
+        "The file does not prove that the ledger has the entry: the entry, the path, the signed head or a signature was changed, or the card is another CERT's.";
+    /// Our own ledger is not what peers have accepted.
+    OWN_ROLLBACK = 4019, "our own store rolled back",
+        "A peer has accepted more entries of our ledger than our store has, or others: the store was put back to an older state, or changed. Nothing is sent to that peer, or to any if the daemon found it by HOME/ledger/local.json, since it would begin a second history. \
+         Put the newest state of the store back. A backup that has to go on must get a store id of its own, which begins a new ledger.";
 
     /// The disk is full.
     DISK_FULL = 5001, "disk full",
@@ -221,6 +376,12 @@ codes! {
     /// Other store failure.
     STORE = 5005, "store failure",
         "The store could not do what it was asked; the message says why. The daemon's log has the details.";
+    /// The ledger is not what was signed.
+    LEDGER = 5010, "ledger damaged",
+        "The ledger in the store is not the one that was signed: an entry was changed, removed or added outside Mithaq. `mithaq ledger verify` names the place. Keep the store as it is for those who will look into it, and go on with a restored backup.";
+    /// The ledger is behind what a peer cosigned.
+    LEDGER_BEHIND = 5011, "ledger behind its cosignature",
+        "A peer cosigned more entries of our ledger than the store has: the store was replaced by an older copy of itself. Nothing is signed on top of it. Put back the newer store, or give the old one a new id, which begins a new ledger and tells the peers so.";
 
     /// The configuration is wrong.
     CONFIG = 6001, "configuration",

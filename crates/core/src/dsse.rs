@@ -12,8 +12,8 @@ use crate::{id::KeyId, keys::Signature, text::quote};
 /// The largest envelope that is read: 256 KiB.
 pub const ENVELOPE_BYTES_MAX: usize = 256 * 1024;
 
-/// The most signatures an envelope may carry.
-pub const SIGNATURES_MAX: usize = 16;
+/// The most signatures an envelope may carry: a group's agreement has one of each member, old and new.
+pub const SIGNATURES_MAX: usize = 128;
 
 /// The pre-authentication encoding: `"DSSEv1" SP len(type) SP type SP len(payload) SP payload`.
 #[must_use]

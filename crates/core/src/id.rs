@@ -26,8 +26,10 @@ pub fn sha256_of(parts: &[&[u8]]) -> [u8; 32] {
 
 /// Why a text is not an identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected 64 lower-case hexadecimal digits, found {found:?}")]
+#[error("expected {digits} lower-case hexadecimal digits, found {found:?}")]
 pub struct IdError {
+    /// How many digits it should have.
+    pub digits: usize,
     /// What stood there, cut to 80 characters.
     pub found: String,
 }
@@ -40,17 +42,22 @@ pub fn to_hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
 }
 
-/// Reads 64 lower-case hexadecimal digits.
-fn from_hex(text: &str) -> Result<[u8; 32], IdError> {
-    let error = || IdError { found: text.chars().take(80).collect() };
+/// Reads lower-case hexadecimal digits, two for each of `N` bytes.
+///
+/// # Errors
+/// When there are more or fewer digits, or something else stands there.
+pub fn from_hex<const N: usize>(text: &str) -> Result<[u8; N], IdError> {
+    let error = || IdError { digits: 2 * N, found: text.chars().take(80).collect() };
     let nibble = |byte: u8| match byte {
         b'0'..=b'9' => Ok(byte - b'0'),
         b'a'..=b'f' => Ok(byte - b'a' + 10),
         _ => Err(error()),
     };
-    let digits: &[u8; 64] = text.as_bytes().try_into().map_err(|_| error())?;
-    let mut out = [0; 32];
-    for (byte, pair) in out.iter_mut().zip(digits.chunks_exact(2)) {
+    if text.len() != 2 * N {
+        return Err(error());
+    }
+    let mut out = [0; N];
+    for (byte, pair) in out.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
         *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
     }
     Ok(out)
@@ -141,6 +148,52 @@ id!(
     /// The root of an RFC 6962 Merkle tree.
     TreeHash
 );
+
+/// Names one store for as long as its history is one: a wiped, re-created or restored store has another id. Written as
+/// 32 lower-case hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StoreId([u8; 16]);
+
+impl StoreId {
+    /// Takes 16 random bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 16 bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl fmt::Display for StoreId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&to_hex(&self.0))
+    }
+}
+
+impl FromStr for StoreId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        from_hex(text).map(Self)
+    }
+}
+
+impl Serialize for StoreId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for StoreId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
 
 impl ContentId {
     /// The content id of canonical bytes.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{
     dsse::pre_authentication_encoding,
-    id::{CertId, KeyId, sha256, to_hex},
+    id::{CertId, KeyId, from_hex, sha256, to_hex},
 };
 
 /// How signatures of a key are made and checked.
@@ -38,6 +38,20 @@ impl Signature {
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 64] {
         &self.0
+    }
+}
+
+impl Serialize for Signature {
+    /// Writes 128 lower-case hexadecimal digits.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&to_hex(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Signature {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        from_hex(&text).map(Self).map_err(serde::de::Error::custom)
     }
 }
 
@@ -146,9 +160,20 @@ impl PublicKey {
         payload: &[u8],
         signature: &Signature,
     ) -> Result<SignatureValid, BadSignature> {
-        let signed = pre_authentication_encoding(payload_type, payload);
+        self.verify_bytes(&pre_authentication_encoding(payload_type, payload), signature)
+    }
+
+    /// Checks a signature over `text` of a note, which stands for itself as the C2SP signed-note format has it.
+    ///
+    /// # Errors
+    /// When the signature is not this key's over this text.
+    pub(crate) fn verify_note(&self, text: &str, signature: &Signature) -> Result<SignatureValid, BadSignature> {
+        self.verify_bytes(text.as_bytes(), signature)
+    }
+
+    fn verify_bytes(&self, signed: &[u8], signature: &Signature) -> Result<SignatureValid, BadSignature> {
         UnparsedPublicKey::new(&ED25519, &self.0)
-            .verify(&signed, &signature.0)
+            .verify(signed, &signature.0)
             .map(|()| SignatureValid(()))
             .map_err(|_| BadSignature)
     }
@@ -261,7 +286,19 @@ impl SecretKey {
     /// Signs the DSSE encoding of `payload` with type `payload_type`.
     #[must_use]
     pub fn sign(&self, payload_type: &str, payload: &[u8]) -> Signature {
-        let signature = self.pair.sign(&pre_authentication_encoding(payload_type, payload));
+        self.sign_bytes(&pre_authentication_encoding(payload_type, payload))
+    }
+
+    /// Signs `text` of a note as it stands, as the C2SP signed-note format has it.
+    ///
+    /// The caller makes sure that the text begins as a ledger's notes do: no encoding of a document begins like that,
+    /// so a note is never taken for a document, nor a document for a note.
+    pub(crate) fn sign_note(&self, text: &str) -> Signature {
+        self.sign_bytes(text.as_bytes())
+    }
+
+    fn sign_bytes(&self, bytes: &[u8]) -> Signature {
+        let signature = self.pair.sign(bytes);
         // INVARIANT: an Ed25519 signature has 64 bytes.
         Signature(signature.as_ref().try_into().unwrap_or([0; 64]))
     }

@@ -1,11 +1,23 @@
 //! Labels: what policy reads of an object. Labels form a lattice, and [`Label::join`] is its "strictest of both".
 
-use std::{collections::BTreeSet, fmt, str::FromStr};
+mod category;
+mod confidence;
+mod iep;
+mod marking;
 
-use mithaq_stix::{id::StixId, marking::Tlp};
+use std::{collections::BTreeSet, fmt};
+
+pub use category::{Category, CategoryError};
+pub use confidence::{Confidence, ConfidenceError};
+pub use iep::Iep;
+pub use marking::Marking;
+use mithaq_stix::{
+    id::StixId,
+    marking::{Pap, Tlp},
+};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{notice::NOTICE_TYPE, text::quote};
+use crate::text::quote;
 
 /// The most sectors or unknown markings a label may carry.
 pub const LABEL_SET_MAX: usize = 64;
@@ -22,124 +34,6 @@ pub const LABEL_SECTORS_BYTES_MAX: usize = 4 * 1024;
 /// alone, and an agreement on that sector would release a pointer to what it withholds.
 pub const SECTOR_UNSPECIFIED: &str = "unspecified";
 
-/// What an object speaks of, as agreements name it; ordered by name, as sets are in what is signed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Category {
-    /// Objects of types that the standard does not know.
-    Custom,
-    /// Identities and locations.
-    Identity,
-    /// Marking definitions, extension definitions, language content, notices.
-    Meta,
-    /// Courses of action.
-    Mitigation,
-    /// Cyber-observable objects: addresses, domain names, files and the like.
-    Observable,
-    /// Reports, groupings, notes, opinions, observed data.
-    Report,
-    /// Sightings.
-    Sighting,
-    /// Indicators, malware, tools, campaigns, actors, infrastructure, attack patterns, incidents.
-    Threat,
-    /// Vulnerabilities, and whatever refers to one: denied unless an agreement names it.
-    Vulnerability,
-}
-
-impl Category {
-    /// Every category, in the order in which they are listed for people.
-    pub const ALL: [Self; 9] = [
-        Self::Threat,
-        Self::Observable,
-        Self::Sighting,
-        Self::Report,
-        Self::Mitigation,
-        Self::Identity,
-        Self::Meta,
-        Self::Vulnerability,
-        Self::Custom,
-    ];
-
-    /// The category of objects of a STIX type; `None` for relationships, which take that of what they connect.
-    #[must_use]
-    pub fn of_type(object_type: &str) -> Option<Self> {
-        Some(match object_type {
-            "relationship" => return None,
-            "indicator" | "malware" | "tool" | "campaign" | "threat-actor" | "intrusion-set" | "infrastructure"
-            | "attack-pattern" | "incident" | "malware-analysis" => Self::Threat,
-            "sighting" => Self::Sighting,
-            "report" | "grouping" | "note" | "opinion" | "observed-data" => Self::Report,
-            "course-of-action" => Self::Mitigation,
-            "identity" | "location" => Self::Identity,
-            "marking-definition" | "extension-definition" | "language-content" | NOTICE_TYPE => Self::Meta,
-            "vulnerability" => Self::Vulnerability,
-            "artifact"
-            | "autonomous-system"
-            | "directory"
-            | "domain-name"
-            | "email-addr"
-            | "email-message"
-            | "file"
-            | "ipv4-addr"
-            | "ipv6-addr"
-            | "mac-addr"
-            | "mutex"
-            | "network-traffic"
-            | "process"
-            | "software"
-            | "url"
-            | "user-account"
-            | "windows-registry-key"
-            | "x509-certificate" => Self::Observable,
-            _ => Self::Custom,
-        })
-    }
-
-    /// The name that agreements use.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Threat => "threat",
-            Self::Observable => "observable",
-            Self::Sighting => "sighting",
-            Self::Report => "report",
-            Self::Mitigation => "mitigation",
-            Self::Identity => "identity",
-            Self::Meta => "meta",
-            Self::Vulnerability => "vulnerability",
-            Self::Custom => "custom",
-        }
-    }
-}
-
-impl fmt::Display for Category {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// A text is not a category.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{found:?} is not a category; known are threat, observable, sighting, report, mitigation, identity, meta, vulnerability, custom"
-)]
-pub struct CategoryError {
-    /// What stood there.
-    pub found: String,
-}
-
-impl FromStr for Category {
-    type Err = CategoryError;
-
-    fn from_str(text: &str) -> Result<Self, CategoryError> {
-        Self::ALL
-            .into_iter()
-            .find(|category| category.as_str() == text)
-            .ok_or_else(|| CategoryError { found: text.chars().take(80).collect() })
-    }
-}
-
 /// What policy reads of an object, and what all objects of a release have in common.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -152,15 +46,69 @@ pub struct Label {
     /// The sectors of the object and all that it speaks of, such as `energy`; [`SECTOR_UNSPECIFIED`] stands for
     /// what names none.
     pub sectors: BTreeSet<String>,
-    /// Ids of markings other than TLP: nothing releases them but an agreement that names them.
+    /// Ids of markings whose meaning is not known: nothing releases them but an agreement that names them.
     pub markings: BTreeSet<String>,
+    /// The lowest confidence of the object and all that it speaks of.
+    #[serde(default, skip_serializing_if = "Confidence::is_unspecified")]
+    pub confidence: Confidence,
+    /// Whether it holds personal data: people, accounts, mail addresses.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub personal: bool,
+    /// The strictest level of the Permissible Actions Protocol.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pap: Option<Pap>,
+    /// The strictest of all Information Exchange Policies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iep: Option<Iep>,
+    /// Whether there is a marking whose statement only people can read.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub statements: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // The form that serde asks for.
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl Label {
     /// A label with a level and one category, nothing else.
     #[must_use]
     pub fn new(tlp: Tlp, category: Category) -> Self {
-        Self { tlp, categories: [category].into(), sectors: BTreeSet::new(), markings: BTreeSet::new() }
+        let confidence = Confidence::Unspecified;
+        Self { tlp, categories: [category].into(), confidence, ..Self::nothing() }
+    }
+
+    /// The label that restricts nothing, where every [`Label::join`] may begin. It has no category, so nothing is
+    /// released under it.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self {
+            tlp: Tlp::Clear,
+            categories: BTreeSet::new(),
+            sectors: BTreeSet::new(),
+            markings: BTreeSet::new(),
+            confidence: Confidence::High,
+            personal: false,
+            pap: None,
+            iep: None,
+            statements: false,
+        }
+    }
+
+    /// The level that holds: the stricter of TLP and what the policies ask for.
+    #[must_use]
+    pub fn level(&self) -> Tlp {
+        self.iep.as_ref().map_or(self.tlp, |iep| self.tlp.max(iep.tlp))
+    }
+
+    /// Takes what is known of one marking into account.
+    pub fn mark(&mut self, id: &str, marking: &Marking) {
+        match marking {
+            Marking::Statement => self.statements = true,
+            Marking::Pap(level) => self.pap = self.pap.max(Some(*level)),
+            Marking::Iep(policy) => self.iep = Some(join_iep(self.iep.take(), policy)),
+            Marking::Unknown => drop(self.markings.insert(id.to_owned())),
+        }
     }
 
     /// The strictest of both: the least label that restricts at least as much as each.
@@ -172,6 +120,13 @@ impl Label {
         self.categories.extend(&other.categories);
         unite(&mut self.sectors, &other.sectors);
         unite(&mut self.markings, &other.markings);
+        self.confidence = self.confidence.min(other.confidence);
+        self.personal |= other.personal;
+        self.pap = self.pap.max(other.pap);
+        if let Some(policy) = &other.iep {
+            self.iep = Some(join_iep(self.iep.take(), policy));
+        }
+        self.statements |= other.statements;
         self
     }
 
@@ -182,6 +137,11 @@ impl Label {
             && self.categories.is_superset(&other.categories)
             && self.sectors.is_superset(&other.sectors)
             && self.markings.is_superset(&other.markings)
+            && self.confidence <= other.confidence
+            && self.personal >= other.personal
+            && self.pap >= other.pap
+            && other.iep.as_ref().is_none_or(|theirs| self.iep.as_ref().is_some_and(|ours| ours.covers(theirs)))
+            && self.statements >= other.statements
     }
 
     /// Checks the limits that a label from outside must keep.
@@ -210,6 +170,10 @@ impl Label {
     }
 }
 
+fn join_iep(ours: Option<Iep>, theirs: &Iep) -> Iep {
+    ours.map_or_else(|| theirs.clone(), |ours| ours.join(theirs))
+}
+
 fn unite(into: &mut BTreeSet<String>, from: &BTreeSet<String>) {
     for text in from {
         if into.len() > LABEL_SET_MAX {
@@ -222,13 +186,24 @@ fn unite(into: &mut BTreeSet<String>, from: &BTreeSet<String>) {
 }
 
 impl fmt::Display for Label {
-    /// For people: level, categories, named sectors and the number of markings.
+    /// For people: level, categories, named sectors, what is known of markings, and the number of those that are not.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |set: &mut dyn Iterator<Item = &str>| set.collect::<Vec<_>>().join("+");
         write!(f, "{} {}", self.tlp, list(&mut self.categories.iter().map(|category| category.as_str())))?;
         if self.sectors.iter().any(|text| text != SECTOR_UNSPECIFIED) {
             let sectors = list(&mut self.sectors.iter().map(String::as_str));
             write!(f, " [{}]", quote(&sectors))?;
+        }
+        f.write_str(if self.personal { " personal" } else { "" })?;
+        f.write_str(if self.statements { " statement" } else { "" })?;
+        if let Some(level) = self.pap {
+            write!(f, " PAP:{level}")?;
+        }
+        if let Some(policy) = &self.iep {
+            write!(f, " IEP:{}", policy.tlp)?;
+        }
+        if !self.confidence.is_unspecified() {
+            write!(f, " confidence:{}", self.confidence)?;
         }
         match self.markings.len() {
             0 => Ok(()),

@@ -45,6 +45,23 @@ pub enum Kind {
     /// It tells our own readers to look again at contents whose standing has changed here; its one object is a
     /// [`Notice`](crate::notice::Notice). It never leaves the store that it was made for.
     Review,
+    /// It shows our own readers contents of others that were in quarantine until an operator accepted them. It never
+    /// leaves the store that it was made for.
+    Accept,
+}
+
+impl Kind {
+    /// Whether its one object is a notice.
+    #[must_use]
+    pub fn has_notice(self) -> bool {
+        matches!(self, Self::Withdraw | Self::Review)
+    }
+
+    /// Whether it is of its own store alone.
+    #[must_use]
+    pub fn is_local(self) -> bool {
+        matches!(self, Self::Review | Self::Accept)
+    }
 }
 
 /// The most CERTs that a release may name as its recipients.
@@ -156,6 +173,16 @@ pub enum ReleaseError {
         /// When it signed, by its own word.
         at: Time,
     },
+    /// The key was revoked before the time that the release states. Whoever holds the key may have been anyone.
+    #[error("key {key} was revoked by the origin from {since} on, and the release is dated {at}")]
+    Revoked {
+        /// The key.
+        key: KeyId,
+        /// From when on nothing of it counts.
+        since: Time,
+        /// When it signed, by its own word.
+        at: Time,
+    },
     /// The signature does not fit.
     #[error("the signature does not fit the manifest")]
     Signature,
@@ -217,10 +244,11 @@ impl SignedRelease {
     ///
     /// The key must have been valid at the time that the release states. That time is the signer's word: who stole
     /// a key whose time is over can date a release back into it. So a card goes on naming old keys for the sake of
-    /// what they signed, and drops a stolen one.
+    /// what they signed, and revokes a stolen one as of the last time that it was surely in good hands.
     ///
     /// # Errors
-    /// The first thing that is wrong.
+    /// The first thing that is wrong. A release of a revoked key is told from one of an unknown key, and its
+    /// signature is not looked at.
     pub fn verify(self, origin: &VerifiedCard, now: Time) -> Result<VerifiedRelease, ReleaseError> {
         if self.manifest.len() > MANIFEST_BYTES_MAX {
             return Err(ReleaseError::ManifestTooLarge { bytes: self.manifest.len() });
@@ -228,7 +256,7 @@ impl SignedRelease {
         let manifest = self.stored_manifest().map_err(ReleaseError::Manifest)?;
         manifest.check(origin, now)?;
         let key = origin.signing_key(manifest.key, manifest.suite, manifest.published_at);
-        let key = key.ok_or(ReleaseError::Key { key: manifest.key, at: manifest.published_at })?;
+        let key = key.ok_or_else(|| manifest.no_key(origin))?;
         let _valid = key.verify(RELEASE_TYPE, &self.manifest, &self.signature).map_err(|_| ReleaseError::Signature)?;
         self.check_contents(&manifest)?;
         Ok(VerifiedRelease { id: self.id(), manifest, signed: self })
@@ -255,7 +283,7 @@ impl Manifest {
         if self.recipients.len() > RECIPIENTS_MAX {
             return Err(ReleaseError::Recipients { named: self.recipients.len() });
         }
-        if self.kind != Kind::Publish && self.objects != 1 {
+        if self.kind.has_notice() && self.objects != 1 {
             return Err(ReleaseError::NoticeCount { kind: self.kind, objects: self.objects });
         }
         Ok(())
@@ -273,6 +301,17 @@ impl Manifest {
             return Err(ReleaseError::Future { published_at: self.published_at, now });
         }
         Ok(())
+    }
+}
+
+impl Manifest {
+    /// Why the origin's card has no key for this release.
+    fn no_key(&self, origin: &VerifiedCard) -> ReleaseError {
+        let (key, at) = (self.key, self.published_at);
+        match origin.card().revoked_since(key) {
+            Some(since) if since <= at => ReleaseError::Revoked { key, since, at },
+            _ => ReleaseError::Key { key, at },
+        }
     }
 }
 

@@ -3,31 +3,42 @@
 //! A relationship, sighting, note or report takes the strictest label of what it refers to: whoever may not see
 //! an indicator must not learn of it from what points at it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use mithaq_stix::marking::Tlp;
 
 use crate::{
     body::Facts,
-    label::{Label, SECTOR_UNSPECIFIED},
+    label::{Confidence, Label, Marking, SECTOR_UNSPECIFIED},
 };
 
 /// Computes the label of each object of a push, in order.
 ///
 /// `default` is the level of unmarked data. `held` gives the label of an object that is not in the push but known
-/// to the store; what nobody knows counts only by the type that its id tells. An id stands for all the versions of
-/// it that the push has. The work grows with the number of references, however they are tangled.
+/// to the store; what nobody knows counts only by the type that its id tells. `known` tells what a marking other than
+/// TLP means, and is asked once of each. An id stands for all the versions of it that the push has. The work grows
+/// with the number of references, however they are tangled.
 ///
 /// A label that fails [`Label::check`] cannot be released: refuse that object and keep the others.
-pub fn labels(objects: &[&Facts], default: Tlp, held: &mut dyn FnMut(&str) -> Option<Label>) -> Vec<Label> {
+pub fn labels(
+    objects: &[&Facts],
+    default: Tlp,
+    held: &mut dyn FnMut(&str) -> Option<Label>,
+    known: &mut dyn FnMut(&str) -> Marking,
+) -> Vec<Label> {
+    let mut asked = HashMap::new();
+    let mut known = |id: &str| match asked.get(id) {
+        Some(marking) => Marking::clone(marking),
+        None => asked.entry(id.to_owned()).or_insert(known(id)).clone(),
+    };
     let graph = Graph::new(objects);
     let ids = graph.ids.iter().zip(&graph.edges[objects.len()..]);
     let mut labels: Vec<Label> = objects
         .iter()
-        .map(|facts| starting_label(facts, default))
+        .map(|facts| starting_label(facts, default, &mut known))
         .chain(ids.map(|(id, versions)| match versions.is_empty() {
             true => held(id).unwrap_or_else(unknown),
-            false => nothing(),
+            false => Label::nothing(),
         }))
         .collect();
     graph.for_each_component(|component| {
@@ -35,7 +46,7 @@ pub fn labels(objects: &[&Facts], default: Tlp, held: &mut dyn FnMut(&str) -> Op
         if targets.clone().next().is_none() {
             return;
         }
-        let joined = component.iter().chain(targets).fold(nothing(), |joined, node| joined.join(&labels[*node]));
+        let joined = component.iter().chain(targets).fold(Label::nothing(), |joined, node| joined.join(&labels[*node]));
         for node in component {
             labels[*node].clone_from(&joined);
         }
@@ -46,22 +57,18 @@ pub fn labels(objects: &[&Facts], default: Tlp, held: &mut dyn FnMut(&str) -> Op
 
 /// The label of an object by itself. What speaks of others has their sectors; what speaks for itself and names none
 /// says so.
-fn starting_label(facts: &Facts, default: Tlp) -> Label {
-    let mut label = facts.own_label(default);
+fn starting_label(facts: &Facts, default: Tlp, known: &mut dyn FnMut(&str) -> Marking) -> Label {
+    let mut label = facts.marked_label(default, known);
     if label.sectors.is_empty() && facts.subject_refs.is_empty() {
         label.sectors.insert(SECTOR_UNSPECIFIED.to_owned());
     }
     label
 }
 
-/// The label that restricts nothing.
-fn nothing() -> Label {
-    Label { tlp: Tlp::Clear, categories: BTreeSet::new(), sectors: BTreeSet::new(), markings: BTreeSet::new() }
-}
-
 /// What is added by a reference to an object that nobody knows.
 fn unknown() -> Label {
-    Label { sectors: [SECTOR_UNSPECIFIED.to_owned()].into(), ..nothing() }
+    let sectors = [SECTOR_UNSPECIFIED.to_owned()].into();
+    Label { sectors, confidence: Confidence::Unspecified, ..Label::nothing() }
 }
 
 /// What refers to what: the objects by index, then the ids that they refer to. An object leads to the ids that it

@@ -1,7 +1,8 @@
 //! The feed: the log as readers see it, one line for each object that they may see, each object once.
 //!
 //! A row of the log is a release. An object is shown at the first row that names it and that the reader may see, so
-//! it comes once, however many releases name it.
+//! it comes once, however many releases name it. What is held (see `standing`) is not shown; a row that takes something
+//! back tells readers to drop what no row shows them any more.
 
 use std::{
     collections::HashMap,
@@ -12,13 +13,16 @@ use std::{
 
 use mithaq_core::{
     body::Facts,
-    id::{ContentId, to_hex},
-    release::Manifest,
+    id::{CertId, ContentId, ReleaseId, to_hex},
+    release::{Kind, Manifest, SignedRelease},
     stix::{marking::Tlp, object::Object},
 };
 use mithaq_store::{LogRow, StoreError};
 
-use crate::node::Node;
+use crate::{
+    node::Node,
+    standing::{self, Hold},
+};
 
 /// How many rows of the log are read at a time.
 const ROWS: usize = 64;
@@ -35,7 +39,7 @@ impl Visibility {
     pub(crate) const ALL: Self = Self { tlp_max: Tlp::Red };
 
     fn allows(self, manifest: &Manifest) -> bool {
-        manifest.label.tlp <= self.tlp_max
+        manifest.label.level() <= self.tlp_max
     }
 }
 
@@ -129,8 +133,32 @@ pub(crate) struct Item {
     pub(crate) release: Arc<Source>,
     /// Its content id.
     pub(crate) content: ContentId,
-    /// Its canonical bytes.
-    pub(crate) body: Vec<u8>,
+    /// What the reader is to do.
+    pub(crate) what: What,
+}
+
+/// What a reader is to do with an object.
+#[derive(Debug, Clone)]
+pub(crate) enum What {
+    /// Take it in; its canonical bytes.
+    Put(Vec<u8>),
+    /// Drop it.
+    Withdraw {
+        /// Its STIX id.
+        stix_id: String,
+        /// Why, for people.
+        reason: String,
+    },
+}
+
+impl Item {
+    /// The object's canonical bytes, unless it is to be dropped.
+    pub(crate) fn into_body(self) -> Option<Vec<u8>> {
+        match self.what {
+            What::Put(body) => Some(body),
+            What::Withdraw { .. } => None,
+        }
+    }
 }
 
 /// The release that an item came with.
@@ -138,14 +166,16 @@ pub(crate) struct Item {
 pub(crate) struct Source {
     pub(crate) row: LogRow,
     pub(crate) manifest: Manifest,
+    /// Whose word it is: the signer's, or that of the CERT whose object an operator accepted.
+    pub(crate) origin: CertId,
 }
 
 /// Reads the feed for one reader.
 pub(crate) struct Feed {
     node: Arc<Node>,
     visibility: Visibility,
-    /// Which rows the reader may see, as far as it had to be looked up.
-    visible_rows: HashMap<u64, bool>,
+    /// The release of each row that shows objects to the reader, as far as it had to be looked up.
+    visible_rows: HashMap<u64, Option<ReleaseId>>,
 }
 
 /// The most rows whose visibility is remembered.
@@ -213,13 +243,13 @@ impl Feed {
             return Ok((Vec::new(), Place::behind(row)));
         };
         let manifest = release.stored_manifest().map_err(|_| damaged())?;
+        if manifest.kind.has_notice() {
+            return self.read_notice(row, &release, manifest, start, limit);
+        }
         if !self.visibility.allows(&manifest) {
             return Ok((Vec::new(), Place::behind(row)));
         }
-        let place_after = |position: usize| match position + 1 {
-            next if next < release.contents.len() => Place { row: row.seq, position: next },
-            _ => Place::behind(row),
-        };
+        let holds = self.node.standing.holds(&*self.node.store, row.release)?;
         let mut next = Place::behind(row);
         let mut shown = Vec::new();
         for (position, content) in release.contents.iter().enumerate().skip(start) {
@@ -227,19 +257,78 @@ impl Feed {
                 next = Place { row: row.seq, position };
                 break;
             }
-            if row.all_new || !self.was_shown_before(*content, row.seq)? {
+            let is_new = row.all_new || !self.was_shown_before(*content, row.seq)?;
+            if is_new && !holds.contains_key(content) {
                 shown.push((position, *content));
             }
         }
         let contents: Vec<_> = shown.iter().map(|(_, content)| *content).collect();
         let bodies = self.sound_bodies(&contents)?;
-        let source = Arc::new(Source { row: row.clone(), manifest });
+        let origin = self.origin_of(&manifest, &contents)?;
+        let source = Arc::new(Source { row: row.clone(), manifest, origin });
+        let length = release.contents.len();
         let items = shown.into_iter().zip(bodies).filter_map(|((position, content), body)| {
             let body = body.filter(|body| row.all_new || is_covered(&source, content, body))?;
-            let added_micros = added_micros(row, position);
-            Some(Item { next: place_after(position), added_micros, release: Arc::clone(&source), content, body })
+            Some(item(&source, position, length, content, What::Put(body)))
         });
         Ok((items.collect(), next))
+    }
+
+    /// Whose word the objects of a release are.
+    fn origin_of(&self, manifest: &Manifest, contents: &[ContentId]) -> Result<CertId, StoreError> {
+        if let (Kind::Accept, Some(content)) = (manifest.kind, contents.first()) {
+            for seq in self.node.store.rows_of(*content)? {
+                if let Some((_, _, manifest)) = self.node.release_at(seq)? {
+                    return Ok(manifest.origin);
+                }
+            }
+        }
+        Ok(manifest.origin)
+    }
+
+    /// Reads a row that takes contents back or has readers look again: those that this row had taken from the reader,
+    /// and that no other row shows it, are to be dropped.
+    fn read_notice(
+        &mut self,
+        row: &LogRow,
+        release: &SignedRelease,
+        mut manifest: Manifest,
+        start: usize,
+        limit: usize,
+    ) -> Result<(Vec<Item>, Place), StoreError> {
+        // It has the strictest label of all that it takes back, of which this reader was shown a part at most.
+        manifest.label.tlp = manifest.label.tlp.min(self.visibility.tlp_max);
+        let Some(content) = release.contents.first() else { return Ok((Vec::new(), Place::behind(row))) };
+        let Some(notice) = standing::notice_of(&self.node, *content, &[])? else {
+            return Ok((Vec::new(), Place::behind(row)));
+        };
+        let (origin, length) = (manifest.origin, notice.contents.len());
+        let source = Arc::new(Source { row: row.clone(), manifest, origin });
+        let mut items = Vec::new();
+        for (position, content) in notice.contents.iter().enumerate().skip(start) {
+            if items.len() == limit {
+                return Ok((items, Place { row: row.seq, position }));
+            }
+            if let Some(hold) = self.taken_by(*content, row.release)? {
+                let what = What::Withdraw { stix_id: hold.stix_id, reason: hold.note };
+                items.push(item(&source, position, length, *content, what));
+            }
+        }
+        Ok((items, Place::behind(row)))
+    }
+
+    /// The hold by which a release took a content from this reader, if nothing shows it the content any more.
+    fn taken_by(&mut self, content: ContentId, by: ReleaseId) -> Result<Option<Hold>, StoreError> {
+        let mut taken = None;
+        for row in self.node.store.rows_of(content)? {
+            let Some(release) = self.visible(row)? else { continue };
+            match self.node.standing.hold(&*self.node.store, release, content)? {
+                None => return Ok(None),
+                Some(hold) if hold.by == Some(by) => taken = Some(hold),
+                Some(_) => {}
+            }
+        }
+        Ok(taken)
     }
 
     /// Whether the reader may see this content.
@@ -259,32 +348,41 @@ impl Feed {
     /// The row at which the reader is shown this content.
     fn first_row_of(&mut self, content: ContentId) -> Result<Option<u64>, StoreError> {
         for row in self.node.store.rows_of(content)? {
-            if self.is_visible(row)? {
+            if self.is_shown_at(row, content)? {
                 return Ok(Some(row));
             }
         }
         Ok(None)
     }
 
-    /// Whether a row before `seq` that the reader may see names this content.
+    /// Whether a row before `seq` shows the reader this content.
     fn was_shown_before(&mut self, content: ContentId, seq: u64) -> Result<bool, StoreError> {
         let rows = self.node.store.rows_of(content)?;
         for row in rows.into_iter().take_while(|row| *row < seq) {
-            if self.is_visible(row)? {
+            if self.is_shown_at(row, content)? {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    fn is_visible(&mut self, seq: u64) -> Result<bool, StoreError> {
+    /// Whether a row that names this content shows it to the reader.
+    fn is_shown_at(&mut self, row: u64, content: ContentId) -> Result<bool, StoreError> {
+        let Some(release) = self.visible(row)? else { return Ok(false) };
+        Ok(self.node.standing.hold(&*self.node.store, release, content)?.is_none())
+    }
+
+    /// The release of a row, if the row shows objects to the reader.
+    fn visible(&mut self, seq: u64) -> Result<Option<ReleaseId>, StoreError> {
         if let Some(visible) = self.visible_rows.get(&seq) {
             return Ok(*visible);
         }
         // What cannot be read is not shown, so it has shown nothing before either.
         let visible = match self.node.release_at(seq) {
-            Ok(release) => release.is_some_and(|(_, _, manifest)| self.visibility.allows(&manifest)),
-            Err(StoreError::Corrupt { .. }) => false,
+            Ok(release) => release
+                .filter(|(_, _, manifest)| !manifest.kind.has_notice() && self.visibility.allows(manifest))
+                .map(|(row, ..)| row.release),
+            Err(StoreError::Corrupt { .. }) => None,
             Err(error) => return Err(error),
         };
         if self.visible_rows.len() >= VISIBLE_ROWS_MAX {
@@ -293,6 +391,13 @@ impl Feed {
         self.visible_rows.insert(seq, visible);
         Ok(visible)
     }
+}
+
+/// An item of a row whose release, or notice, names `length` contents.
+fn item(source: &Arc<Source>, position: usize, length: usize, content: ContentId, what: What) -> Item {
+    let row = &source.row;
+    let next = if position + 1 < length { Place { row: row.seq, position: position + 1 } } else { Place::behind(row) };
+    Item { next, added_micros: added_micros(row, position), release: Arc::clone(source), content, what }
 }
 
 /// When the object at this position of a row's release was added.
@@ -306,7 +411,7 @@ fn added_micros(row: &LogRow, position: usize) -> i64 {
 /// object under a looser label than its own.
 fn is_covered(source: &Source, content: ContentId, body: &[u8]) -> bool {
     let label = &source.manifest.label;
-    let covered = Object::parse(body).is_ok_and(|object| label.covers(&Facts::of(&object).own_label(label.tlp)));
+    let covered = Object::parse(body).is_ok_and(|object| Facts::of(&object).is_covered_by(label));
     if !covered {
         let (object, release) = (content.fmt_short(), source.row.release.fmt_short());
         tracing::warn!(object, release, "an object is marked more strictly than a release that names it: not shown");
@@ -319,21 +424,45 @@ pub(crate) fn write_lines(node: &Node, items: &[Item], out: &mut Vec<u8>) {
     let mut head = String::new();
     for item in items {
         head.clear();
-        let Source { row, manifest } = &*item.release;
+        let Source { row, manifest, origin } = &*item.release;
         // INVARIANT: writing to a string does not fail, and none of these values needs escaping in JSON.
         let _ = write!(
             head,
-            r#"{{"cursor":"{}","op":"put","added":"{}","origin":"{}","release":"{}","tlp":"{}","content":"{}","object":"#,
+            r#"{{"cursor":"{}","op":"{}","added":"{}","origin":"{}","release":"{}","tlp":"{}","content":"{}","#,
             Cursor::new(node, item.next),
+            operation(&item.what),
             mithaq_core::time::Time::from_micros(item.added_micros),
-            manifest.origin,
+            origin,
             row.release,
             manifest.label.tlp,
             item.content,
         );
         out.extend_from_slice(head.as_bytes());
-        out.extend_from_slice(&item.body);
+        match &item.what {
+            What::Put(body) => {
+                out.extend_from_slice(b"\"object\":");
+                out.extend_from_slice(body);
+            }
+            What::Withdraw { stix_id, reason } => {
+                let (id, reason) = (serde_json::json!(stix_id), serde_json::json!(reason));
+                out.extend_from_slice(format!("\"id\":{id},\"reason\":{reason}").as_bytes());
+            }
+        }
         out.extend_from_slice(b"}\n");
+    }
+}
+
+/// What the reader is to do, as the stream names it. A revoked object is one that its owner calls so.
+fn operation(what: &What) -> &'static str {
+    /// Where a canonical object says so; a string that holds the same text has its quotes escaped.
+    const REVOKED: &[u8] = b"\"revoked\":true";
+    match what {
+        What::Withdraw { .. } => "withdraw",
+        What::Put(body) => {
+            let may_be_revoked = memchr::memmem::find(body, REVOKED).is_some();
+            let is_revoked = may_be_revoked && Object::parse(body).is_ok_and(|object| object.revoked());
+            if is_revoked { "revoke" } else { "put" }
+        }
     }
 }
 

@@ -11,14 +11,20 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 mod clock;
+mod consents;
 mod feed;
+mod identity;
+mod ledger;
 mod local;
 mod logging;
 mod node;
+mod origins;
 mod outbox;
 mod peer;
 mod publishing;
 mod push;
+mod retention;
+mod standing;
 mod start;
 
 pub use start::{Overrides, run};

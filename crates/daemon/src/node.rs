@@ -2,37 +2,43 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError, RwLock, atomic::AtomicU64},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     time::Instant,
 };
 
 use mithaq_api::{
     config::Config,
-    home::{Home, HomeError, KeyName, Peer},
+    home::{Home, HomeError, Peer, PeerState, with_sources},
+    http::Problem,
 };
 use mithaq_core::{
     card::VerifiedCard,
+    code::Code,
     id::CertId,
-    keys::{PublicKey, SecretKey},
+    keys::PublicKey,
     policy::LocalPolicy,
-    release::{Manifest, SignedRelease},
+    release::{Manifest, ReleaseDraft, SignedRelease, VerifiedRelease},
     time::Time,
 };
 use mithaq_store::{Batch, Committed, LogRow, Store, StoreError};
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{clock, peer::Links, publishing::Publishing};
+use crate::{
+    clock, consents::Consents, identity::Identity, ledger, peer::Links, publishing::Publishing, standing::Standing,
+};
 
 /// What all tasks of the daemon share.
 pub(crate) struct Node {
     pub(crate) home: Home,
     pub(crate) config: Config,
     pub(crate) us: CertId,
-    pub(crate) card: VerifiedCard,
-    pub(crate) signing_key: SecretKey,
-    pub(crate) tls_key: SecretKey,
     pub(crate) store: Arc<dyn Store>,
+    /// The endpoint for all peers, once it is open.
+    pub(crate) endpoint: OnceLock<quinn::Endpoint>,
     /// This run of the daemon, 16 random bytes: tells a peer that we were restarted.
     pub(crate) instance: [u8; 16],
     pub(crate) links: Links,
@@ -41,8 +47,17 @@ pub(crate) struct Node {
     pub(crate) started: Instant,
     /// What is being published, from the look at what we have released until the new releases are stored.
     pub(crate) publishing: Publishing,
+    /// Whether a peer's release was ever stored, as far as it had to be looked up.
+    received: AtomicBool,
+    /// What of our releases is not served.
+    pub(crate) standing: Standing,
+    /// What origins let us pass on.
+    pub(crate) consents: Consents,
+    /// Who appends to which ledger.
+    pub(crate) ledgers: ledger::Turns,
     /// Held while the peer files are read and taken up.
     pub(crate) reloading: Mutex<()>,
+    identity: watch::Sender<Arc<Identity>>,
     peers: RwLock<BTreeMap<CertId, Arc<PeerEntry>>>,
     head: watch::Sender<u64>,
 }
@@ -81,6 +96,7 @@ impl PeerEntry {
             && self.peer.name == peer.name
             && self.peer.endpoints == peer.endpoints
             && self.peer.state == peer.state
+            && self.peer.ended == peer.ended
             && agreement(&self.peer) == agreement(peer)
     }
 }
@@ -91,22 +107,26 @@ impl Node {
         home: Home,
         config: Config,
         store: Arc<dyn Store>,
+        standing: Standing,
         instance: [u8; 16],
     ) -> Result<Self, HomeError> {
-        let card = home.card()?;
+        let identity = Identity::read(&home, clock::wall())?;
         Ok(Self {
-            us: card.cert_id(),
-            card,
-            signing_key: home.key(KeyName::Signing)?,
-            tls_key: home.key(KeyName::Tls)?,
+            us: identity.card.cert_id(),
+            identity: watch::Sender::new(Arc::new(identity)),
             head: watch::Sender::new(store.head()),
             store,
+            endpoint: OnceLock::new(),
             instance,
             links: Links::default(),
             tasks: TaskTracker::new(),
             shutdown: CancellationToken::new(),
             started: Instant::now(),
             publishing: Publishing::default(),
+            received: AtomicBool::new(false),
+            standing,
+            consents: Consents::default(),
+            ledgers: ledger::Turns::default(),
             reloading: Mutex::default(),
             peers: RwLock::default(),
             home,
@@ -114,9 +134,20 @@ impl Node {
         })
     }
 
+    /// Our card and keys as they are now.
+    pub(crate) fn identity(&self) -> Arc<Identity> {
+        Arc::clone(&self.identity.borrow())
+    }
+
+    /// Goes by another card and other keys of ours from here on.
+    pub(crate) fn replace_identity(&self, identity: Identity) {
+        self.identity.send_replace(Arc::new(identity));
+    }
+
     /// What our own operator lets out.
     pub(crate) fn local_policy(&self) -> LocalPolicy {
-        LocalPolicy { tlp_max: self.config.policy.tlp_max }
+        let policy = &self.config.policy;
+        LocalPolicy { tlp_max: policy.tlp_max, categories: policy.categories.clone(), onward: policy.onward }
     }
 
     /// All peers, in the order of names.
@@ -136,14 +167,52 @@ impl Node {
         self.read_peers().get(&cert).cloned()
     }
 
-    /// The peer whose card names this TLS key for that time.
+    /// The peer whose card names this TLS key for that time; a peer that is blocked is nobody.
     pub(crate) fn peer_with_tls_key(&self, key: PublicKey, at: Time) -> Option<Arc<PeerEntry>> {
-        self.read_peers().values().find(|entry| entry.peer.card.has_tls_key(key, at)).cloned()
+        let is_meant =
+            |entry: &&Arc<PeerEntry>| entry.peer.state != PeerState::Blocked && entry.peer.card.has_tls_key(key, at);
+        self.read_peers().values().find(is_meant).cloned()
     }
 
     /// The peer whose card claims this STIX identity.
     pub(crate) fn peer_with_identity(&self, identity: &str) -> Option<Arc<PeerEntry>> {
         self.read_peers().values().find(|entry| entry.peer.card.card().identities.contains(identity)).cloned()
+    }
+
+    /// The CERT whose card claims this STIX identity, our own first.
+    pub(crate) fn owner_of_identity(&self, identity: &str) -> Option<CertId> {
+        if self.identity().card.card().identities.contains(identity) {
+            return Some(self.us);
+        }
+        self.peer_with_identity(identity).map(|entry| entry.cert())
+    }
+
+    /// Whether anything was ever received from a peer: whose is what need not be asked before.
+    pub(crate) fn receives(&self) -> bool {
+        // A cursor is stored with the first release of a peer.
+        self.received.load(Ordering::Relaxed) || {
+            let received = self.store.state_range(b"c/", None, 1).is_ok_and(|rows| !rows.is_empty());
+            self.received.fetch_or(received, Ordering::Relaxed);
+            received
+        }
+    }
+
+    /// The newest card that we hold of a peer.
+    pub(crate) fn card_of(&self, cert: CertId) -> Option<VerifiedCard> {
+        self.peer(cert).map(|entry| entry.peer.card.clone())
+    }
+
+    /// Signs a release of our own.
+    ///
+    /// # Errors
+    /// When our card names no key that may sign now, or the draft breaks a limit.
+    pub(crate) fn sign(&self, draft: ReleaseDraft) -> Result<VerifiedRelease, Problem> {
+        let identity = self.identity();
+        let key = identity
+            .signing_key(draft.published_at)
+            .map_err(|error| Problem::new(Code::NO_USABLE_KEY, error.to_string()))?;
+        let signed = VerifiedRelease::sign(self.us, key, draft);
+        signed.map_err(|error| Problem::new(Code::INTERNAL, with_sources(&error)))
     }
 
     /// How people here call a CERT.
@@ -183,6 +252,30 @@ impl Node {
         fresh
     }
 
+    /// Takes up one peer as its file has it now; returns it if it is new or changed, and its tasks are to be started.
+    pub(crate) fn replace_peer(&self, peer: Peer) -> Option<Arc<PeerEntry>> {
+        let mut current = self.peers.write().unwrap_or_else(PoisonError::into_inner);
+        let cert = peer.card.cert_id();
+        if current.get(&cert).is_some_and(|entry| entry.is_same(&peer)) {
+            return None;
+        }
+        let fresh = Arc::new(PeerEntry::new(peer, self.shutdown.child_token()));
+        if let Some(old) = current.insert(cert, Arc::clone(&fresh)) {
+            old.cancel.cancel();
+        }
+        Some(fresh)
+    }
+
+    /// Ends the tasks of all peers and returns the entries that are to be served in their place.
+    pub(crate) fn renew_peers(&self) -> Vec<Arc<PeerEntry>> {
+        let mut current = self.peers.write().unwrap_or_else(PoisonError::into_inner);
+        for entry in current.values_mut() {
+            entry.cancel.cancel();
+            *entry = Arc::new(PeerEntry::new(entry.peer.clone(), self.shutdown.child_token()));
+        }
+        current.values().cloned().collect()
+    }
+
     /// Commits a batch and tells everyone who follows the log. Blocks.
     pub(crate) fn commit(&self, batch: Batch) -> Result<Vec<Committed>, StoreError> {
         let committed = self.store.commit(batch, clock::wall())?;
@@ -204,6 +297,17 @@ impl Node {
         let Some((_, release)) = self.store.release(row.release)? else { return Ok(None) };
         let manifest = release.stored_manifest().map_err(|_| damaged())?;
         Ok(Some((row, release, manifest)))
+    }
+
+    /// As [`Node::release_at`]; a damaged release is named in the log and counts as not there. Blocks.
+    pub(crate) fn sound_release_at(&self, seq: u64) -> Result<Option<(LogRow, SignedRelease, Manifest)>, StoreError> {
+        match self.release_at(seq) {
+            Err(StoreError::Corrupt { what }) => {
+                tracing::error!(what, "a damaged release is passed over: run `mithaq store check`");
+                Ok(None)
+            }
+            read => read,
+        }
     }
 
     /// Stops the daemon: a task has panicked, and nobody knows what it left undone.

@@ -10,17 +10,22 @@ use std::{
 
 use mithaq_core::{
     agreement::VerifiedAgreement,
+    card::VerifiedCard,
+    code::Code,
+    consent::ConsentState,
     id::{CertId, ReleaseId, sha256_of},
-    label::Label,
-    policy::{self, Decision, Question},
-    release::SignedRelease,
+    ledger::Entry,
+    policy::{self, Decision, LocalPolicy, Question, Subject},
+    release::{Kind, Manifest, SignedRelease},
 };
 use mithaq_store::{Batch, Expect, StateChange, StoreError};
 use mithaq_sync::{Chain, Cursor};
 
 use crate::{
-    clock,
+    clock, consents,
+    ledger::Ledger,
     node::{Node, PeerEntry},
+    origins, standing,
 };
 
 /// How many rows of the log are read at a time.
@@ -61,7 +66,7 @@ pub(crate) struct Outbox {
     node: Arc<Node>,
     entry: Arc<PeerEntry>,
     agreement: VerifiedAgreement,
-    /// Names the journal: another agreement or another local policy starts another one.
+    /// Names the journal: another agreement, another local policy or a new consent starts another one.
     key: [u8; 64],
 }
 
@@ -69,8 +74,8 @@ impl Outbox {
     /// The outbox of an active peer.
     pub(crate) fn new(node: Arc<Node>, entry: Arc<PeerEntry>) -> Option<Self> {
         let agreement = entry.peer.agreement.clone()?;
-        let policy = node.local_policy().tlp_max.to_string();
-        let edition = sha256_of(&[agreement.id().as_bytes(), policy.as_bytes()]);
+        let (policy, consents) = (edition_of(&node.local_policy()), node.consents.edition());
+        let edition = sha256_of(&[agreement.id().as_bytes(), policy.as_bytes(), &consents]);
         let mut key = [0; 64];
         key[..32].copy_from_slice(entry.cert().as_bytes());
         key[32..].copy_from_slice(&edition);
@@ -102,32 +107,30 @@ impl Outbox {
     /// Asks the rule of every row of the log after `from`, and writes what may go into the journal, durably. Blocks.
     pub(crate) fn extend(&self, from: Position) -> Result<Position, StoreError> {
         let mut position = from;
-        // Out of force the rule withholds everything, and what is passed by now would not be asked of again later.
-        while self.agreement.is_in_force(clock::wall()) {
+        // Before it begins, an agreement lets nothing go, and what is passed by now would not be asked of again later. Once
+        // it is over, what it let go can still be taken back.
+        while self.agreement.agreement().valid_from <= clock::wall() {
             let rows = self.node.store.log(position.scanned, ROWS)?;
             let Some(last) = rows.last() else {
                 return Ok(position);
             };
-            let last = last.seq;
             let before = position;
-            let mut entries = Vec::new();
-            for row in rows {
+            let mut released = Vec::new();
+            for row in &rows {
                 if self.may_go(row.release)? {
-                    position.head += 1;
-                    position.chain = position.chain.after(row.release);
-                    let value = [row.release.as_bytes(), &position.chain.as_bytes()[..]].concat();
-                    entries.push(StateChange::set(self.entry_key(position.head), value));
+                    released.push(row.release);
                 }
             }
-            position.scanned = last;
-            if !entries.is_empty() {
-                self.write(before, position, entries)?;
+            position.scanned = last.seq;
+            if !released.is_empty() {
+                position = self.write(before, position.scanned, &released)?;
             }
         }
         Ok(position)
     }
 
-    fn write(&self, before: Position, after: Position, mut changes: Vec<StateChange>) -> Result<(), StoreError> {
+    /// Writes what may go into the journal and into the ledger, in one commit.
+    fn write(&self, before: Position, scanned: u64, released: &[ReleaseId]) -> Result<Position, StoreError> {
         // The stored position may lag behind `before` by rows that the rule withheld, but never in its head.
         let key = self.position_key();
         let stored = self.node.store.state(&key)?;
@@ -135,9 +138,23 @@ impl Outbox {
         if stored_head != before.head {
             return Err(StoreError::Conflict { key });
         }
+        let ledger = Ledger::new(&self.node, self.entry.cert());
+        let (mut position, now) = (Position { scanned, ..before }, clock::wall());
+        let (mut changes, mut disclosures) = (Vec::new(), Vec::new());
+        for release in released {
+            position.head += 1;
+            position.chain = position.chain.after(*release);
+            let value = [release.as_bytes(), &position.chain.as_bytes()[..]].concat();
+            changes.push(StateChange::set(self.entry_key(position.head), value));
+            // A journal that is made anew discloses nothing anew.
+            if !ledger.place(*release)?.is_some_and(|place| place.is_under(self.agreement.id())) {
+                disclosures.push(Entry::disclosure(*release, self.agreement.id(), now));
+            }
+        }
         let expect = stored.map_or(Expect::Absent, Expect::Value);
-        changes.push(StateChange { key, expect, value: Some(after.to_bytes()) });
-        self.node.commit(Batch { state: changes, ..Batch::default() }).map(drop)
+        changes.push(StateChange { key, expect, value: Some(position.to_bytes()) });
+        ledger.append(&disclosures, changes)?;
+        Ok(position)
     }
 
     /// Whether the rule lets a release of our store go to the peer now. A damaged release goes nowhere, and holds up
@@ -161,8 +178,18 @@ impl Outbox {
         let manifest = release
             .stored_manifest()
             .map_err(|_| StoreError::Corrupt { what: format!("release {}", id.fmt_short()) })?;
-        let released = decide(&self.node, &manifest.label, manifest.origin, self.entry.cert(), Some(&self.agreement));
-        Ok(released.released.then_some(release))
+        let decision = ask(&self.node, id, &release, &manifest, &self.entry)?;
+        self.ask_origin(&manifest, &decision);
+        Ok(decision.released.then_some(release))
+    }
+
+    /// Asks the origin of what would go if it consented.
+    fn ask_origin(&self, manifest: &Manifest, decision: &Decision) {
+        let mut failed = decision.reasons.iter().filter(|reason| !reason.ok).peekable();
+        let only_consent_lacks = failed.peek().is_some() && failed.all(|reason| reason.code == Code::CONSENT);
+        if only_consent_lacks && let Err(problem) = consents::want(&self.node, manifest.origin, self.entry.cert()) {
+            tracing::error!(code = problem.code, reason = problem.message, "a consent cannot be asked for");
+        }
     }
 
     /// At most `limit` entries after entry `after`. Blocks.
@@ -197,6 +224,14 @@ impl Outbox {
     }
 }
 
+/// What names our own policy in the key of a journal: its ceiling, and whatever else it narrows.
+fn edition_of(policy: &LocalPolicy) -> String {
+    let categories = policy.categories.iter().flatten().map(|category| format!(" {category}"));
+    let listed = if policy.categories.is_some() { " only" } else { "" };
+    let onward = if policy.onward { "" } else { " no-onward" };
+    format!("{}{listed}{}{onward}", policy.tlp_max, categories.collect::<String>())
+}
+
 /// The release and the chain of a journal entry.
 fn entry_of(value: &[u8]) -> Result<(ReleaseId, Chain), StoreError> {
     let halves = value.split_first_chunk::<32>();
@@ -205,21 +240,69 @@ fn entry_of(value: &[u8]) -> Result<(ReleaseId, Chain), StoreError> {
     entry.ok_or_else(|| StoreError::Corrupt { what: "a journal entry".into() })
 }
 
-/// Asks the release rule whether something with this label may go to a CERT now.
-pub(crate) fn decide(
+/// Asks the release rule whether a release of our store may go to a CERT now. Blocks.
+pub(crate) fn ask(
     node: &Node,
-    label: &Label,
-    origin: CertId,
-    peer: CertId,
-    agreement: Option<&VerifiedAgreement>,
-) -> Decision {
+    id: ReleaseId,
+    release: &SignedRelease,
+    manifest: &Manifest,
+    peer: &PeerEntry,
+) -> Result<Decision, StoreError> {
+    let mut subject = Subject::of(manifest);
+    match manifest.kind {
+        Kind::Publish => {
+            subject.held = node.standing.is_blocked(&*node.store, id)? || is_signed_by_revoked_key(node, manifest)?;
+        }
+        Kind::Withdraw => subject.disclosed = was_given(node, release, manifest, peer.cert())?,
+        _ => {}
+    }
+    let consent = consents::state(node, manifest.origin, peer.cert(), id, &manifest.label);
+    Ok(decide(node, subject, consent, peer))
+}
+
+/// Whether the newest card that we hold of the origin has revoked the key for the time at which it signed.
+fn is_signed_by_revoked_key(node: &Node, manifest: &Manifest) -> Result<bool, StoreError> {
+    let revoked = |card: &VerifiedCard| card.card().revoked_since(manifest.key);
+    let since = if manifest.origin == node.us {
+        revoked(&node.identity().card)
+    } else {
+        origins::card_of(node, manifest.origin)?.as_deref().and_then(revoked)
+    };
+    Ok(since.is_some_and(|since| manifest.published_at >= since))
+}
+
+/// Whether a CERT was given anything of what a withdrawal takes back.
+fn was_given(node: &Node, release: &SignedRelease, manifest: &Manifest, peer: CertId) -> Result<bool, StoreError> {
+    let ledger = Ledger::new(node, peer);
+    let notice = match release.contents.first() {
+        Some(content) => standing::notice_of(node, *content, &[])?,
+        None => None,
+    };
+    for content in notice.iter().flat_map(|notice| &notice.contents) {
+        for seq in node.store.rows_of(*content)? {
+            let Some((row, _, named)) = node.sound_release_at(seq)? else { continue };
+            let is_void = named.origin == manifest.origin && named.published_at <= manifest.published_at;
+            if is_void && named.kind == Kind::Publish && ledger.place(row.release)?.is_some() {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Asks the release rule whether something may go to a CERT now. Blocks.
+pub(crate) fn decide(node: &Node, subject: Subject<'_>, consent: ConsentState, peer: &PeerEntry) -> Decision {
+    let third = if subject.origin == node.us { None } else { node.peer(subject.origin) };
+    let with_origin = third.as_ref().filter(|entry| entry.peer.ended.is_none());
     policy::release(&Question {
-        label,
-        origin,
+        subject,
         us: node.us,
-        peer,
-        agreement,
-        local: node.local_policy(),
+        peer: peer.cert(),
+        agreement: peer.peer.agreement.as_ref(),
+        ended: peer.peer.ended,
+        with_origin: with_origin.and_then(|entry| entry.peer.agreement.as_ref()),
+        consent,
+        local: &node.local_policy(),
         now: clock::wall(),
     })
 }

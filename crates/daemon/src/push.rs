@@ -1,6 +1,7 @@
 //! Taking in what our own analysts push: read, check, split by label, sign, store.
 
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
     time::Instant,
@@ -12,12 +13,15 @@ use mithaq_api::http::{
 use mithaq_core::{
     body::{Body, BodyError},
     code::Code,
-    id::ContentId,
-    label::Label,
-    policy::Reason,
-    release::{RELEASE_OBJECTS_MAX, ReleaseDraft, VerifiedRelease},
+    consent::ConsentState,
+    id::{CertId, ContentId},
+    label::{Label, Marking},
+    notice::NOTICE_TYPE,
+    policy::{Reason, Subject},
+    release::{Kind, Manifest, RELEASE_OBJECTS_MAX, ReleaseDraft},
     split,
     stix::{
+        Object,
         bundle::{Entry, Reader},
         marking::Tlp,
     },
@@ -25,7 +29,7 @@ use mithaq_core::{
 use mithaq_store::{Arrival, Batch, StoreError};
 use mithaq_sync::RELEASE_BYTES_MAX;
 
-use crate::{clock, node::Node, outbox};
+use crate::{clock, node::Node, outbox, standing::Owners};
 
 /// How many releases are committed together, so that peers get the first while the last are still being signed.
 const RELEASES_PER_COMMIT: usize = 8;
@@ -71,8 +75,23 @@ pub(crate) fn push(
     query: &PushQuery,
     report: &mut dyn Report,
 ) -> Result<PushSummary, Problem> {
+    push_to(node, text, query, recipients(node, query)?, report)
+}
+
+/// Carries out a push for these CERTs alone; for whomever the agreements let have it if there are none. Blocks.
+///
+/// # Errors
+/// Those of [`push`].
+pub(crate) fn push_to(
+    node: &Arc<Node>,
+    text: &[u8],
+    query: &PushQuery,
+    recipients: BTreeSet<CertId>,
+    report: &mut dyn Report,
+) -> Result<PushSummary, Problem> {
     let started = Instant::now();
     let default = default_level(node, query)?;
+    let audiences = audiences(recipients);
     let mut input = read(node, text)?;
     let _turn = node.publishing.turn(input.taken.iter().map(|taken| taken.body.id()).collect());
     let labels = labels(node, &mut input, default).map_err(|error| store_problem(&error))?;
@@ -84,16 +103,17 @@ pub(crate) fn push(
         refuse_all(&input.taken, report);
     } else {
         if query.dry_run {
-            summary.preview = preview(node, &input.taken, &labels);
+            summary.preview = preview(node, &input.taken, &labels, &audiences);
         }
-        let fresh = fresh(node, &input.taken, &labels, &mut summary, report).map_err(|error| store_problem(&error))?;
+        let fresh = fresh(node, &input.taken, &labels, &audiences, &mut summary, report);
+        let fresh = fresh.map_err(|error| store_problem(&error))?;
         let groups = group(input.taken, labels, fresh);
         if query.dry_run {
             summary.stored = groups.iter().map(|group| group.taken.len()).sum();
-            summary.releases = groups.len();
+            summary.releases = groups.len() * audiences.len();
             groups.iter().for_each(|group| tell(&group.taken, PushStatus::Stored, report));
         } else {
-            store(node, groups, query.atomic, &mut summary, report)?;
+            store(node, groups, &audiences, query.atomic, &mut summary, report)?;
         }
     }
     summary.seconds = started.elapsed().as_secs_f64();
@@ -111,8 +131,28 @@ fn default_level(node: &Node, query: &PushQuery) -> Result<Tlp, Problem> {
     })
 }
 
+/// The CERTs that a push is for alone; empty if the agreements decide.
+fn recipients(node: &Node, query: &PushQuery) -> Result<BTreeSet<CertId>, Problem> {
+    let names = query.to.iter().flat_map(|names| names.split(',')).filter(|name| !name.is_empty());
+    let cert = |name: &str| {
+        let known: Vec<_> = node.peers().iter().map(|entry| entry.peer.name.clone()).collect();
+        let unknown = || format!("there is no peer {name:?}; known are: {}", known.join(", "));
+        node.peer_named(name).map(|entry| entry.cert()).ok_or_else(|| Problem::new(Code::NO_SUCH_PEER, unknown()))
+    };
+    names.map(cert).collect()
+}
+
+/// Whom the releases of a push are for. Each named recipient gets releases of its own, so that none learns of the others.
+fn audiences(recipients: BTreeSet<CertId>) -> Vec<BTreeSet<CertId>> {
+    if recipients.is_empty() {
+        return vec![BTreeSet::new()];
+    }
+    recipients.into_iter().map(|recipient| [recipient].into()).collect()
+}
+
 fn read(node: &Node, text: &[u8]) -> Result<Input, Problem> {
     let mut input = Input { taken: Vec::new(), refused: Vec::new() };
+    let mut owners = Owners::new(node, node.us);
     for entry in Reader::new(text) {
         match entry {
             Ok(entry) => {
@@ -121,7 +161,7 @@ fn read(node: &Node, text: &[u8]) -> Result<Input, Problem> {
                         format!("the input has more than {PUSH_OBJECTS_MAX} objects: nothing was stored; split it");
                     return Err(Problem::new(Code::TOO_LARGE, text));
                 }
-                take(node, entry, &mut input);
+                take(node, entry, &mut owners, &mut input);
             }
             Err(error) => {
                 let (line, column) = error.line_column(text);
@@ -137,11 +177,11 @@ fn read(node: &Node, text: &[u8]) -> Result<Input, Problem> {
     Ok(input)
 }
 
-fn take(node: &Node, entry: Entry<'_>, input: &mut Input) {
+fn take(node: &Node, entry: Entry<'_>, owners: &mut Owners<'_>, input: &mut Input) {
     let index = entry.index;
     let (id, problem) = match entry.object {
         Ok(object) => match Body::of(&object) {
-            Ok(body) => match owner(node, &body) {
+            Ok(body) => match owner(node, owners, &body) {
                 None => return input.taken.push(Taken { index, body }),
                 Some(problem) => (Some(body.facts().stix_id.clone()), problem),
             },
@@ -153,13 +193,30 @@ fn take(node: &Node, entry: Entry<'_>, input: &mut Input) {
     input.refused.push(PushedObject { index, id, status, content: None, problem: Some(problem) });
 }
 
-/// The problem with an object that a peer's card claims.
-fn owner(node: &Node, body: &Body) -> Option<Problem> {
-    let identity = body.facts().created_by_ref.as_deref()?;
-    let entry = node.peer_with_identity(identity)?;
-    let text =
-        format!("created_by_ref {identity} belongs to {}: only that CERT may publish this object", entry.peer.name);
-    Some(Problem::new(Code::FOREIGN_OBJECT, text))
+/// The problem with an object that is another CERT's: its card claims who made it, or it was the first to sign the id.
+fn owner(node: &Node, owners: &mut Owners<'_>, body: &Body) -> Option<Problem> {
+    if body.facts().object_type() == NOTICE_TYPE {
+        let text = "an object of this type is made by the daemon alone: use `mithaq withdraw`";
+        return Some(Problem::new(Code::FOREIGN_OBJECT, text));
+    }
+    let foreign = |text: String| Some(Problem::new(Code::FOREIGN_OBJECT, text));
+    if let Some(identity) = body.facts().created_by_ref.as_deref()
+        && let Some(entry) = node.peer_with_identity(identity)
+    {
+        let name = &entry.peer.name;
+        return foreign(format!("created_by_ref {identity} belongs to {name}: only that CERT may publish this object"));
+    }
+    if !node.receives() {
+        return None;
+    }
+    match owners.other_than(body.id(), body.facts()) {
+        Ok(None) => None,
+        Ok(Some(owner)) => {
+            let (id, name) = (&body.facts().stix_id, node.name_of(owner));
+            foreign(format!("{id} was first published by {name}: only that CERT revises it; use an id of your own"))
+        }
+        Err(error) => Some(store_problem(&error)),
+    }
 }
 
 fn body_problem(error: &BodyError) -> Problem {
@@ -183,14 +240,15 @@ fn refuse_all(taken: &[Taken], report: &mut dyn Report) {
 /// When a label that is held cannot be read: to go on without it would be to release under a looser one.
 fn labels(node: &Node, input: &mut Input, default: Tlp) -> Result<Vec<Label>, StoreError> {
     let facts: Vec<_> = input.taken.iter().map(|taken| taken.body.facts()).collect();
-    let mut failure = None;
-    let labels = split::labels(&facts, default, &mut |stix_id| {
-        held_label(node, stix_id).unwrap_or_else(|error| {
-            failure.get_or_insert(error);
-            None
-        })
-    });
-    if let Some(error) = failure {
+    let pushed = pushed_definitions(&input.taken);
+    let failure = RefCell::new(None);
+    let labels = split::labels(
+        &facts,
+        default,
+        &mut |stix_id| held_label(node, stix_id).unwrap_or_else(|error| note(&failure, error, None)),
+        &mut |id| marking(node, &pushed, id).unwrap_or_else(|error| note(&failure, error, Marking::Unknown)),
+    );
+    if let Some(error) = failure.into_inner() {
         return Err(error);
     }
     let mut usable = Vec::with_capacity(labels.len());
@@ -211,12 +269,42 @@ fn labels(node: &Node, input: &mut Input, default: Tlp) -> Result<Vec<Label>, St
     Ok(usable)
 }
 
+/// Keeps the first failure, to be told once the split is done with.
+fn note<T>(failure: &RefCell<Option<StoreError>>, error: StoreError, instead: T) -> T {
+    failure.borrow_mut().get_or_insert(error);
+    instead
+}
+
+/// The marking definitions of a push, by id.
+fn pushed_definitions(taken: &[Taken]) -> HashMap<&str, Vec<&Body>> {
+    let mut definitions: HashMap<&str, Vec<&Body>> = HashMap::new();
+    for Taken { body, .. } in taken.iter().filter(|taken| taken.body.facts().object_type() == "marking-definition") {
+        definitions.entry(&body.facts().stix_id).or_default().push(body);
+    }
+    definitions
+}
+
+/// What a marking means by all of its definitions in the push and in the store; if they differ, nothing.
+fn marking(node: &Node, pushed: &HashMap<&str, Vec<&Body>>, id: &str) -> Result<Marking, StoreError> {
+    let now = clock::wall();
+    let read = |bytes: &[u8]| Object::parse(bytes).map_or(Marking::Unknown, |object| Marking::of(&object, now));
+    let held: Vec<_> = node.store.versions(id)?.into_iter().map(|version| version.content).collect();
+    let held = node.store.bodies(&held)?;
+    let pushed = pushed.get(id).into_iter().flatten().map(|body| read(body.bytes()));
+    Ok(Marking::agreed(pushed.chain(held.iter().flatten().map(|bytes| read(bytes)))))
+}
+
 /// The strictest label under which we hold any version of a STIX id.
 fn held_label(node: &Node, stix_id: &str) -> Result<Option<Label>, StoreError> {
     let mut strictest: Option<Label> = None;
     for version in node.store.versions(stix_id)? {
         for seq in node.store.rows_of(version.content)? {
-            if let Some((_, _, manifest)) = node.release_at(seq)? {
+            if let Some((row, _, manifest)) = node.release_at(seq)? {
+                let hold = node.standing.hold(&*node.store, row.release, version.content)?;
+                if hold.is_some_and(|hold| hold.cause.is_quarantine()) {
+                    // What is not trusted must not raise the label of what speaks of it.
+                    continue;
+                }
                 strictest = Some(match strictest {
                     Some(label) => label.join(&manifest.label),
                     None => manifest.label,
@@ -232,17 +320,18 @@ fn fresh(
     node: &Node,
     taken: &[Taken],
     labels: &[Label],
+    audiences: &[BTreeSet<CertId>],
     summary: &mut PushSummary,
     report: &mut dyn Report,
 ) -> Result<Vec<bool>, StoreError> {
     let ids: Vec<ContentId> = taken.iter().map(|taken| taken.body.id()).collect();
     let held = node.store.has_bodies(&ids)?;
-    let mut ours = OurReleases { node, rows: HashSet::new(), labels: HashMap::new() };
+    let mut ours = OurReleases { node, rows: HashSet::new(), released: HashMap::new() };
     let mut seen: HashMap<ContentId, &Label> = HashMap::with_capacity(taken.len());
     let mut fresh = Vec::with_capacity(taken.len());
     for ((taken, label), held) in taken.iter().zip(labels).zip(held) {
         let twice = seen.insert(taken.body.id(), label) == Some(label);
-        let released = twice || (held && ours.contain(taken.body.id(), label)?);
+        let released = twice || (held && ours.contain(taken.body.id(), label, audiences)?);
         fresh.push(!released);
         if released {
             summary.duplicate += 1;
@@ -256,34 +345,45 @@ fn fresh(
 struct OurReleases<'a> {
     node: &'a Node,
     rows: HashSet<u64>,
-    labels: HashMap<ContentId, Vec<Arc<Label>>>,
+    released: HashMap<ContentId, Vec<Arc<Manifest>>>,
 }
 
 impl OurReleases<'_> {
-    /// Whether we have released a content with a label.
-    fn contain(&mut self, content: ContentId, label: &Label) -> Result<bool, StoreError> {
-        if self.is_known(content, label) {
+    /// Whether we have released a content with a label to each of these audiences.
+    fn contain(
+        &mut self,
+        content: ContentId,
+        label: &Label,
+        audiences: &[BTreeSet<CertId>],
+    ) -> Result<bool, StoreError> {
+        if self.is_known(content, label, audiences) {
             return Ok(true);
         }
         for row in self.node.store.rows_of(content)? {
             self.read(row)?;
         }
-        Ok(self.is_known(content, label))
+        Ok(self.is_known(content, label, audiences))
     }
 
-    fn is_known(&self, content: ContentId, label: &Label) -> bool {
-        self.labels.get(&content).is_some_and(|labels| labels.iter().any(|known| **known == *label))
+    fn is_known(&self, content: ContentId, label: &Label, audiences: &[BTreeSet<CertId>]) -> bool {
+        let Some(released) = self.released.get(&content) else { return false };
+        let reached = |audience: &BTreeSet<CertId>| {
+            released.iter().any(|known| known.label == *label && known.recipients == *audience)
+        };
+        audiences.iter().all(reached)
     }
 
     fn read(&mut self, row: u64) -> Result<(), StoreError> {
         if !self.rows.insert(row) {
             return Ok(());
         }
-        let Some((_, release, manifest)) = self.node.release_at(row)? else { return Ok(()) };
-        if manifest.origin == self.node.us {
-            let label = Arc::new(manifest.label);
-            for content in release.contents {
-                self.labels.entry(content).or_default().push(Arc::clone(&label));
+        let Some((row, release, manifest)) = self.node.release_at(row)? else { return Ok(()) };
+        if manifest.origin == self.node.us && manifest.kind == Kind::Publish {
+            // What we took back we may say again, and then it is new.
+            let holds = self.node.standing.holds(&*self.node.store, row.release)?;
+            let manifest = Arc::new(manifest);
+            for content in release.contents.into_iter().filter(|content| !holds.contains_key(content)) {
+                self.released.entry(content).or_default().push(Arc::clone(&manifest));
             }
         }
         Ok(())
@@ -330,6 +430,7 @@ fn group(taken: Vec<Taken>, labels: Vec<Label>, fresh: Vec<bool>) -> Vec<Group> 
 fn store(
     node: &Node,
     groups: Vec<Group>,
+    audiences: &[BTreeSet<CertId>],
     atomic: bool,
     summary: &mut PushSummary,
     report: &mut dyn Report,
@@ -340,17 +441,16 @@ fn store(
         let mut told = Vec::new();
         let mut arrivals = Vec::new();
         for group in groups.by_ref().take(per_commit) {
-            let ids = group.taken.iter().map(|taken| taken.body.id()).collect();
-            let release = VerifiedRelease::sign(
-                node.us,
-                &node.signing_key,
-                ReleaseDraft::publish(group.label, ids, clock::wall()),
-            )
-            .map_err(|error| Problem::new(Code::INTERNAL, mithaq_api::home::with_sources(&error)))?;
+            let ids: Vec<ContentId> = group.taken.iter().map(|taken| taken.body.id()).collect();
             for taken in &group.taken {
                 told.push((taken.index, taken.body.facts().stix_id.clone(), taken.body.id()));
             }
-            arrivals.push(Arrival { release, bodies: group.taken.into_iter().map(|taken| taken.body).collect() });
+            let mut bodies: Vec<Body> = group.taken.into_iter().map(|taken| taken.body).collect();
+            for audience in audiences {
+                let draft = ReleaseDraft::publish(group.label.clone(), ids.clone(), clock::wall());
+                let release = node.sign(ReleaseDraft { recipients: audience.clone(), ..draft })?;
+                arrivals.push(Arrival { release, bodies: std::mem::take(&mut bodies) });
+            }
         }
         let releases = arrivals.len();
         node.commit(Batch { arrivals, ..Batch::default() }).map_err(|error| store_problem(&error))?;
@@ -364,17 +464,27 @@ fn store(
     Ok(())
 }
 
+/// The audience that a peer belongs to, else any: the rule tells who is left out.
+fn audience_of(audiences: &[BTreeSet<CertId>], peer: CertId) -> &BTreeSet<CertId> {
+    static EVERYONE: BTreeSet<CertId> = BTreeSet::new();
+    audiences.iter().find(|audience| audience.contains(&peer)).or(audiences.first()).unwrap_or(&EVERYONE)
+}
+
 /// What each peer would be released of each label, whether we had released it before or not.
-fn preview(node: &Node, taken: &[Taken], labels: &[Label]) -> Vec<Preview> {
+fn preview(node: &Node, taken: &[Taken], labels: &[Label], audiences: &[BTreeSet<CertId>]) -> Vec<Preview> {
     let mut contents: BTreeMap<&Label, BTreeSet<ContentId>> = BTreeMap::new();
     for (taken, label) in taken.iter().zip(labels) {
         contents.entry(label).or_default().insert(taken.body.id());
     }
     let peers = node.peers();
+    let published_at = clock::wall();
     let rows = contents.into_iter().flat_map(|(label, contents)| {
         let objects = contents.len();
         peers.iter().map(move |entry| {
-            let decision = outbox::decide(node, label, node.us, entry.cert(), entry.peer.agreement.as_ref());
+            let recipients = audience_of(audiences, entry.cert());
+            let (kind, origin) = (Kind::Publish, node.us);
+            let subject = Subject { kind, origin, published_at, label, recipients, disclosed: false, held: false };
+            let decision = outbox::decide(node, subject, ConsentState::None, entry);
             let withheld = decision.reasons.iter().filter(|reason| !reason.ok).map(why_reason).collect();
             Preview {
                 peer: entry.peer.name.clone(),
@@ -390,7 +500,7 @@ fn preview(node: &Node, taken: &[Taken], labels: &[Label]) -> Vec<Preview> {
 
 /// A step of the rule as the local API writes it.
 pub(crate) fn why_reason(reason: &Reason) -> WhyReason {
-    WhyReason { code: reason.code.to_string(), text: reason.text.clone(), ok: reason.ok }
+    WhyReason { code: reason.code.to_string(), text: reason.text.to_string(), ok: reason.ok }
 }
 
 /// What a failure of the store means to who asked.

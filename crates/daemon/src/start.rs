@@ -16,7 +16,12 @@ use mithaq_core::code::Code;
 use mithaq_store::{Options, SledStore, Store, StoreError};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::{local, logging, node::Node, peer};
+use crate::{
+    clock, consents, ledger, local, logging,
+    node::Node,
+    peer, retention,
+    standing::{self, Standing},
+};
 
 /// How long tasks may take to end once the daemon stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(6);
@@ -142,13 +147,17 @@ fn open_store(home: &Home, config: &Config) -> Result<Arc<dyn Store>, Failure> {
 async fn serve(home: Home, config: Config, store: Arc<dyn Store>) -> Result<(), Failure> {
     let mut instance = [0; 16];
     aws_lc_rs::rand::fill(&mut instance).map_err(|_| Failure::new(Code::INTERNAL, "no randomness"))?;
-    let node = Arc::new(Node::new(home, config, store, instance)?);
+    let standing = Standing::load(&*store).map_err(|error| Failure::new(Code::STORE, with_sources(&error)))?;
+    let node = Arc::new(Node::new(home, config, store, standing, instance)?);
     let endpoint = peer::bind(&node, node.config.listen.address)
         .map_err(|error| Failure::new(Code::LISTEN, with_sources(&error)))?;
+    let _ = node.endpoint.set(endpoint.clone());
+    ledger::watch(&node).map_err(|error| Failure::new(Code::STORE, with_sources(&error)))?;
     let local = local::bind(&node).await?;
     // Before anybody can know that we run: a signal that comes sooner than its handler kills.
     let signals = Signals::listen()?;
     load_peers(&node, &endpoint)?;
+    node.tasks.spawn(retention::run(Arc::clone(&node)));
     node.tasks.spawn(peer::accept(Arc::clone(&node), endpoint.clone()));
     local::start(&node, local, endpoint.clone());
     let address = endpoint.local_addr().map_err(|error| Failure::new(Code::LISTEN, error))?;
@@ -174,7 +183,7 @@ impl Signals {
         Ok(Self { terminate, interrupt, hangup: listen(SignalKind::hangup())? })
     }
 
-    /// Waits for SIGTERM or SIGINT; SIGHUP reloads the peers.
+    /// Waits for SIGTERM or SIGINT; SIGHUP reloads.
     async fn until_stopped(mut self, node: &Arc<Node>, endpoint: &quinn::Endpoint) -> Result<(), Failure> {
         loop {
             tokio::select! {
@@ -183,7 +192,7 @@ impl Signals {
                 () = node.shutdown.cancelled() => return Err(Failure::new(Code::INTERNAL, "a task failed: see the log")),
                 _ = self.hangup.recv() => match tokio::task::block_in_place(|| reload(node, endpoint)) {
                     Ok(peers) => tracing::info!(peers, "reloaded"),
-                    Err(error) => tracing::error!(%error, "not reloaded: the peers stay as they were"),
+                    Err(error) => tracing::error!(%error, "not reloaded: everything stays as it was"),
                 },
             }
         }
@@ -214,20 +223,42 @@ fn load_peers(node: &Arc<Node>, endpoint: &quinn::Endpoint) -> Result<(), Failur
             }
         }
     }
-    start_peers(node, endpoint, peers);
+    let fresh = node.replace_peers(peers);
+    // Before any journal is opened: it depends on what origins let us pass on.
+    consents::load(node).map_err(|error| Failure::new(Code::STORE, with_sources(&error)))?;
+    standing::quarantine_revoked(node, node.us, node.identity().card.card());
+    for entry in fresh {
+        standing::quarantine_revoked(node, entry.cert(), entry.peer.card.card());
+        peer::start_peer(node, endpoint, entry);
+    }
     Ok(())
 }
 
-/// Reads the peer files again; on an error everything stays as it was. Blocks.
+/// Reads our card and keys and the peer files again; on an error everything stays as it was. Blocks.
 pub(crate) fn reload(node: &Arc<Node>, endpoint: &quinn::Endpoint) -> Result<usize, HomeError> {
     // Of two reloads at once, the one that read the files first must not be the one that is obeyed last.
     let _turn = node.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+    let before = node.identity();
+    let identity = before.renewed(&node.home, clock::wall())?;
     let peers = node.home.peers()?;
+    node.replace_identity(identity);
+    let after = node.identity();
+    standing::quarantine_revoked(node, node.us, after.card.card());
     Ok(start_peers(node, endpoint, peers))
+}
+
+/// Has every peer served anew, with a journal that is made anew: what may go has changed for all of them.
+pub(crate) fn restart_peers(node: &Arc<Node>) {
+    let _turn = node.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(endpoint) = node.endpoint.get() else { return };
+    for entry in node.renew_peers() {
+        peer::start_peer(node, endpoint, entry);
+    }
 }
 
 fn start_peers(node: &Arc<Node>, endpoint: &quinn::Endpoint, peers: Vec<Peer>) -> usize {
     for entry in node.replace_peers(peers) {
+        standing::quarantine_revoked(node, entry.cert(), entry.peer.card.card());
         peer::start_peer(node, endpoint, entry);
     }
     node.peers().len()

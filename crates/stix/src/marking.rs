@@ -1,6 +1,11 @@
 //! Data markings: the Traffic Light Protocol, and what a marking-definition object says (STIX 2.1 §7.2).
 
+mod iep;
+mod pap;
+
 use crate::{json::Value, object::Object};
+pub use iep::{Attribution, IepPolicy, PermittedActions};
+pub use pap::{PAP_EXTENSION, Pap, PapError};
 use std::{borrow::Cow, fmt, str::FromStr};
 use thiserror::Error;
 
@@ -116,8 +121,10 @@ pub enum Definition<'a> {
     /// A statement, such as a copyright notice.
     Statement(Cow<'a, str>),
     /// A FIRST Information Exchange Policy.
-    Iep,
-    /// A definition that this crate does not know.
+    Iep(IepPolicy),
+    /// A level of the Permissible Actions Protocol.
+    Pap(Pap),
+    /// A definition that this crate does not know, or that says two things at once.
     Unknown,
 }
 
@@ -131,19 +138,67 @@ pub fn definition<'a>(object: &Object<'a>) -> Option<Definition<'a>> {
         return Some(Definition::Tlp(level));
     }
     let value = object.value();
-    let kind = value.get("definition_type").and_then(Value::as_str);
-    let body = value.get("definition");
-    let has_extension = |id| value.get("extensions").is_some_and(|extensions| extensions.get(id).is_some());
-    let claims_tlp = kind.as_deref().is_some_and(|kind| kind.to_ascii_lowercase().starts_with("tlp"))
-        || body.is_some_and(|body| body.get("tlp").is_some())
-        || has_extension(TLP_2_EXTENSION);
-    let statement = body.and_then(|body| body.get("statement")).and_then(Value::as_str);
-    Some(match statement {
-        _ if claims_tlp => Definition::FalseTlp,
-        _ if has_extension(IEP_EXTENSION) => Definition::Iep,
-        Some(statement) if kind.as_deref() == Some("statement") => Definition::Statement(statement),
+    if claims_tlp(value) {
+        return Some(Definition::FalseTlp);
+    }
+    let readings = [iep_policy(value), pap_level(value), statement(value)];
+    let mut readings = readings.into_iter().flatten();
+    // Whoever reads one half of a definition that says two things, or has an extension nobody knows, is wrong.
+    Some(match (readings.next(), readings.next()) {
+        (Some(reading), None) if extensions(value).all(is_known_extension) => reading,
         _ => Definition::Unknown,
     })
+}
+
+fn definition_type(value: &Value<'_>) -> String {
+    value.get("definition_type").and_then(Value::as_str).unwrap_or_default().to_ascii_lowercase()
+}
+
+fn extensions<'v>(value: &'v Value<'_>) -> impl Iterator<Item = String> + 'v {
+    let extensions = value.get("extensions").and_then(Value::as_object);
+    extensions.into_iter().flatten().map(|member| member.key.as_str().into_owned())
+}
+
+fn is_known_extension(id: impl AsRef<str>) -> bool {
+    matches!(id.as_ref(), IEP_EXTENSION | PAP_EXTENSION)
+}
+
+/// A member of `definition`, whatever the case of its name: producers differ.
+fn member<'a>(value: &Value<'a>, name: &str) -> Option<Cow<'a, str>> {
+    let definition = value.get("definition")?.as_object()?;
+    let member = definition.iter().find(|member| member.key.as_str().eq_ignore_ascii_case(name))?;
+    member.value.as_str()
+}
+
+/// Whether a definition wants to be taken for TLP, be it only in the words of a statement.
+fn claims_tlp(value: &Value<'_>) -> bool {
+    let says_tlp = |text: &str| text.trim_start().get(..3).is_some_and(|start| start.eq_ignore_ascii_case("tlp"));
+    definition_type(value).starts_with("tlp")
+        || member(value, "tlp").is_some()
+        || extensions(value).any(|id| id == TLP_2_EXTENSION)
+        || member(value, "statement").is_some_and(|text| says_tlp(&text))
+}
+
+fn iep_policy<'a>(value: &Value<'a>) -> Option<Definition<'a>> {
+    let extension = value.get("extensions")?.get(IEP_EXTENSION)?;
+    Some(IepPolicy::read(extension).map_or(Definition::Unknown, Definition::Iep))
+}
+
+/// A PAP level as OpenCTI and MISP write it, by type, by extension or as a statement of nothing else.
+fn pap_level<'a>(value: &Value<'a>) -> Option<Definition<'a>> {
+    let extension = value.get("extensions").and_then(|extensions| extensions.get(PAP_EXTENSION));
+    let by_statement = member(value, "statement").filter(|text| pap::is_prefixed(text));
+    let text = match extension {
+        Some(extension) => extension.get("pap").and_then(Value::as_str),
+        None if definition_type(value) == "pap" => member(value, "pap"),
+        None => Some(by_statement?),
+    };
+    Some(text.and_then(|text| text.parse().ok()).map_or(Definition::Unknown, Definition::Pap))
+}
+
+fn statement<'a>(value: &Value<'a>) -> Option<Definition<'a>> {
+    let text = member(value, "statement").filter(|text| !pap::is_prefixed(text))?;
+    Some(if definition_type(value) == "statement" { Definition::Statement(text) } else { Definition::Unknown })
 }
 
 #[cfg(test)]
@@ -203,7 +258,78 @@ mod tests {
         check(&format!(r#"{OTHER},"extensions":{{"{TLP_2_EXTENSION}":{{"tlp_2_0":"clear"}}}}"#), Definition::FalseTlp);
         let statement = format!(r#"{OTHER},"definition_type":"statement","definition":{{"statement":"©"}}"#);
         check(&statement, Definition::Statement("©".into()));
-        check(&format!(r#"{OTHER},"extensions":{{"{IEP_EXTENSION}":{{}}}}"#), Definition::Iep);
+        check(&format!(r#"{OTHER},"extensions":{{"{IEP_EXTENSION}":{{}}}}"#), Definition::Unknown);
         check(OTHER, Definition::Unknown);
+    }
+
+    #[test]
+    fn a_permissible_actions_level_is_read_in_every_spelling() {
+        const OTHER: &str = r#""id":"marking-definition--00000000-0000-4000-8000-000000000001""#;
+        let typed = |kind: &str, name: &str, level: &str| {
+            format!(r#"{OTHER},"definition_type":"{kind}","definition":{{"{name}":"{level}"}}"#)
+        };
+        check(&typed("PAP", "PAP", "PAP:RED"), Definition::Pap(Pap::Red));
+        check(&typed("pap", "pap", "amber"), Definition::Pap(Pap::Amber));
+        check(&typed("statement", "statement", "PAP:WHITE"), Definition::Pap(Pap::Clear));
+        check(&typed("pap", "pap", "purple"), Definition::Unknown);
+        check(&typed("pap", "level", "red"), Definition::Unknown);
+        check(&typed("statement", "statement", "PAP:RED and more"), Definition::Unknown);
+        let extension = format!(r#"{OTHER},"extensions":{{"{PAP_EXTENSION}":{{"pap":"green"}}}}"#);
+        check(&extension, Definition::Pap(Pap::Green));
+    }
+
+    #[test]
+    fn what_says_two_things_or_poses_as_tlp_means_nothing() {
+        const OTHER: &str = r#""id":"marking-definition--00000000-0000-4000-8000-000000000001""#;
+        let posing = format!(r#"{OTHER},"definition_type":"statement","definition":{{"statement":"TLP:RED"}}"#);
+        check(&posing, Definition::FalseTlp);
+        let two = format!(
+            r#"{OTHER},"definition_type":"pap","definition":{{"pap":"red"}},"extensions":{{"{IEP_EXTENSION}":
+            {{"iep_version":2.0,"tlp":"green"}}}}"#
+        );
+        check(&two, Definition::Unknown);
+        let odd = format!(
+            r#"{OTHER},"definition_type":"statement","definition":{{"statement":"x"}},"extensions":
+            {{"extension-definition--00000000-0000-4000-8000-000000000009":{{"secret":true}}}}"#
+        );
+        check(&odd, Definition::Unknown);
+    }
+
+    #[test]
+    fn a_policy_is_read_or_means_nothing() {
+        const OTHER: &str = r#""id":"marking-definition--00000000-0000-4000-8000-000000000001""#;
+        let iep = |members: &str| format!(r#"{OTHER},"extensions":{{"{IEP_EXTENSION}":{{{members}}}}}"#);
+        let strict = IepPolicy {
+            tlp: Tlp::Amber,
+            start_micros: None,
+            end_micros: None,
+            permitted_actions: PermittedActions::None,
+            attribution: Attribution::MustNot,
+            unmodified_resale: false,
+        };
+        check(&iep(r#""iep_version":2.0,"tlp":"amber""#), Definition::Iep(strict.clone()));
+        let open = r#""iep_version":2,"tlp":"white","start_date":"1970-01-01T00:00:01Z","end_date":"1970-01-01T00:00:02Z",
+            "permitted_actions":"externally-visible-direct-actions","provider_attribution":"may","unmodified_resale":"may""#;
+        let expect = IepPolicy {
+            tlp: Tlp::Clear,
+            start_micros: Some(1_000_000),
+            end_micros: Some(2_000_000),
+            permitted_actions: PermittedActions::ExternallyVisibleDirectActions,
+            attribution: Attribution::May,
+            unmodified_resale: true,
+        };
+        check(&iep(open), Definition::Iep(expect));
+        for unreadable in [
+            r#""tlp":"amber""#,
+            r#""iep_version":1.0,"tlp":"amber""#,
+            r#""iep_version":2.0"#,
+            r#""iep_version":2.0,"tlp":"purple""#,
+            r#""iep_version":2.0,"tlp":"amber","id_ref":"https://example.org/policy""#,
+            r#""iep_version":2.0,"tlp":"amber","end_date":"soon""#,
+            r#""iep_version":2.0,"tlp":"amber","unmodified_resale":"perhaps""#,
+            r#""iep_version":2.0,"tlp":"amber","permitted_actions":7"#,
+        ] {
+            check(&iep(unreadable), Definition::Unknown);
+        }
     }
 }

@@ -1,10 +1,9 @@
 //! The contract that every store keeps; `conformance` holds each implementation to it.
 
-use std::fmt;
-
+pub use mithaq_core::id::StoreId;
 use mithaq_core::{
     body::Body,
-    id::{ContentId, ReleaseId, to_hex},
+    id::{ContentId, ReleaseId},
     release::{SignedRelease, VerifiedRelease},
     stix::observable::Observable,
     time::Time,
@@ -15,30 +14,6 @@ pub const STATE_KEY_BYTES_MAX: usize = 200;
 
 /// The most bytes of a state value: 1 MiB.
 pub const STATE_VALUE_BYTES_MAX: usize = 1024 * 1024;
-
-/// Names one store for as long as its history is one: a wiped or re-created store has another id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StoreId([u8; 16]);
-
-impl StoreId {
-    /// Takes 16 random bytes.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-
-    /// The 16 bytes.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
-}
-
-impl fmt::Display for StoreId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&to_hex(&self.0))
-    }
-}
 
 /// A release that arrived, with those of its bodies that the caller found missing.
 #[derive(Debug, Clone)]

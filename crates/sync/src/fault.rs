@@ -1,6 +1,6 @@
 //! Why a session ends, told apart by whose fault it is, since each asks for another action.
 
-use mithaq_core::{body::BodyError, code::Code, release::ReleaseError};
+use mithaq_core::{body::BodyError, code::Code, receipt::ReceiptError, release::ReleaseError};
 
 /// Why a session ends.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +31,9 @@ pub enum Fault {
     /// A release does not verify.
     #[error("a release of the peer does not verify")]
     Release(#[source] ReleaseError),
+    /// A receipt does not verify.
+    #[error("a receipt of the peer does not verify")]
+    Receipt(#[source] ReceiptError),
     /// A body does not verify.
     #[error("an object of the peer does not verify")]
     Body(#[source] BodyError),
@@ -51,6 +54,7 @@ impl Fault {
             Self::Agreement { .. } => Code::AGREEMENT_MISMATCH,
             Self::Misbehaved(_) | Self::Stalled(_) => Code::MISBEHAVED,
             Self::Release(_) | Self::Body(_) | Self::Label => Code::BAD_RELEASE,
+            Self::Receipt(_) => Code::RECEIPT,
             Self::Internal(_) => Code::INTERNAL,
         }
     }

@@ -1,11 +1,13 @@
 //! What goes into a session and what comes out of it.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use mithaq_core::{
     body::Body,
+    card::VerifiedCard,
     id::{ContentId, ReleaseId},
+    receipt::{Status, VerifiedReceipt},
     release::{SignedRelease, VerifiedRelease},
     time::Time,
 };
@@ -65,6 +67,8 @@ pub enum Input {
         index: u64,
         /// The release, if the rule still lets it go.
         release: Option<SignedRelease>,
+        /// The card of its origin, if that is not ourselves.
+        card: Option<Arc<VerifiedCard>>,
         /// All of its bodies, if they were asked for inline and are small.
         inline: Option<Vec<Vec<u8>>>,
     },
@@ -92,9 +96,18 @@ pub enum Input {
     },
     /// These releases of [`Output::Store`] are durable.
     Stored {
-        /// The entries.
-        indexes: Vec<u64>,
+        /// The entries, and what became of each release.
+        entries: Vec<(u64, Status)>,
     },
+    /// Send the peer a document.
+    SendDocument {
+        /// What it is.
+        kind: u32,
+        /// It, at most [`DOCUMENT_BYTES_MAX`](crate::DOCUMENT_BYTES_MAX).
+        body: Bytes,
+    },
+    /// A document of [`Output::Document`] was dealt with, and another may come.
+    DocumentTaken,
     /// Time has passed; to be given every second or so.
     Tick,
 }
@@ -111,6 +124,17 @@ pub enum Output {
     },
     /// The peer has said hello and where its journal goes on: its live and backfill streams may be read from here on.
     Established,
+    /// The peer has said hello; what it holds of ours.
+    Greeted(Greeting),
+    /// The peer sent a document. It is to be answered with [`Input::DocumentTaken`].
+    Document {
+        /// What it is.
+        kind: u32,
+        /// It, unchecked.
+        body: Bytes,
+    },
+    /// The peer has acknowledged releases with a receipt that verifies.
+    Receipt(Box<VerifiedReceipt>),
     /// Find out where our journal goes on for a peer with this cursor.
     OpenJournal {
         /// The peer's cursor into it, if it has one.
@@ -164,6 +188,8 @@ pub enum Output {
         release: Box<VerifiedRelease>,
         /// Those of its bodies that came.
         bodies: Vec<Body>,
+        /// The card of its origin, if that is not the peer.
+        card: Option<Arc<VerifiedCard>>,
         /// The cursor that holds once this and all before it are durable.
         cursor: Cursor,
     },
@@ -172,6 +198,54 @@ pub enum Output {
     SaveCursor(Cursor),
     /// Close the connection.
     Close(Fault),
+}
+
+/// What a peer's hello tells of what it holds of ours.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Greeting {
+    /// The peer's store.
+    pub store: [u8; 16],
+    /// The serial of the peer's own card.
+    pub card_serial: u64,
+    /// The serial of our card that it holds.
+    pub held_card_serial: u64,
+    /// How many entries its ledger towards us has, by its own word.
+    pub ledger_size: u64,
+    /// The last checkpoint of our ledger towards it that it has accepted.
+    pub seen: Option<Seen>,
+}
+
+/// The last checkpoint of a ledger that its reader has accepted, as a hello tells it: size (8, big-endian), store (4),
+/// root (8). What is told of store and root is enough to tell an honest mistake; proofs are for checkpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// Its size.
+    pub size: u64,
+    /// The first bytes of the id of the store that the ledger lies in.
+    pub store: [u8; 4],
+    /// The first bytes of its root.
+    pub root: [u8; 8],
+}
+
+impl Seen {
+    /// What is told of a checkpoint.
+    #[must_use]
+    pub fn of(size: u64, store: &[u8; 16], root: &[u8; 32]) -> Self {
+        let mut seen = Self { size, store: [0; 4], root: [0; 8] };
+        seen.store.copy_from_slice(&store[..4]);
+        seen.root.copy_from_slice(&root[..8]);
+        seen
+    }
+
+    pub(crate) fn to_bytes(self) -> Vec<u8> {
+        [&self.size.to_be_bytes()[..], &self.store, &self.root].concat()
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (size, rest) = bytes.split_first_chunk::<8>()?;
+        let (store, root) = rest.split_first_chunk::<4>()?;
+        Some(Self { size: u64::from_be_bytes(*size), store: *store, root: root.try_into().ok()? })
+    }
 }
 
 /// A queue of outputs that the halves of a session write to.
@@ -186,7 +260,7 @@ impl Outputs {
 
     /// Drops all that a session which is about to close does no longer do: only what was verified is still stored.
     pub(crate) fn retain_stores(&mut self) {
-        self.0.retain(|output| matches!(output, Output::Store { .. } | Output::SaveCursor(_)));
+        self.0.retain(|output| matches!(output, Output::Store { .. } | Output::SaveCursor(_) | Output::Receipt(_)));
     }
 
     pub(crate) fn push(&mut self, output: Output) {

@@ -29,13 +29,14 @@ mod group;
 mod io;
 mod journal;
 mod limits;
+mod receipts;
 mod session;
 mod sink;
 mod source;
 pub mod wire;
 
 pub use fault::Fault;
-pub use io::{Channel, Input, Now, Output};
+pub use io::{Channel, Greeting, Input, Now, Output, Seen};
 pub use journal::{Chain, Cursor};
 pub use limits::*;
 pub use session::{InFlight, Progress, Session, Setup};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mithaq_core::{body::BODY_BYTES_MAX, release::RELEASE_OBJECTS_MAX};
+use mithaq_core::{body::BODY_BYTES_MAX, dsse::ENVELOPE_BYTES_MAX, release::RELEASE_OBJECTS_MAX};
 
 /// The version of the protocol; ALPN `mithaq/1` carries the same number.
 pub const PROTOCOL: u32 = 1;
@@ -15,6 +15,18 @@ pub const FRAME_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// The most bytes of a frame that carries neither a manifest nor bodies: reading it takes many times its size.
 pub const CONTROL_FRAME_BYTES_MAX: usize = 64 * 1024;
+
+/// The most bytes of a document: a card of the largest size, in its envelope.
+pub const DOCUMENT_BYTES_MAX: usize = ENVELOPE_BYTES_MAX;
+
+/// The most bytes of a frame with a document.
+pub const DOCUMENT_FRAME_BYTES_MAX: usize = DOCUMENT_BYTES_MAX + 64;
+
+/// The most documents that wait to be dealt with; more break the protocol.
+pub const DOCUMENTS_OPEN_MAX: usize = 64;
+
+/// The most third CERTs whose cards one session shows.
+pub const ORIGINS_MAX: usize = 1_024;
 
 /// The most release ids in one offer.
 pub const OFFER_IDS_MAX: usize = 1024;

@@ -3,21 +3,33 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use mithaq_core::{card::VerifiedCard, id::AgreementId};
+use mithaq_core::{
+    card::VerifiedCard,
+    id::{AgreementId, CertId},
+    keys::SecretKey,
+};
 
 use crate::{
     fault::Fault,
-    io::{Channel, Input, Now, Output, Outputs},
+    io::{Channel, Greeting, Input, Now, Output, Outputs, Seen},
     journal::Cursor,
-    limits::{FRAME_BYTES_MAX, HELLO_TIMEOUT, PROTOCOL, RELEASES_OPEN_MAX, WINDOW_BYTES},
+    limits::{
+        DOCUMENT_BYTES_MAX, DOCUMENTS_OPEN_MAX, FRAME_BYTES_MAX, HELLO_TIMEOUT, PROTOCOL, RELEASES_OPEN_MAX,
+        WINDOW_BYTES,
+    },
+    receipts::Receipts,
     sink::Sink,
-    source::Source,
-    wire::{Frame, Hello, Kind},
+    source::{Loaded, Source},
+    wire::{Document, Frame, Hello, Kind},
 };
 
 /// What a session must know of its own side.
 #[derive(Debug, Clone)]
 pub struct Setup {
+    /// Our own CERT.
+    pub us: CertId,
+    /// The key that signs our receipts; our card names it.
+    pub key: Arc<SecretKey>,
     /// The agreement under which it runs.
     pub agreement: AgreementId,
     /// Our store.
@@ -30,6 +42,12 @@ pub struct Setup {
     pub peer: Arc<VerifiedCard>,
     /// How far we have the peer's journal under this agreement.
     pub cursor: Option<Cursor>,
+    /// How many entries our ledger towards the peer has.
+    pub ledger_size: u64,
+    /// The last checkpoint of the peer's ledger towards us that we have accepted.
+    pub seen: Option<Seen>,
+    /// Whether the peer may pass on releases of other CERTs.
+    pub third_party: bool,
 }
 
 /// How far a session has come.
@@ -73,7 +91,10 @@ pub struct Session {
     outputs: Outputs,
     source: Source,
     sink: Sink,
+    receipts: Receipts,
     peer: Option<PeerHello>,
+    /// Documents of the peer that were not dealt with.
+    documents: usize,
     established: bool,
     closed: bool,
     started: Duration,
@@ -101,14 +122,19 @@ impl Session {
             frame_bytes_max: FRAME_BYTES_MAX as u64,
             window_bytes: WINDOW_BYTES as u64,
             releases_open_max: RELEASES_OPEN_MAX as u64,
+            held_card_serial: setup.peer.card().serial,
+            ledger_size: setup.ledger_size,
+            seen: setup.seen.map(|seen| seen.to_bytes().into()).unwrap_or_default(),
         };
         outputs.send(Channel::Control, Kind::Hello(hello));
         Self {
-            sink: Sink::new(Arc::clone(&setup.peer), now.monotonic),
+            sink: Sink::new(&setup, now.monotonic),
+            receipts: Receipts::of(&setup),
             setup,
             outputs,
             source: Source::new(now.monotonic),
             peer: None,
+            documents: 0,
             established: false,
             closed: false,
             started: now.monotonic,
@@ -169,20 +195,24 @@ impl Session {
     }
 
     fn try_handle(&mut self, input: Input, now: Now) -> Result<(), Fault> {
-        let Self { outputs, source, sink, .. } = self;
+        let Self { outputs, source, sink, receipts, .. } = self;
         match input {
             Input::Received(bytes) => return self.receive(bytes, now),
             Input::Tick => return self.tick(now),
             Input::JournalOpened { after, head } => source.open(after, head, outputs),
             Input::JournalGrew { head } => source.grow(head, outputs),
             Input::JournalRead { ids } => source.journal_read(ids, outputs),
-            Input::ReleaseLoaded { index, release, inline } => {
-                source.release_loaded(index, release, inline, outputs)?
+            Input::ReleaseLoaded { index, release, card, inline } => {
+                source.release_loaded(index, Loaded { release, card, inline }, outputs)?
             }
             Input::BodiesLoaded { index, bodies } => source.bodies_loaded(index, &bodies, outputs)?,
             Input::ReleasesKnown { first, known } => sink.releases_known(first, &known, outputs),
             Input::BodiesHeld { index, held } => sink.bodies_held(index, &held, outputs),
-            Input::Stored { indexes } => sink.stored(indexes, outputs),
+            Input::Stored { entries } => sink.stored(&entries, receipts, now.wall, outputs)?,
+            Input::SendDocument { kind, body } => {
+                outputs.send(Channel::Control, Kind::Document(Document { kind, body }));
+            }
+            Input::DocumentTaken => self.documents = self.documents.saturating_sub(1),
         }
         Ok(())
     }
@@ -195,9 +225,10 @@ impl Session {
         if self.peer.is_none() {
             return Err(Fault::Misbehaved("a frame before the hello"));
         }
-        let Self { outputs, source, sink, .. } = self;
+        let Self { outputs, source, sink, receipts, .. } = self;
         match kind {
             Kind::Hello(_) => {}
+            Kind::Document(document) => return self.document(document),
             Kind::Start(start) => {
                 sink.start(start.after)?;
                 if !std::mem::replace(&mut self.established, true) {
@@ -207,7 +238,7 @@ impl Session {
             // What answers our journal may come before the peer has opened its own.
             Kind::Want(want) => source.want(&want, now.monotonic, outputs)?,
             Kind::WantBodies(want) => source.want_bodies(&want, now.monotonic, outputs)?,
-            Kind::Ack(ack) => source.ack(&ack.indexes, now.monotonic, outputs)?,
+            Kind::Ack(ack) => source.ack(&ack, receipts, now, outputs)?,
             _ if !self.established => return Err(Fault::Misbehaved("a frame before the start")),
             Kind::Offer(offer) => sink.offer(&offer, outputs)?,
             Kind::Manifest(manifest) => {
@@ -223,6 +254,16 @@ impl Session {
                 sink.delivered(now.monotonic);
             }
         }
+        Ok(())
+    }
+
+    /// Hands a document over; how many wait is bounded, since each costs us more than it cost the peer.
+    fn document(&mut self, document: Document) -> Result<(), Fault> {
+        if document.body.len() > DOCUMENT_BYTES_MAX || self.documents >= DOCUMENTS_OPEN_MAX {
+            return Err(Fault::Misbehaved("more documents than we take at once"));
+        }
+        self.documents += 1;
+        self.outputs.push(Output::Document { kind: document.kind, body: document.body });
         Ok(())
     }
 
@@ -245,7 +286,19 @@ impl Session {
             [] => None,
             bytes => Some(Cursor::from_bytes(bytes).ok_or_else(malformed)?),
         };
+        let seen = match &hello.seen[..] {
+            [] => None,
+            bytes => Some(Seen::from_bytes(bytes).ok_or_else(malformed)?),
+        };
+        self.receipts.set_peer_store(store);
         self.peer = Some(PeerHello { instance, card_serial: hello.card_serial });
+        self.outputs.push(Output::Greeted(Greeting {
+            store,
+            card_serial: hello.card_serial,
+            held_card_serial: hello.held_card_serial,
+            ledger_size: hello.ledger_size,
+            seen,
+        }));
         let ours = self.setup.cursor.filter(|cursor| cursor.store == store);
         self.sink.set_cursor(ours.unwrap_or(Cursor::start(store)));
         self.source.set_limits(hello)?;

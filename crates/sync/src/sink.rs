@@ -1,14 +1,19 @@
 //! The receiving half: what the peer offers, what of it we lack, and the checks that stand before the store.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use mithaq_core::{
     body::Body,
     card::VerifiedCard,
-    id::{ContentId, ReleaseId},
+    id::{CertId, ContentId, ReleaseId},
     keys::Signature,
-    release::{RELEASE_OBJECTS_MAX, SignedRelease, VerifiedRelease},
+    receipt::Status,
+    release::{self, RELEASE_OBJECTS_MAX, SignedRelease, VerifiedRelease},
     time::Time,
 };
 
@@ -18,9 +23,11 @@ use crate::{
     io::{Channel, Output, Outputs},
     journal::Cursor,
     limits::{
-        GROUP_BYTES_MAX, INLINE_BYTES_MAX, LINK_BYTES_PER_SECOND_MIN, OFFER_IDS_MAX, OFFERS_OPEN_MAX,
+        GROUP_BYTES_MAX, INLINE_BYTES_MAX, LINK_BYTES_PER_SECOND_MIN, OFFER_IDS_MAX, OFFERS_OPEN_MAX, ORIGINS_MAX,
         RELEASE_BYTES_MAX, RELEASES_OPEN_MAX, STALL_TIMEOUT, WINDOW_BYTES,
     },
+    receipts::Receipts,
+    session::Setup,
     wire::{self, Ack, Bodies, Gone, Kind, Manifest, Offer, Want, WantBodies},
 };
 
@@ -47,6 +54,8 @@ enum State {
 #[derive(Debug)]
 struct Open {
     release: VerifiedRelease,
+    /// The card of its origin, if that is not the peer.
+    card: Option<Arc<VerifiedCard>>,
     /// Positions of the bodies that we asked for, the last first; `None` until we know what we hold.
     wanted: Option<Vec<usize>>,
     bodies: Vec<Body>,
@@ -67,7 +76,12 @@ impl State {
 /// The receiving half of a session.
 #[derive(Debug)]
 pub(crate) struct Sink {
+    us: CertId,
     peer: Arc<VerifiedCard>,
+    /// Whether the peer may pass on releases of other CERTs.
+    third_party: bool,
+    /// The cards of those CERTs, as the peer has shown them in this session.
+    origins: BTreeMap<CertId, Arc<VerifiedCard>>,
     /// The last entry of which all before it are done.
     cursor: Cursor,
     started: bool,
@@ -78,8 +92,8 @@ pub(crate) struct Sink {
     awaited: usize,
     /// Canonical bytes of bodies in `entries` and in the hands of the store.
     window_used: usize,
-    /// Bytes in the hands of the store, by entry.
-    storing: BTreeMap<u64, usize>,
+    /// Releases in the hands of the store and the bytes of their bodies, by entry.
+    storing: BTreeMap<u64, (ReleaseId, usize)>,
     objects_received: u64,
     objects_deduplicated: u64,
     /// When the peer last delivered, or had nothing to deliver.
@@ -87,9 +101,12 @@ pub(crate) struct Sink {
 }
 
 impl Sink {
-    pub(crate) fn new(peer: Arc<VerifiedCard>, now: Duration) -> Self {
+    pub(crate) fn new(setup: &Setup, now: Duration) -> Self {
         Self {
-            peer,
+            us: setup.us,
+            peer: Arc::clone(&setup.peer),
+            third_party: setup.third_party,
+            origins: BTreeMap::new(),
             cursor: Cursor::start([0; 16]),
             started: false,
             entries: BTreeMap::new(),
@@ -223,10 +240,12 @@ impl Sink {
         if self.releases_held() >= RELEASES_OPEN_MAX {
             return Err(Fault::Misbehaved("more releases than we take at once"));
         }
-        let release = signed.verify(&self.peer, now).map_err(Fault::Release)?;
+        let card = self.origin_card(&signed, &frame.card)?;
+        let release = signed.verify(card.as_deref().unwrap_or(&self.peer), now).map_err(Fault::Release)?;
+        self.check_address(&release)?;
         let contents = release.contents().to_vec();
         let (id, objects) = (release.id(), contents.len());
-        let open = Open { release, wanted: None, bodies: Vec::new(), bytes: 0 };
+        let open = Open { release, card, wanted: None, bodies: Vec::new(), bytes: 0 };
         self.put(frame.index, id, State::Open(Box::new(open)));
         if frame.bodies.is_empty() {
             let index = frame.index;
@@ -240,6 +259,42 @@ impl Sink {
             return Err(Fault::Misbehaved("a release with some of its bodies missing"));
         }
         Ok(())
+    }
+
+    /// The card of a release's origin if that is not the peer, which must have shown it with this release or an earlier
+    /// one.
+    fn origin_card(&mut self, signed: &SignedRelease, shown: &Bytes) -> Result<Option<Arc<VerifiedCard>>, Fault> {
+        let unreadable = |error| Fault::Release(release::ReleaseError::Manifest(error));
+        let release::Manifest { origin, kind, .. } = signed.stored_manifest().map_err(unreadable)?;
+        // What was taken under an earlier agreement can be taken back under one that takes nothing of others.
+        let is_taken = self.third_party || kind == release::Kind::Withdraw;
+        if origin == self.peer.cert_id() || origin == self.us || !is_taken {
+            // What the peer may not pass on does not verify against its own card.
+            return Ok(None);
+        }
+        if !shown.is_empty() {
+            let card = VerifiedCard::from_json(shown).map_err(|_| Fault::Misbehaved("a card that does not verify"))?;
+            let shown_before = self.origins.get(&card.cert_id());
+            if shown_before.is_none() && self.origins.len() >= ORIGINS_MAX {
+                return Err(Fault::Misbehaved("cards of more CERTs than we take"));
+            }
+            // An older one may come late: there is no order between streams.
+            if shown_before.is_none_or(|before| before.card().serial < card.card().serial) {
+                self.origins.insert(card.cert_id(), Arc::new(card));
+            }
+        }
+        let card = self.origins.get(&origin);
+        Ok(Some(Arc::clone(card.ok_or(Fault::Misbehaved("a release of a CERT whose card was not shown"))?)))
+    }
+
+    /// Refuses what is for others, and what no CERT may send.
+    fn check_address(&self, release: &VerifiedRelease) -> Result<(), Fault> {
+        let manifest = release.manifest();
+        let is_for = |recipients: &BTreeSet<CertId>| recipients.is_empty() || recipients.contains(&self.us);
+        if manifest.kind.is_local() {
+            return Err(Fault::Misbehaved("a release that never leaves its store"));
+        }
+        if is_for(&manifest.recipients) { Ok(()) } else { Err(Fault::Misbehaved("a release that is for others")) }
     }
 
     fn open_entry(&mut self, index: u64) -> Option<&mut Open> {
@@ -317,12 +372,13 @@ impl Sink {
             return;
         };
         self.objects_received += open.bodies.len() as u64;
-        self.storing.insert(index, open.bytes);
+        self.storing.insert(index, (id, open.bytes));
         self.advance();
         outputs.push(Output::Store {
             index,
             release: Box::new(open.release),
             bodies: open.bodies,
+            card: open.card,
             cursor: self.cursor,
         });
     }
@@ -344,23 +400,30 @@ impl Sink {
         if let Some(Entry { state: State::Open(open), .. }) = self.put(frame.index, id, State::Done) {
             self.window_used -= open.bytes;
         }
-        let indexes = vec![frame.index];
-        outputs.send(Channel::Control, Kind::Ack(Ack { indexes }));
+        outputs.send(Channel::Control, Kind::Ack(Ack { indexes: vec![frame.index], ..Ack::default() }));
         self.advance_and_save(outputs);
         Ok(())
     }
 
-    pub(crate) fn stored(&mut self, mut indexes: Vec<u64>, outputs: &mut Outputs) {
-        indexes.retain(|index| match self.storing.remove(index) {
-            Some(bytes) => {
+    /// Acknowledges what is durable, with a receipt.
+    pub(crate) fn stored(
+        &mut self,
+        entries: &[(u64, Status)],
+        receipts: &Receipts,
+        now: Time,
+        outputs: &mut Outputs,
+    ) -> Result<(), Fault> {
+        let mut settled = Vec::with_capacity(entries.len());
+        for (index, status) in entries {
+            if let Some((release, bytes)) = self.storing.remove(index) {
                 self.window_used -= bytes;
-                true
+                settled.push((*index, release, *status));
             }
-            None => false,
-        });
-        if !indexes.is_empty() {
-            outputs.send(Channel::Control, Kind::Ack(Ack { indexes }));
         }
+        if !settled.is_empty() {
+            outputs.send(Channel::Control, Kind::Ack(receipts.sign(&settled, now)?));
+        }
+        Ok(())
     }
 
     /// Moves the cursor over all entries that are done without a gap.
@@ -387,7 +450,5 @@ impl Sink {
 
 /// The label that all of a release share must be at least as strict as what each object says of itself.
 fn check_label(release: &VerifiedRelease, body: &Body) -> Result<(), Fault> {
-    let label = &release.manifest().label;
-    let own = body.facts().own_label(label.tlp);
-    if label.covers(&own) { Ok(()) } else { Err(Fault::Label) }
+    if body.facts().is_covered_by(&release.manifest().label) { Ok(()) } else { Err(Fault::Label) }
 }

@@ -2,24 +2,27 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
     time::Duration,
 };
 
 use bytes::Bytes;
 use mithaq_core::{
-    id::{ContentId, ReleaseId},
+    card::VerifiedCard,
+    id::{CertId, ContentId, ReleaseId},
     release::SignedRelease,
 };
 
 use crate::{
     fault::Fault,
     group,
-    io::{Channel, Output, Outputs},
+    io::{Channel, Now, Output, Outputs},
     limits::{
         EAGER_OPEN_MAX, FRAME_BYTES_MAX, GROUP_BYTES_MAX, INLINE_BYTES_MAX, LINK_BYTES_PER_SECOND_MIN, OFFER_IDS_MAX,
         OFFERS_OPEN_MAX, RELEASE_BYTES_MAX, RELEASES_OPEN_MAX, STALL_TIMEOUT, WINDOW_BYTES, WINDOW_BYTES_MIN,
     },
-    wire::{self, Bodies, Gone, Hello, Kind, Manifest, Offer, Start, Want, WantBodies},
+    receipts::Receipts,
+    wire::{self, Ack, Bodies, Gone, Hello, Kind, Manifest, Offer, Start, Want, WantBodies},
 };
 
 /// An entry of our journal that was read in this session and that the peer has not done with.
@@ -52,6 +55,17 @@ struct Sent {
     /// Whether the peer has said which bodies it wants.
     asked: bool,
     weight: Weight,
+}
+
+/// What was loaded for an entry.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    /// The release, if the rule still lets it go.
+    pub(crate) release: Option<SignedRelease>,
+    /// The card of its origin, if that is not ourselves.
+    pub(crate) card: Option<Arc<VerifiedCard>>,
+    /// All of its bodies, if they are small.
+    pub(crate) inline: Option<Vec<Vec<u8>>>,
 }
 
 /// What of one entry is on its way or at the peer, unconfirmed.
@@ -93,6 +107,8 @@ pub(crate) struct Source {
     window_bytes: usize,
     releases_open_max: usize,
     objects_sent: u64,
+    /// The serials of the cards that went on each stream: there is no order between streams.
+    shown: BTreeMap<(Channel, CertId), u64>,
     /// When the peer last answered, or had nothing to answer.
     waiting_since: Duration,
 }
@@ -117,6 +133,7 @@ impl Source {
             window_bytes: WINDOW_BYTES,
             releases_open_max: RELEASES_OPEN_MAX,
             objects_sent: 0,
+            shown: BTreeMap::new(),
             waiting_since: now,
         }
     }
@@ -287,24 +304,29 @@ impl Source {
         Ok(())
     }
 
-    pub(crate) fn release_loaded(
-        &mut self,
-        index: u64,
-        release: Option<SignedRelease>,
-        inline: Option<Vec<Vec<u8>>>,
-        outputs: &mut Outputs,
-    ) -> Result<(), Fault> {
+    pub(crate) fn release_loaded(&mut self, index: u64, loaded: Loaded, outputs: &mut Outputs) -> Result<(), Fault> {
         let Some(Entry { state: State::Loading(channel), .. }) = self.entries.get(&index) else {
             return Ok(());
         };
         let channel = *channel;
         self.loading -= 1;
+        let Loaded { release, card, inline } = loaded;
         match release {
-            Some(release) => self.send_release(index, channel, release, inline, outputs)?,
+            Some(release) => {
+                let card = card.and_then(|card| self.show(channel, &card)).unwrap_or_default();
+                self.send_release(index, channel, release, inline, card, outputs)?;
+            }
             None => self.withdraw(index, Channel::Control, Weight::default(), outputs),
         }
         self.pump(outputs);
         Ok(())
+    }
+
+    /// The card as it travels, if this stream has carried none of that CERT or an older one.
+    fn show(&mut self, channel: Channel, card: &VerifiedCard) -> Option<Bytes> {
+        let serial = card.card().serial;
+        let before = self.shown.insert((channel, card.cert_id()), serial);
+        (before != Some(serial)).then(|| card.envelope().to_json().into())
     }
 
     fn send_release(
@@ -313,6 +335,7 @@ impl Source {
         channel: Channel,
         release: SignedRelease,
         inline: Option<Vec<Vec<u8>>>,
+        card: Bytes,
         outputs: &mut Outputs,
     ) -> Result<(), Fault> {
         let inline = inline.unwrap_or_default();
@@ -332,6 +355,7 @@ impl Source {
             signature: Bytes::copy_from_slice(release.signature.as_bytes()),
             contents: wire::join_ids(release.contents.iter().map(ContentId::as_bytes)),
             bodies,
+            card,
         };
         let wire = outputs.send(channel, Kind::Manifest(manifest));
         let weight = Weight { window, wire };
@@ -400,17 +424,26 @@ impl Source {
         Ok(())
     }
 
-    pub(crate) fn ack(&mut self, indexes: &[u64], now: Duration, outputs: &mut Outputs) -> Result<(), Fault> {
-        for index in indexes {
-            let weight = match self.entries.get(index).map(|entry| &entry.state) {
-                Some(State::Sent(sent)) if sent.wanted.is_empty() => sent.weight,
-                Some(State::Gone(weight)) => *weight,
+    /// Settles entries. Releases take a receipt; what is gone is acknowledged without one.
+    pub(crate) fn ack(&mut self, ack: &Ack, receipts: &Receipts, now: Now, outputs: &mut Outputs) -> Result<(), Fault> {
+        let is_receipt = !ack.signature.is_empty();
+        let mut settled = Vec::with_capacity(ack.indexes.len());
+        for index in &ack.indexes {
+            let (id, weight) = match self.entries.get(index) {
+                Some(Entry { id, state: State::Sent(sent) }) if is_receipt && sent.wanted.is_empty() => {
+                    (*id, sent.weight)
+                }
+                Some(Entry { id, state: State::Gone(weight) }) if !is_receipt => (*id, *weight),
                 _ => return Err(Fault::Misbehaved("an acknowledgement of what was not sent")),
             };
+            settled.push((*index, id));
             self.entries.remove(index);
             self.open -= 1;
             self.unconfirmed.subtract(weight);
-            self.waiting_since = now;
+            self.waiting_since = now.monotonic;
+        }
+        if is_receipt {
+            outputs.push(Output::Receipt(Box::new(receipts.verify(ack, &settled, now.wall)?)));
         }
         self.pump(outputs);
         Ok(())

@@ -7,14 +7,14 @@ use prost::Message;
 
 use crate::{
     fault::Fault,
-    limits::{CONTROL_FRAME_BYTES_MAX, FRAME_BYTES_MAX},
+    limits::{CONTROL_FRAME_BYTES_MAX, DOCUMENT_FRAME_BYTES_MAX, FRAME_BYTES_MAX},
 };
 
 /// One frame.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct Frame {
     /// What it says.
-    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9")]
+    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10")]
     pub kind: Option<Kind>,
 }
 
@@ -48,6 +48,9 @@ pub enum Kind {
     /// Entries that the sink is done with.
     #[prost(message, tag = "9")]
     Ack(Ack),
+    /// Something signed that is no release.
+    #[prost(message, tag = "10")]
+    Document(Document),
 }
 
 /// The first frame of each side, on the control stream.
@@ -80,6 +83,15 @@ pub struct Hello {
     /// The most releases that the sender takes before it acknowledges.
     #[prost(uint64, tag = "9")]
     pub releases_open_max: u64,
+    /// The serial of the receiver's card that the sender holds.
+    #[prost(uint64, tag = "10")]
+    pub held_card_serial: u64,
+    /// How many entries the sender's ledger towards the receiver has.
+    #[prost(uint64, tag = "11")]
+    pub ledger_size: u64,
+    /// The last checkpoint of the receiver's ledger towards the sender that the sender has accepted, 20 bytes, or empty.
+    #[prost(bytes = "bytes", tag = "12")]
+    pub seen: Bytes,
 }
 
 /// Where the source's journal goes on.
@@ -133,6 +145,9 @@ pub struct Manifest {
     /// All bodies in the order of the content ids as one group, or empty.
     #[prost(bytes = "bytes", tag = "5")]
     pub bodies: Bytes,
+    /// The card of the release's origin as JSON, if that is not the sender and this stream has not carried it yet.
+    #[prost(bytes = "bytes", tag = "6")]
+    pub card: Bytes,
 }
 
 /// A release that was offered and may no longer go.
@@ -168,12 +183,36 @@ pub struct Bodies {
     pub group: Bytes,
 }
 
-/// Entries that the sink is done with: their releases are durable, or it took note that they are gone.
+/// Entries that the sink is done with. Signed, it is the receipt for releases that are durable; unsigned, it takes note of
+/// entries that are gone.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct Ack {
     /// The entries' numbers.
     #[prost(uint64, repeated, tag = "1")]
     pub indexes: Vec<u64>,
+    /// What became of each release, one byte an entry; empty if unsigned.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub statuses: Bytes,
+    /// When it was signed, in microseconds since the Unix epoch.
+    #[prost(uint64, tag = "3")]
+    pub at: u64,
+    /// The id of the key that signed, 32 bytes.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub key: Bytes,
+    /// The signature over the receipt, 64 bytes.
+    #[prost(bytes = "bytes", tag = "5")]
+    pub signature: Bytes,
+}
+
+/// Something signed that is no release: a card, a checkpoint, the end of an agreement.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Document {
+    /// What it is; unknown kinds are passed over.
+    #[prost(uint32, tag = "1")]
+    pub kind: u32,
+    /// It.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub body: Bytes,
 }
 
 impl Frame {
@@ -202,6 +241,7 @@ fn check_shape(frame: &[u8]) -> Result<(), Fault> {
     // A field's number above its wire type; 2 is a message with its length before it.
     let bytes_max = match (key >> 3, key & 7) {
         (5 | 8, 2) => FRAME_BYTES_MAX,
+        (10, 2) => DOCUMENT_FRAME_BYTES_MAX,
         (1..=9, 2) => CONTROL_FRAME_BYTES_MAX,
         _ => return Err(unknown),
     };

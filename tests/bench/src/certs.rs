@@ -144,7 +144,7 @@ pub(crate) fn pair(a: &Cert, b: &Cert, dir: &Path) -> anyhow::Result<()> {
         other.command(&["peer", "invite", "--out", &card])?;
         one.command(&["peer", "add", other.name, &card])?;
     }
-    let terms = ["--tlp-max", "amber+strict", "--community", "bench", "--out", &pact];
+    let terms = ["--tlp-max", "amber+strict", "--community", "bench", "--personal-data", "allow", "--out", &pact];
     a.command(&[&["agreement", "new", "--peer", b.name][..], &terms].concat())?;
     a.command(&["agreement", "sign", &pact, "--yes"])?;
     b.command(&["agreement", "sign", &pact, "--yes"])?;

@@ -1,6 +1,6 @@
 //! `mithaq-bench`: what real daemons on loopback do in a second, beside what this machine can do at all.
 //!
-//! Each work but `stix` and `store` starts its own daemons in a temporary folder, and measures in the same run those limits
+//! Each work but `stix`, `pact` and `store` starts its own daemons in a temporary folder, and measures in the same run those limits
 //! of the machine that bound it (fdatasync, append, loopback round trip), since figures of two runs on a shared machine
 //! cannot be compared.
 
@@ -9,6 +9,7 @@ mod ingest;
 mod latency;
 mod machine;
 mod objects;
+mod pact;
 mod pull;
 mod replicate;
 mod stix;
@@ -52,6 +53,8 @@ enum Work {
     Latency,
     /// Without a daemon, on one core: objects read, checked, made canonical and hashed, beside the way by stock crates
     Stix,
+    /// Without a daemon, on one core: decisions of the release rule, releases, receipts and ledger entries
+    Pact,
     /// Without a daemon: what the store takes, gives back and costs, beside a plain file and sled alone
     Store,
 }
@@ -78,6 +81,10 @@ fn run(args: &Args) -> anyhow::Result<()> {
                 report(&absent);
             }
             show(&if args.json { figures.json() } else { figures.table() });
+            Ok(())
+        }
+        Work::Pact => {
+            show_figures(args, &pact::measure()?);
             Ok(())
         }
         Work::Store => {

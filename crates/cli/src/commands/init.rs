@@ -27,6 +27,7 @@ use serde_json::json;
 
 use crate::{
     clock,
+    commands::key::{CLOCK_SKEW_SECONDS, new_key},
     console::{Console, STRONG},
     exit::Exit,
     failure::Failure,
@@ -42,9 +43,6 @@ const LISTEN_LINE: &str = "\naddress = \"[::]:8770\"\n";
 
 /// How long signing and TLS keys are valid.
 const KEY_LIFE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-
-/// Keys are valid from a little before they were made, for peers whose clocks are behind.
-const CLOCK_SKEW_SECONDS: i64 = 5 * 60;
 
 /// Where keys and card are made before they are moved into place.
 const STAGING_DIR: &str = "init.new";
@@ -186,15 +184,12 @@ fn make_keys_and_card(args: &Args, answers: Answers) -> Result<([(KeyName, Secre
         issued_at: now,
         signing_keys: vec![dated(&signing, now)],
         tls_keys: vec![dated(&tls, now)],
+        revoked_keys: Vec::new(),
         identities,
         endpoints: args.endpoints.clone(),
     };
     let card = VerifiedCard::sign(&root, details)?;
     Ok(([(KeyName::Root, root), (KeyName::Signing, signing), (KeyName::Tls, tls)], card))
-}
-
-fn new_key() -> Result<SecretKey, Failure> {
-    Ok(SecretKey::from_seed(&random::bytes()?)?)
 }
 
 fn dated(key: &SecretKey, now: Time) -> DatedKey {

@@ -2,11 +2,17 @@
 
 pub(crate) mod agreement;
 pub(crate) mod canon;
+pub(crate) mod card;
+pub(crate) mod consent;
+pub(crate) mod evidence;
 pub(crate) mod explain;
 pub(crate) mod init;
+pub(crate) mod key;
+pub(crate) mod ledger;
 pub(crate) mod pattern;
 pub(crate) mod peer;
 pub(crate) mod push;
+pub(crate) mod quarantine;
 pub(crate) mod reload;
 pub(crate) mod show;
 pub(crate) mod status;
@@ -15,6 +21,7 @@ pub(crate) mod tail;
 pub(crate) mod upgrade;
 pub(crate) mod validate;
 pub(crate) mod why;
+pub(crate) mod withdraw;
 
 use mithaq_api::home::Home;
 
@@ -24,6 +31,8 @@ use crate::{args::HomeCommand, console::Console, exit::Exit, failure::Failure};
 pub(crate) fn execute(command: &HomeCommand, home: &Home, console: &mut Console) -> Result<Exit, Failure> {
     match command {
         HomeCommand::Init(args) => init::run(args, home, console),
+        HomeCommand::Card(command) => card::run(command, home, console),
+        HomeCommand::Key(command) => key::run(command, home, console),
         HomeCommand::Peer(command) => peer::run(command, home, console),
         HomeCommand::Agreement(command) => agreement::run(command, home, console),
         HomeCommand::Push(args) => push::run(args, home, console),
@@ -33,6 +42,12 @@ pub(crate) fn execute(command: &HomeCommand, home: &Home, console: &mut Console)
         HomeCommand::Why(args) => why::run(args, home, console),
         HomeCommand::Tail(args) => tail::run(args, home, console),
         HomeCommand::Reload(args) => reload::run(args, home, console),
+        HomeCommand::Withdraw(args) => withdraw::withdraw(args, home, console),
+        HomeCommand::Revoke(args) => withdraw::revoke(args, home, console),
+        HomeCommand::Quarantine(command) => quarantine::run(command, home, console),
+        HomeCommand::Consent(command) => consent::run(command, home, console),
+        HomeCommand::Ledger(command) => ledger::run(command, home, console),
+        HomeCommand::Evidence(command) => evidence::run(command, home, console),
         HomeCommand::Store(command) => store::run(command, home, console),
         HomeCommand::Validate(args) => validate::run(args, console),
         HomeCommand::Canon(args) => canon::run(args, console),

@@ -29,6 +29,7 @@ use crate::{console::Console, daemon, exit::Exit, failure::Failure};
   mithaq push bundle.json
   mithaq push bundle.json -n               who would get what, and why not; nothing is stored
   mithaq push feed.ndjson --tlp green      for objects that carry no TLP marking
+  mithaq push leak.json --tlp red --to cn  for named eyes only
   jq -c '.objects[]' bundle.json | mithaq push - --json")]
 pub(crate) struct Args {
     /// A STIX 2.1 bundle, one object, or NDJSON of objects; - is standard input
@@ -37,6 +38,9 @@ pub(crate) struct Args {
     /// The TLP level of objects that carry none: clear, green, amber, amber+strict or red [default: as configured]
     #[arg(long, value_name = "LEVEL")]
     tlp: Option<Tlp>,
+    /// Release it to this peer alone; may be repeated. TLP:RED goes to nobody who is not named
+    #[arg(long = "to", value_name = "NAME", value_parser = super::peer::peer_name)]
+    to: Vec<String>,
     /// Store and release nothing, but say what would be released to whom
     #[arg(long, short = 'n')]
     dry_run: bool,
@@ -51,7 +55,12 @@ pub(crate) struct Args {
 /// Pushes a file.
 pub(crate) fn run(args: &Args, home: &Home, console: &mut Console) -> Result<Exit, Failure> {
     let client = daemon::client(home)?;
-    let query = PushQuery { tlp: args.tlp.map(|tlp| tlp.to_string()), atomic: args.atomic, dry_run: args.dry_run };
+    let query = PushQuery {
+        tlp: args.tlp.map(|tlp| tlp.to_string()),
+        to: (!args.to.is_empty()).then(|| args.to.join(",")),
+        atomic: args.atomic,
+        dry_run: args.dry_run,
+    };
     let path = with_query("/v1/push", &query)?;
     daemon::block_on(async {
         let check = Check::default();

@@ -1,16 +1,16 @@
-//! `mithaq reload`: the daemon reads the peers again.
+//! `mithaq reload`: the daemon reads our card, keys and the peers again.
 
 use mithaq_api::{home::Home, http::Reloaded};
 
 use crate::{console::Console, daemon, exit::Exit, failure::Failure};
 
-/// Let the daemon read the peers again, without stopping.
+/// Let the daemon read our card, keys and the peers again, without stopping.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   mithaq reload")]
 pub(crate) struct Args {}
 
-/// Tells the daemon to read the peers again.
+/// Tells the daemon to read them again.
 pub(crate) fn run(_: &Args, home: &Home, console: &mut Console) -> Result<Exit, Failure> {
     let client = daemon::client(home)?;
     let reloaded: Reloaded = daemon::block_on(async { Ok(client.post("/v1/reload").await?) })?;

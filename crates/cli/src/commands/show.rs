@@ -3,10 +3,11 @@
 use mithaq_api::{
     client::{Client, ClientError, percent_encode, with_query},
     home::Home,
-    http::{Held, HeldRelease, SEARCH_LIMIT_MAX, SearchQuery},
+    http::{Given, Held, HeldBack, HeldRelease, SEARCH_LIMIT_MAX, SearchQuery},
 };
 use mithaq_core::code::Code;
 
+use super::ledger::status_name;
 use crate::{
     clock,
     console::{Console, FAINT, GOOD, PLAIN, STRONG, WARN},
@@ -49,6 +50,11 @@ pub(crate) fn show(args: &ShowArgs, home: &Home, console: &mut Console) -> Resul
     let mut path = String::from("/v1/show/");
     percent_encode(&args.id, &mut path);
     each(&daemon::client(home)?, &path, &args.id, print_whole, console)
+}
+
+/// Shows the object with a content id.
+pub(super) fn object(content: &str, home: &Home, console: &mut Console) -> Result<Exit, Failure> {
+    show(&ShowArgs { id: content.to_owned() }, home, console)
 }
 
 /// Searches.
@@ -112,7 +118,26 @@ fn print_release(release: &HeldRelease, console: &mut Console) -> Result<(), Fai
     let (published, added) = (clock::for_people(release.published_at), clock::for_people(release.added_at));
     let rest =
         format!("  {}  published {published}, here {added}, release {}", release.label, release.release.fmt_short());
-    console.spans(&[(PLAIN, "  from ".to_owned()), (GOOD, release.from.clone()), (PLAIN, rest)])
+    console.spans(&[(PLAIN, "  from ".to_owned()), (GOOD, release.from.clone()), (PLAIN, rest)])?;
+    if let Some(HeldBack { code, reason, since }) = &release.held {
+        let since = clock::for_people(*since);
+        // The hold of what was in quarantine stays, and tells that an operator decided.
+        let is_served = *code == Code::ACCEPTED.to_string();
+        let (style, verb) = if is_served { (PLAIN, "served again") } else { (WARN, "not served") };
+        console.spans(&[(style, format!("    {verb} since {since}: {code}")), (PLAIN, format!("  {reason}"))])?;
+    }
+    release.given.iter().try_for_each(|given| print_given("given to", given, console))?;
+    let told = release.withdrawal.iter().flat_map(|withdrawal| &withdrawal.given);
+    told.into_iter().try_for_each(|given| print_given("withdrawn from", given, console))
+}
+
+/// A peer that was given a release, with what its last receipt says.
+fn print_given(what: &str, given: &Given, console: &mut Console) -> Result<(), Failure> {
+    let said = match (given.status, given.at) {
+        (Some(status), Some(at)) => format!("{} {}", status_name(status), clock::for_people(at)),
+        _ => "no receipt yet".to_owned(),
+    };
+    console.line(format_args!("    {what} {}: {said}", given.peer))
 }
 
 fn print_whole(held: &Held, console: &mut Console) -> Result<(), Failure> {

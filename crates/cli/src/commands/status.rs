@@ -86,10 +86,18 @@ fn table(peers: &[PeerStatus]) -> Table {
             (PLAIN, peer.objects_deduplicated.to_string()),
             (PLAIN, bytes(peer.bytes_sent)),
             (PLAIN, bytes(peer.bytes_received)),
-            (PLAIN, peer.valid_until.map_or_else(|| "-".to_owned(), clock::for_people)),
+            agreement_until(peer),
         ]);
     }
     table
+}
+
+fn agreement_until(peer: &PeerStatus) -> (Style, String) {
+    match (peer.ended, peer.valid_until) {
+        (Some(at), _) => (WARN, format!("ended {}", clock::for_people(at))),
+        (None, Some(until)) => (PLAIN, clock::for_people(until)),
+        (None, None) => (PLAIN, "-".to_owned()),
+    }
 }
 
 fn state_style(state: &str) -> Style {

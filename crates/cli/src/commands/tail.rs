@@ -3,7 +3,7 @@
 use mithaq_api::{
     client::{Client, ClientError, with_query},
     home::Home,
-    http::{StreamLine, StreamQuery},
+    http::{StreamLine, StreamOp, StreamQuery},
 };
 use mithaq_core::stix::marking::Tlp;
 
@@ -84,16 +84,30 @@ fn parse(line: &[u8]) -> Result<StreamLine, Failure> {
 }
 
 fn print(line: &StreamLine, people: &People, console: &mut Console) -> Result<(), Failure> {
-    let headline = Headline::of(line.object.get());
+    let what = match (&line.object, line.op) {
+        (Some(object), StreamOp::Revoke) => {
+            let headline = Headline::of(object.get());
+            Headline { text: format!("REVOKED {}", headline.text), ..headline }
+        }
+        (Some(object), _) => Headline::of(object.get()),
+        (None, _) => withdrawn(line),
+    };
     let is_strict = line.tlp.parse::<Tlp>().is_ok_and(|tlp| tlp >= Tlp::Amber);
     let tlp = format!("  TLP:{:<12}", line.tlp);
     console.spans(&[
         (FAINT, clock::for_people(line.added)),
         (GOOD, format!("  {:<8}", people.short(line.origin))),
         (if is_strict { WARN } else { PLAIN }, tlp),
-        (STRONG, format!("  {:<15}", headline.kind)),
-        (PLAIN, format!("  {}", headline.text)),
+        (STRONG, format!("  {:<15}", what.kind)),
+        (PLAIN, format!("  {}", what.text)),
     ])
+}
+
+/// What stands in the place of an object that is to be dropped.
+fn withdrawn(line: &StreamLine) -> Headline {
+    let id = line.id.clone().unwrap_or_default();
+    let reason = line.reason.as_deref().unwrap_or_default();
+    Headline { kind: "withdraw".to_owned(), text: format!("{id}  {reason}"), id }
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ impl Input {
     /// Takes the user's file, standard input if that is `-`, or writes the sample into `dir`.
     pub(super) fn prepare(data: Option<&Path>, dir: &Path) -> anyhow::Result<Self> {
         let Some(data) = data else {
-            // The sample's statement marking is left out of the agreements, to show that what nobody knows stays.
+            // The sample's agreements let no statements go, to show that what carries one stays.
             let path = dir.join("bundle.json");
             fs::write(&path, SAMPLE).with_context(|| format!("cannot write {}", path.display()))?;
             return Ok(Self { path, is_sample: true, markings: Vec::new(), markings_left_out: 0 });

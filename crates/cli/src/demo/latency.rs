@@ -75,7 +75,7 @@ async fn arrival(lines: &mut Lines, id: &Value) -> anyhow::Result<Instant> {
     while let Some(line) = lines.next().await? {
         let at = Instant::now();
         let line: StreamLine = serde_json::from_slice(&line).context("a line of the stream was not understood")?;
-        let object: Value = serde_json::from_str(line.object.get())?;
+        let object: Value = serde_json::from_str(line.object.as_ref().map_or("null", |object| object.get()))?;
         if object["id"] == *id {
             return Ok(at);
         }

@@ -96,6 +96,8 @@ impl Desk<'_> {
         args.extend(terms.community.iter().flat_map(|community| ["--community", *community]));
         args.extend(["--out", pact]);
         args.extend(terms.markings.iter().flat_map(|marking| ["--marking", marking.as_str()]));
+        // The sample shows what stays; of the user's own data as much as may goes.
+        args.extend(if terms.markings.is_empty() { ["--statements", "deny"] } else { ["--personal-data", "allow"] });
         self.run(ours, &args).await.map(drop)
     }
 

@@ -66,7 +66,7 @@ impl Feed {
         if self.firsts.len() >= FIRSTS_MAX {
             return;
         }
-        let text = line.object.get();
+        let text = line.object.as_ref().map_or("null", |object| object.get());
         let object: Value = serde_json::from_str(text).unwrap_or_default();
         let member = |name: &str| object[name].as_str().unwrap_or_default().to_owned();
         let is_other = object["type"] != "indicator";

@@ -1,7 +1,7 @@
 //! Agreements: both parties, every byte, both directions.
 
 use mithaq_core::{
-    agreement::{AGREEMENT_TYPE, Agreement, AgreementError, AgreementTerms, Scope, SignedAgreement},
+    agreement::{AGREEMENT_TYPE, Agreement, AgreementError, AgreementTerms, Flow, Scope, SignedAgreement},
     canonical,
     dsse::Envelope,
     keys::Signature,
@@ -9,7 +9,7 @@ use mithaq_core::{
 };
 use serde_json::{Value, json};
 
-use crate::cast::{MARKING, cert, now, pact, signed, terms, time};
+use crate::cast::{MARKING, cert, flow, now, pact, signed, terms, time};
 
 #[test]
 fn an_agreement_needs_both_signatures_and_no_other_will_do() {
@@ -116,7 +116,7 @@ fn an_agreement_has_one_shape() {
     check(|value| value["parties"].as_array_mut().unwrap().reverse(), false);
     check(|value| value["flows"][1] = value["flows"][0].clone(), false);
     check(|value| value["flows"][0]["from"] = json!(cert(3).card.cert_id()), false);
-    check(|value| value["parties"] = json!([cert(1).card.cert_id()]), false);
+    check(|value| value["parties"] = json!([{"cert": cert(1).card.cert_id(), "contacts": []}]), false);
     check(|value| value["schema"] = json!("mithaq-agreement/2"), false);
     check(|value| value["unknown"] = json!(1), false);
     check(|value| value["flows"][0]["unknown"] = json!(1), false);
@@ -136,6 +136,58 @@ fn an_agreement_has_one_shape() {
     );
     check(|value| value["flows"][0]["markings"] = json!(["indicator--e828b379-4e03-4974-9ac4-e53a884c97c1"]), false);
     check(|value| value["valid_until"] = value["valid_from"].clone(), false);
+    for (term, value, expect) in [
+        ("onward", json!("ask"), true),
+        ("onward", json!({"listed": [cert(3).card.cert_id()]}), true),
+        ("onward", json!({"listed": []}), false),
+        ("statements", json!("allow"), true),
+        ("statements", json!("maybe"), false),
+        ("pap_max", json!("clear"), true),
+        ("pap_max", json!("white"), false),
+        ("pap_max", json!(null), false),
+        ("age_days_max", json!(1), true),
+        ("age_days_max", json!(0), false),
+        ("age_days_max", json!(36_501), false),
+        ("age_days_max", json!(1.5), false),
+        ("confidence_min", json!("med"), true),
+        ("confidence_min", json!(50), false),
+        ("personal_data", json!("pseudonymise"), true),
+        ("sightings", json!("count"), true),
+        ("iep", json!("honour"), true),
+        ("iep", json!("ignore"), false),
+    ] {
+        check(|agreement| agreement["flows"][1][term] = value.clone(), expect);
+    }
+    for (term, value, expect) in [
+        ("third_party", json!("accept"), true),
+        ("tlp_default", json!("green"), true),
+        ("tlp_default", json!("white"), false),
+        ("retention_days", json!(null), true),
+        ("retention_days", json!(0), false),
+        ("notice_days", json!(36_501), false),
+        ("at_end", json!("purge"), true),
+        ("at_end", json!("burn"), false),
+        ("supersedes", json!("00".repeat(32)), true),
+        ("supersedes", json!("latest"), false),
+        ("group", json!({"name": "two", "threshold": 1}), false),
+    ] {
+        check(|agreement| agreement[term] = value.clone(), expect);
+    }
+}
+
+#[test]
+fn no_term_may_be_left_out() {
+    let (pk, cn) = (cert(1), cert(2));
+    let whole = serde_json::to_value(signed(&pk, &cn, terms()).agreement()).unwrap();
+    let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let (of_agreement, of_flow) = (names(&whole), names(&whole["flows"][0]));
+    assert!(of_agreement.len() > 13 && of_flow.len() > 12);
+    for name in of_agreement {
+        check(|agreement| drop(agreement.as_object_mut().unwrap().remove(&name)), false);
+    }
+    for name in of_flow {
+        check(|agreement| drop(agreement["flows"][0].as_object_mut().unwrap().remove(&name)), false);
+    }
 }
 
 #[test]
@@ -175,7 +227,7 @@ fn the_two_sides_draft_the_same_bytes() {
     let (a, b) = (cert(1).card.cert_id(), cert(2).card.cert_id());
     let id = |a, b, terms| SignedAgreement::draft(Agreement::new(a, b, terms).unwrap()).unwrap().id();
     assert_eq!(id(a, b, terms()), id(b, a, terms()));
-    let other = AgreementTerms { sectors: Scope::Only([].into()), ..terms() };
+    let other = AgreementTerms { flow: Flow { sectors: Scope::Only([].into()), ..flow() }, ..terms() };
     assert_ne!(id(a, b, terms()), id(a, b, other));
 }
 

@@ -2,7 +2,10 @@
 
 use mithaq_core::{
     canonical,
-    card::{CARD_LIST_MAX, CARD_TEXT_BYTES_MAX, CARD_TYPE, CardDetails, CardError, VerifiedCard},
+    card::{
+        CARD_LIST_MAX, CARD_TEXT_BYTES_MAX, CARD_TYPE, CardDetails, CardDraft, CardError, RevokedKey, Succession,
+        SuccessionError, VerifiedCard,
+    },
     dsse::{ENVELOPE_BYTES_MAX, Envelope, EnvelopeError, SIGNATURES_MAX},
     keys::{SecretKey, Suite},
 };
@@ -161,6 +164,7 @@ fn the_largest_card_still_travels() {
         contacts: vec![text; CARD_LIST_MAX],
         signing_keys: seeds.clone().map(|seed| dated(&key(seed))).collect(),
         tls_keys: seeds.map(|seed| dated(&key(seed))).collect(),
+        revoked_keys: revoked(&(100..).take(CARD_LIST_MAX).collect::<Vec<u8>>(), "2026-06-01T00:00:00Z"),
         identities: (0..CARD_LIST_MAX).map(|n| format!("identity--00000000-0000-4000-8000-{n:012}")).collect(),
         endpoints: vec![format!("{}:65535", "h".repeat(CARD_TEXT_BYTES_MAX - 6)); CARD_LIST_MAX],
         ..details(1)
@@ -201,4 +205,101 @@ fn keys_count_for_their_suite_and_time_alone() {
     let root = ours.root.public();
     assert!(ours.card.signing_key(root.id(), Suite::Ed25519, now()).is_none());
     assert!(!ours.card.has_tls_key(ours.signing.public(), now()));
+}
+
+fn revoked(seeds: &[u8], since: &str) -> Vec<RevokedKey> {
+    let mut revoked: Vec<_> =
+        seeds.iter().map(|seed| RevokedKey { key: key(*seed).public().id(), since: time(since) }).collect();
+    revoked.sort_by_key(|revoked| revoked.key);
+    revoked
+}
+
+#[test]
+fn a_revoked_key_counts_until_it_was_revoked_and_not_from_then_on() {
+    let since = "2026-06-01T00:00:00Z";
+    let details = CardDetails { revoked_keys: revoked(&[101, 201, 77], since), ..details(1) };
+    let card = VerifiedCard::sign(&key(1), details).unwrap();
+    let check = |at: &str, expect: bool| {
+        let signing = card.signing_key(key(101).public().id(), Suite::Ed25519, time(at));
+        assert_eq!(signing.is_some(), expect, "{at}");
+        assert_eq!(card.has_tls_key(key(201).public(), time(at)), expect, "{at}");
+    };
+    check("2025-12-31T23:59:59.999999Z", false);
+    check("2026-01-01T00:00:00Z", true);
+    check("2026-05-31T23:59:59.999999Z", true);
+    check(since, false);
+    check("2027-01-01T00:00:00Z", false);
+    assert_eq!(card.card().revoked_since(key(77).public().id()), Some(time(since)), "though it is named nowhere else");
+    assert_eq!(card.card().revoked_since(key(78).public().id()), None);
+}
+
+#[test]
+fn revoked_keys_have_their_limits() {
+    let value = |keys: &[RevokedKey]| serde_json::to_value(keys).unwrap();
+    let ascending = revoked(&[5, 6], "2026-06-01T00:00:00Z");
+    let descending: Vec<_> = ascending.iter().rev().copied().collect();
+    check("revoked_keys", value(&ascending), true);
+    check("revoked_keys", value(&descending), false);
+    check("revoked_keys", value(&[ascending[0], ascending[0]]), false);
+    check("revoked_keys", value(&revoked(&[1], "2026-06-01T00:00:00Z")), false);
+    let seeds: Vec<u8> = (10..).take(CARD_LIST_MAX + 1).collect();
+    check("revoked_keys", value(&revoked(&seeds[1..], "2026-06-01T00:00:00Z")), true);
+    check("revoked_keys", value(&revoked(&seeds, "2026-06-01T00:00:00Z")), false);
+    // A list that says nothing is not written, so that a card has one form.
+    check("revoked_keys", Vec::<Value>::new(), false);
+    check("revoked_keys", serde_json::json!([{ "key": key(5).public().id() }]), false);
+}
+
+#[test]
+fn a_card_follows_an_older_one_of_the_same_root() {
+    let card = |root: u8, serial: u64, name: &str| {
+        VerifiedCard::sign(&key(root), CardDetails { serial, name: name.into(), ..details(1) }).unwrap()
+    };
+    let held = card(1, 5, "held");
+    let check = |found: &VerifiedCard, expect: Result<Succession, SuccessionError>| {
+        assert_eq!(found.succeeds(&held), expect, "{:?}", found.card());
+    };
+    let (us, them) = (held.cert_id(), card(2, 1, "held").cert_id());
+    check(&card(1, 6, "held"), Ok(Succession::Newer));
+    check(&card(1, 9_007_199_254_740_991, "other"), Ok(Succession::Newer));
+    check(&card(1, 5, "held"), Ok(Succession::Same));
+    check(&card(1, 4, "held"), Err(SuccessionError::Rollback { held: 5, found: 4 }));
+    check(&card(1, 0, "other"), Err(SuccessionError::Rollback { held: 5, found: 0 }));
+    check(&card(1, 5, "other"), Err(SuccessionError::Equivocation { serial: 5 }));
+    for serial in [4, 5, 6] {
+        check(&card(2, serial, "held"), Err(SuccessionError::OtherRoot { held: us, found: them }));
+    }
+}
+
+#[test]
+fn a_draft_is_signed_by_its_root_key_alone_and_gives_the_same_card() {
+    let (root, draft) = (key(1), CardDraft::new(key(1).public(), details(1)).unwrap());
+    let text = draft.to_json().unwrap();
+    let (payload, _) = cert(1).card.envelope().open(CARD_TYPE).unwrap();
+    assert_eq!(text.trim_ascii_end(), payload, "what is signed is what was drafted");
+    let read = CardDraft::from_json(&text).unwrap();
+    assert_eq!((&read, read.cert_id()), (&draft, cert(1).card.cert_id()));
+    assert!(matches!(read.clone().sign(&key(2)), Err(CardError::Root { .. })));
+    assert_eq!(read.sign(&root).unwrap(), cert(1).card);
+    assert!(CardDraft::new(root.public(), CardDetails { name: String::new(), ..details(1) }).is_err());
+}
+
+#[test]
+fn a_draft_has_one_form_and_keeps_the_limits_of_a_card() {
+    let draft = CardDraft::new(key(1).public(), details(1)).unwrap();
+    let text = draft.to_json().unwrap();
+    let spaced = String::from_utf8(text.clone()).unwrap().replacen(':', ": ", 1);
+    assert!(matches!(CardDraft::from_json(spaced.as_bytes()), Err(CardError::Card(_))));
+    assert!(matches!(CardDraft::from_json(&vec![b' '; ENVELOPE_BYTES_MAX + 1]), Err(CardError::Envelope(_))));
+    for at in 0..text.len() {
+        for flip in [0x01, 0x02, 0x20, 0x80] {
+            let mut changed = text.clone();
+            changed[at] ^= flip;
+            // Whatever is still a draft says something else, or differs in the white space after it alone.
+            if let Ok(read) = CardDraft::from_json(&changed) {
+                let same_text = changed.trim_ascii() == text.trim_ascii();
+                assert_eq!(read == draft, same_text, "byte {at}");
+            }
+        }
+    }
 }

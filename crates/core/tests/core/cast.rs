@@ -1,14 +1,17 @@
 //! Who and what the tests speak of: three CERTs with fixed keys, a pact, a few objects.
 
 use mithaq_core::{
-    agreement::{Agreement, AgreementTerms, Scope, SignedAgreement, VerifiedAgreement},
+    agreement::{
+        Agreement, AgreementTerms, AtEnd, Flow, IepTerm, Onward, Permission, PersonalData, Scope, SightingTerm,
+        SignedAgreement, ThirdParty, VerifiedAgreement,
+    },
     body::Body,
     canonical,
     card::{CardDetails, DatedKey, VerifiedCard},
-    id::ContentId,
+    id::{ContentId, StoreId},
     keys::{SecretKey, Suite},
-    label::Category,
-    stix::{Object, Tlp},
+    label::{Category, Confidence},
+    stix::{Object, Tlp, marking::Pap},
     time::Time,
 };
 use serde_json::Value;
@@ -55,6 +58,7 @@ pub(crate) fn details(seed: u8) -> CardDetails {
         issued_at: time("2026-01-01T00:00:00Z"),
         signing_keys: vec![dated(&key(seed + 100))],
         tls_keys: vec![dated(&key(seed + 200))],
+        revoked_keys: Vec::new(),
         identities: ["identity--23054300-4dc0-4667-aee5-0689c0ce7b0b".to_owned()].into(),
         endpoints: vec!["[2001:db8::1]:4433".to_owned()],
     }
@@ -74,10 +78,32 @@ pub(crate) fn terms() -> AgreementTerms {
         purposes: ["incident-response".to_owned()].into(),
         valid_from: time("2026-01-01T00:00:00Z"),
         valid_until: time("2026-12-31T00:00:00Z"),
+        notice_days: 30,
+        flow: flow(),
+        third_party: ThirdParty::Refuse,
+        tlp_default: Tlp::Amber,
+        retention_days: Some(365),
+        at_end: AtEnd::Keep,
+        supersedes: None,
+    }
+}
+
+/// The flow of [`terms`].
+pub(crate) fn flow() -> Flow {
+    Flow {
+        from: None,
         tlp_max: Tlp::AmberStrict,
         categories: Category::ALL.into_iter().filter(|category| *category != Category::Vulnerability).collect(),
         sectors: Scope::Any,
         markings: [].into(),
+        statements: Permission::Deny,
+        pap_max: Pap::Red,
+        age_days_max: None,
+        confidence_min: Confidence::Unspecified,
+        personal_data: PersonalData::Deny,
+        sightings: SightingTerm::Full,
+        iep: IepTerm::Deny,
+        onward: Onward::Never,
     }
 }
 
@@ -120,4 +146,9 @@ pub(crate) fn object(object_type: &str, number: u32, more: Value) -> Value {
 /// The id of [`object`].
 pub(crate) fn id(object_type: &str, number: u32) -> String {
     format!("{object_type}--00000000-0000-4000-8000-{number:012}")
+}
+
+/// The store of a CERT in the tests.
+pub(crate) fn store(seed: u8) -> StoreId {
+    StoreId::from_bytes([seed; 16])
 }

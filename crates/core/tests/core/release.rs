@@ -2,7 +2,7 @@
 
 use mithaq_core::{
     canonical,
-    card::{CardDetails, VerifiedCard},
+    card::{CardDetails, RevokedKey, VerifiedCard},
     id::ContentId,
     keys::Signature,
     label::{Category, LABEL_SECTORS_BYTES_MAX, LABEL_SET_MAX, Label},
@@ -252,4 +252,32 @@ fn a_key_that_the_card_dropped_signs_nothing_whatever_the_date() {
     let rotated = CardDetails { serial: 2, signing_keys: vec![dated(&key(150))], ..details(1) };
     let card = VerifiedCard::sign(&key(1), rotated).unwrap();
     assert!(matches!(release().verify(&card, now()), Err(ReleaseError::Key { .. })));
+}
+
+#[test]
+fn a_release_of_a_revoked_key_is_told_from_one_of_an_unknown_key() {
+    let dated_at = release().stored_manifest().unwrap().published_at;
+    let check = |since: &str, is_named: bool, expect: &str| {
+        let revoked = RevokedKey { key: key(101).public().id(), since: time(since) };
+        let named = if is_named { vec![dated(&key(101))] } else { vec![dated(&key(150))] };
+        let details = CardDetails { serial: 2, signing_keys: named, revoked_keys: vec![revoked], ..details(1) };
+        let card = VerifiedCard::sign(&key(1), details).unwrap();
+        let result = release().verify(&card, now());
+        let found = match &result {
+            Ok(_) => "good",
+            Err(ReleaseError::Revoked { key: id, since, at }) => {
+                assert_eq!((*id, *since, *at), (revoked.key, revoked.since, dated_at));
+                "revoked"
+            }
+            Err(ReleaseError::Key { .. }) => "unknown",
+            Err(_) => "other",
+        };
+        assert_eq!(found, expect, "{since} {is_named}");
+    };
+    let just_after = mithaq_core::time::Time::from_micros(dated_at.as_micros() + 1).to_string();
+    check(&just_after, true, "good");
+    check(&dated_at.to_string(), true, "revoked");
+    check("1970-01-01T00:00:00Z", true, "revoked");
+    check(&just_after, false, "unknown");
+    check(&dated_at.to_string(), false, "revoked");
 }

@@ -2,9 +2,9 @@
 
 use mithaq_core::{
     body::Facts,
-    label::{Category, LABEL_SET_MAX, Label, SECTOR_UNSPECIFIED},
+    label::{Category, LABEL_SET_MAX, Label, Marking, SECTOR_UNSPECIFIED},
     split::{group, labels},
-    stix::Tlp,
+    stix::{Tlp, marking::Pap},
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ fn labelled(objects: &[Value], held: &[(&str, Label)]) -> Vec<String> {
     let bodies: Vec<_> = objects.iter().map(body).collect();
     let facts: Vec<_> = bodies.iter().map(mithaq_core::body::Body::facts).collect();
     let mut find = |id: &str| held.iter().find(|(known, _)| *known == id).map(|(_, label)| label.clone());
-    labels(&facts, Tlp::Amber, &mut find).iter().map(ToString::to_string).collect()
+    labels(&facts, Tlp::Amber, &mut find, &mut |_| Marking::Unknown).iter().map(ToString::to_string).collect()
 }
 
 fn check(objects: &[Value], held: &[(&str, Label)], expect: &[&str]) {
@@ -177,11 +177,83 @@ fn hostile_graphs_cost_no_more_than_their_references() {
     let chain =
         (0..count).map(|n| facts(id("report", n), None, [format!("sector {n}")].into(), vec![id("report", n + 1)]));
     let all: Vec<_> = versions.chain(pointers).chain(chain).collect();
-    let labels = labels(&all.iter().collect::<Vec<_>>(), Tlp::Amber, &mut |_| None);
+    let labels = labels(&all.iter().collect::<Vec<_>>(), Tlp::Amber, &mut |_| None, &mut |_| Marking::Unknown);
     assert_eq!(labels.len(), all.len());
     assert!(labels.iter().all(|label| label.sectors.len() <= LABEL_SET_MAX + 1));
     let usable = labels.iter().filter(|label| label.check().is_ok()).count();
     assert!(usable >= 2 * all.len() / 3, "only what reaches over 64 sectors cannot be released");
+}
+
+#[test]
+fn a_known_marking_becomes_what_it_means_and_is_asked_for_once() {
+    let marking = |number: u32| id("marking-definition", number);
+    let marked = |number: u32, markings: &[u32]| {
+        let ids: Vec<_> = markings.iter().map(|number| marking(*number)).collect();
+        body(&object("indicator", number, json!({"object_marking_refs": ids})))
+    };
+    let bodies = [marked(1, &[1, 2]), marked(2, &[2, 3]), marked(3, &[4])];
+    let facts: Vec<_> = bodies.iter().map(mithaq_core::body::Body::facts).collect();
+    let mut asked = Vec::new();
+    let found = labels(&facts, Tlp::Green, &mut |_| None, &mut |id| {
+        asked.push(id.to_owned());
+        match id {
+            _ if id == marking(1) => Marking::Statement,
+            _ if id == marking(2) => Marking::Pap(Pap::Amber),
+            _ if id == marking(3) => Marking::Pap(Pap::Red),
+            _ => Marking::Unknown,
+        }
+    });
+    let shown: Vec<_> = found.iter().map(ToString::to_string).collect();
+    assert_eq!(shown, ["green threat statement PAP:amber", "green threat PAP:red", "green threat +1 marking"]);
+    assert_eq!(asked, [marking(1), marking(2), marking(3), marking(4)]);
+    // Whoever has nothing but the release and the object takes the origin's word for what a marking means.
+    for (body, label) in bodies.iter().zip(&found) {
+        assert!(body.facts().is_covered_by(label), "{label}");
+    }
+    assert!(!bodies[0].facts().is_covered_by(&Label { tlp: Tlp::Red, ..found[2].clone() }));
+}
+
+#[test]
+fn hostile_markings_cannot_hide_one_that_nobody_knows() {
+    let ids: Vec<_> = (0..200).map(|number| id("marking-definition", number)).collect();
+    let body = body(&object("indicator", 1, json!({"object_marking_refs": ids})));
+    let mut known = |id: &str| if id == ids[199] { Marking::Unknown } else { Marking::Statement };
+    let found = labels(&[body.facts()], Tlp::Green, &mut |_| None, &mut known);
+    assert_eq!(found[0].markings, [ids[199].clone()].into());
+}
+
+#[test]
+fn confidence_is_the_lowest_and_personal_data_taints_what_speaks_of_it() {
+    let sure = marked("indicator", 1, Tlp::Clear, json!({"confidence": 80}));
+    let unsure = marked("malware", 2, Tlp::Clear, json!({"confidence": 20}));
+    let silent = marked("tool", 3, Tlp::Clear, json!({}));
+    let person = marked("identity", 4, Tlp::Clear, json!({"identity_class": "individual", "confidence": 90}));
+    let between = |number, source: (&str, u32), target: (&str, u32)| {
+        let mut found = relationship(number, &id(source.0, source.1), &id(target.0, target.1));
+        found["confidence"] = json!(100);
+        found
+    };
+    let objects = [
+        between(5, ("indicator", 1), ("malware", 2)),
+        between(6, ("indicator", 1), ("tool", 3)),
+        between(7, ("indicator", 1), ("identity", 4)),
+        between(8, ("indicator", 1), ("email-addr", 99)),
+        sure,
+        unsure,
+        silent,
+        person,
+    ];
+    let expect = [
+        "clear threat confidence:low",
+        "clear threat",
+        "clear identity+threat personal confidence:high",
+        "clear observable+threat personal",
+        "clear threat confidence:high",
+        "clear threat confidence:low",
+        "clear threat",
+        "clear identity personal confidence:high",
+    ];
+    check(&objects, &[], &expect);
 }
 
 #[test]
@@ -221,7 +293,7 @@ fn reached(all: &[Facts], from: usize) -> BTreeSet<usize> {
 proptest! {
     #[test]
     fn a_label_covers_all_that_its_object_reaches_and_no_level_beyond(all in push()) {
-        let found = labels(&all.iter().collect::<Vec<_>>(), Tlp::Amber, &mut |_| None);
+        let found = labels(&all.iter().collect::<Vec<_>>(), Tlp::Amber, &mut |_| None, &mut |_| Marking::Unknown);
         for (index, label) in found.iter().enumerate() {
             let reached = reached(&all, index);
             for target in &reached {
@@ -242,8 +314,8 @@ proptest! {
     fn the_order_of_a_push_changes_no_label(all in push()) {
         let mut backwards: Vec<_> = all.iter().collect();
         backwards.reverse();
-        let found = labels(&all.iter().collect::<Vec<_>>(), Tlp::Amber, &mut |_| None);
-        let mut reversed = labels(&backwards, Tlp::Amber, &mut |_| None);
+        let found = labels(&all.iter().collect::<Vec<_>>(), Tlp::Amber, &mut |_| None, &mut |_| Marking::Unknown);
+        let mut reversed = labels(&backwards, Tlp::Amber, &mut |_| None, &mut |_| Marking::Unknown);
         reversed.reverse();
         prop_assert_eq!(found, reversed);
     }

@@ -3,24 +3,29 @@
 //! `MITHAQ_WRITE_VECTORS=1` writes them anew; a change to them is a change of the formats.
 
 use mithaq_core::{
-    agreement::AGREEMENT_TYPE,
-    card::CARD_TYPE,
+    agreement::{
+        AGREEMENT_TYPE, Agreement, Group, Onward, Party, SignedAgreement, attestation::Attestation,
+        termination::Termination,
+    },
+    card::{CARD_TYPE, CardDetails, RevokedKey, VerifiedCard},
+    consent::{Answer, Consent, ConsentRequest, ConsentScope, LabelClass},
     dsse::pre_authentication_encoding,
-    id::{ContentId, sha256, to_hex},
-    keys::SecretKey,
+    id::{AgreementId, ContentId, ReleaseId, sha256, to_hex},
+    keys::{SecretKey, Suite},
     label::{Category, Label},
     merkle,
     pairing::{GROUPS, PairingCode},
     release::{RELEASE_TYPE, ReleaseDraft, VerifiedRelease},
+    statement::{Statement, Verified},
     stix::{Object, Tlp, json},
 };
 use serde_json::{Value, json};
 use std::{env, fs, path::PathBuf};
 
-use crate::cast::{MARKING, cert, key, now, signed, terms};
+use crate::cast::{MARKING, cert, dated, key, now, signed, terms, time};
 
 /// Compares `value` with the committed file, or writes it.
-fn check(name: &str, value: &Value) {
+pub(crate) fn check(name: &str, value: &Value) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors").join(name);
     let text = serde_json::to_string_pretty(value).unwrap() + "\n";
     if env::var_os("MITHAQ_WRITE_VECTORS").is_some() {
@@ -30,12 +35,12 @@ fn check(name: &str, value: &Value) {
     assert!(committed == text, "{name} differs from what the code makes");
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// A document with its signature, as all three kinds have one.
-fn document(signer: &SecretKey, payload_type: &str, payload: &[u8]) -> Value {
+/// A document with its signature, as all kinds of signed JSON have one.
+pub(crate) fn document(signer: &SecretKey, payload_type: &str, payload: &[u8]) -> Value {
     json!({
         "seed": to_hex(&seed_of(signer)),
         "public": signer.public(),
@@ -47,7 +52,7 @@ fn document(signer: &SecretKey, payload_type: &str, payload: &[u8]) -> Value {
 }
 
 /// The seeds of the tests are one byte over and over.
-fn seed_of(key: &SecretKey) -> [u8; 32] {
+pub(crate) fn seed_of(key: &SecretKey) -> [u8; 32] {
     let seeds = (0..=u8::MAX).map(|byte| [byte; 32]);
     seeds.into_iter().find(|seed| SecretKey::from_seed(seed).unwrap().public() == key.public()).unwrap()
 }
@@ -154,17 +159,92 @@ fn cards() {
 }
 
 #[test]
+fn cards_with_revoked_keys() {
+    let mut revoked_keys = [(101, "2026-06-01T00:00:00Z"), (77, "2026-03-01T00:00:00.5Z")]
+        .map(|(seed, since)| RevokedKey { key: key(seed).public().id(), since: time(since) });
+    revoked_keys.sort_by_key(|revoked| revoked.key);
+    let ours = cert(1);
+    let mut details = CardDetails::from(ours.card.card().clone());
+    details.serial += 1;
+    details.signing_keys.push(dated(&key(102)));
+    details.revoked_keys = revoked_keys.to_vec();
+    let card = VerifiedCard::sign(&ours.root, details).unwrap();
+    let (payload, _) = card.envelope().open(CARD_TYPE).unwrap();
+    let mut vector = document(&ours.root, CARD_TYPE, &payload);
+    let mut counts = Vec::new();
+    for (seed, at) in [
+        (101, "2026-05-31T23:59:59.999999Z"),
+        (101, "2026-06-01T00:00:00.000000Z"),
+        (102, "2026-06-01T00:00:00.000000Z"),
+        (77, "2026-02-01T00:00:00.000000Z"),
+    ] {
+        let id = key(seed).public().id();
+        let is_good = card.signing_key(id, Suite::Ed25519, time(at)).is_some();
+        counts.push(json!({ "key": id, "at": at, "counts": is_good }));
+    }
+    vector["cert_id"] = json!(card.cert_id());
+    vector["envelope"] = serde_json::to_value(card.envelope()).unwrap();
+    vector["signing_keys"] = json!(counts);
+    check("card-revoked.json", &vector);
+}
+
+#[test]
 fn agreements() {
     let (pk, cn) = (cert(1), cert(2));
     let mut terms = terms();
-    terms.markings.insert(MARKING.to_owned());
-    terms.sectors = mithaq_core::agreement::Scope::Only(["banking", "energy"].map(str::to_owned).into());
+    terms.flow.markings.insert(MARKING.to_owned());
+    terms.flow.sectors = mithaq_core::agreement::Scope::Only(["banking", "energy"].map(str::to_owned).into());
     let agreement = signed(&pk, &cn, terms);
     let (payload, _) = agreement.envelope().open(AGREEMENT_TYPE).unwrap();
     let signatures = [&pk, &cn].map(|cert| document(&cert.signing, AGREEMENT_TYPE, &payload));
     let envelope = serde_json::to_value(agreement.envelope()).unwrap();
-    let vector = json!({ "agreement_id": agreement.id(), "signatures": signatures, "envelope": envelope });
+    let vector = json!({
+        "agreement_id": agreement.id(),
+        "signatures": signatures,
+        "envelope": envelope,
+        "group": group(),
+        "statements": statements(agreement.id()),
+    });
     check("agreement.json", &vector);
+}
+
+/// The agreement of a group of three, signed by all.
+fn group() -> Value {
+    let certs = [cert(1), cert(2), cert(3)];
+    let members = certs.iter().map(|cert| Party { contacts: vec!["tel:+1".into()], ..Party::new(cert.card.cert_id()) });
+    let group = Group { name: "گروپ".to_owned(), threshold: 2 };
+    let mut terms = terms();
+    terms.flow.onward = Onward::Listed([cert(4).card.cert_id()].into());
+    let mut signed = SignedAgreement::draft(Agreement::of_group(members.collect(), group, terms).unwrap()).unwrap();
+    certs.iter().for_each(|cert| signed.sign(&cert.signing));
+    let (payload, _) = signed.envelope().open(AGREEMENT_TYPE).unwrap();
+    let signatures = certs.each_ref().map(|cert| document(&cert.signing, AGREEMENT_TYPE, &payload));
+    json!({ "agreement_id": signed.id(), "signatures": signatures, "envelope": signed.envelope() })
+}
+
+/// What one CERT signs alone about agreements: an ending, a purge, a question and its answer.
+fn statements(agreement: AgreementId) -> Value {
+    let (pk, cn, qa) = (cert(1), cert(2), cert(3));
+    let id = |cert: &crate::cast::Cert| cert.card.cert_id();
+    let class = LabelClass { tlp_max: Tlp::Green, categories: [Category::Threat].into() };
+    let asked = ConsentRequest::new(id(&pk), id(&qa), id(&cn), ConsentScope::Class(class), now(), "");
+    let one = ConsentScope::Releases([ReleaseId::from_bytes([9; 32])].into());
+    let until = now().plus(std::time::Duration::from_secs(86_400));
+    let answered = Consent::answer(&asked, Answer::Grant, one, now(), until);
+    json!({
+        "termination": statement(Termination::new(agreement, id(&pk), now(), "قانون بدل گیا"), &pk),
+        "attestation": statement(Attestation::new(agreement, id(&cn), now(), 12, 3_400), &cn),
+        "consent_request": statement(asked, &pk),
+        "consent": statement(answered, &qa),
+    })
+}
+
+fn statement<S: Statement + Clone>(says: S, signer: &crate::cast::Cert) -> Value {
+    let signed = Verified::sign(says, &signer.signing).unwrap();
+    let (payload, _) = signed.envelope().open(S::TYPE).unwrap();
+    let mut vector = document(&signer.signing, S::TYPE, &payload);
+    vector["envelope"] = json!(signed.envelope());
+    vector
 }
 
 #[test]

@@ -24,7 +24,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::{
     answer::{self, Ask, Failed, blocking},
-    care, lookup, stream,
+    care, ledger, lookup, pacts, stream,
 };
 use crate::{
     feed::Visibility,
@@ -65,6 +65,17 @@ pub(super) fn router(node: Arc<Node>, endpoint: quinn::Endpoint) -> Router {
         .route("/v1/stream", get(tail))
         .route("/v1/reload", post(reload))
         .route("/v1/check", post(check))
+        .route("/v1/withdraw", post(pacts::withdraw))
+        .route("/v1/revoke", post(pacts::revoke))
+        .route("/v1/quarantine", get(pacts::quarantine))
+        .route("/v1/quarantine/accept", post(pacts::accept))
+        .route("/v1/quarantine/drop", post(pacts::discard))
+        .route("/v1/consents", get(pacts::consents).post(pacts::consent))
+        .route("/v1/preview", get(pacts::preview))
+        .route("/v1/ledger", get(ledger::entries))
+        .route("/v1/ledger/verify", post(ledger::verify))
+        .route("/v1/ledger/proof", get(ledger::proof))
+        .route("/v1/ledger/report", get(ledger::report))
         .route("/v1/store", get(care::stats))
         .route("/v1/compact", post(care::compact))
         .fallback(unknown)
@@ -158,7 +169,7 @@ fn describe(node: &Arc<Node>, endpoint: &quinn::Endpoint) -> Status {
     let listen = endpoint.local_addr().map(|address| address.to_string()).unwrap_or_default();
     Status {
         cert: node.us,
-        name: node.card.card().name.clone(),
+        name: node.identity().card.card().name.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         objects: stats.objects,
         releases: stats.releases,
@@ -176,6 +187,8 @@ fn peer_status(node: &Arc<Node>, entry: &Arc<PeerEntry>) -> PeerStatus {
     let state = match (entry.peer.state, link.connected, &link.problem) {
         (PeerState::Added, ..) => "added",
         (PeerState::Verified, ..) => "verified",
+        (PeerState::Suspended, ..) => "suspended",
+        (PeerState::Blocked, ..) => "blocked",
         (_, true, _) => "connected",
         (_, false, Some(problem)) if is_refusal(problem) => "refused",
         _ => "connecting",
@@ -197,6 +210,7 @@ fn peer_status(node: &Arc<Node>, entry: &Arc<PeerEntry>) -> PeerStatus {
         bytes_received: traffic.bytes_received,
         agreement: entry.peer.agreement.as_ref().map(|agreement| agreement.id()),
         valid_until: entry.peer.agreement.as_ref().map(|agreement| agreement.agreement().valid_until),
+        ended: entry.peer.ended.map(|ending| ending.at),
     }
 }
 
@@ -218,6 +232,7 @@ fn is_refusal(problem: &Problem) -> bool {
     let code = problem.code.parse().unwrap_or(Code::INTERNAL);
     [Code::AGREEMENT_MISMATCH, Code::WRONG_PEER, Code::INCOMPATIBLE, Code::MISBEHAVED, Code::BAD_RELEASE]
         .contains(&code)
+        || code == Code::PEER_SUSPENDED
 }
 
 async fn show(State(control): State<Control>, Path(id): Path<String>) -> Result<Response, Failed> {

@@ -1,21 +1,25 @@
 //! What analysts look up: objects by id and by value, and why something goes to a peer or not.
 
-use std::sync::Arc;
+use std::{cmp::Reverse, sync::Arc};
 
-use mithaq_api::http::{Held, HeldRelease, Problem, SEARCH_LIMIT_MAX, SearchQuery, Why, WhyQuery};
+use mithaq_api::http::{
+    Given, Held, HeldBack, HeldRelease, Problem, SEARCH_LIMIT_MAX, SearchQuery, Why, WhyQuery, WithdrawalState,
+};
 use mithaq_core::{
     code::Code,
     id::{ContentId, ReleaseId},
-    release::Manifest,
     stix::{id::StixId, observable::Observable},
+    time::Time,
 };
 use mithaq_store::{Holding, StoreError};
 use serde_json::value::RawValue;
 
 use super::answer::Failed;
 use crate::{
-    node::{Node, PeerEntry},
+    ledger::{self, Ledger},
+    node::Node,
     outbox, push,
+    standing::{Cause, Hold},
 };
 
 /// How many results a search gives unless asked otherwise.
@@ -42,11 +46,11 @@ fn missing(node: &Node, id: &str) -> Result<Failed, StoreError> {
     })
 }
 
-fn not_held(id: &str) -> Failed {
+pub(super) fn not_held(id: &str) -> Failed {
     Failed::not_found(format!("nothing with the id {:?} is held here", id.chars().take(120).collect::<String>()))
 }
 
-fn contents_of(node: &Node, id: &str) -> Result<Vec<ContentId>, Failed> {
+pub(super) fn contents_of(node: &Node, id: &str) -> Result<Vec<ContentId>, Failed> {
     if let Ok(content) = id.parse() {
         return Ok(vec![content]);
     }
@@ -69,12 +73,19 @@ pub(super) fn search(node: &Node, query: &SearchQuery) -> Result<Vec<Held>, Fail
     contents.sort_unstable();
     contents.dedup();
     let held = contents.into_iter().take(limit).map(|content| held(node, content));
-    let held: Vec<_> = held.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
+    let stands = |held: &Held| held.releases.iter().any(is_served);
+    // What nobody stands by any more is found by its id alone.
+    let held: Vec<_> = held.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().filter(stands).collect();
     if held.is_empty() {
         let value: String = query.value.chars().take(120).collect();
         return Err(Failed::not_found(format!("no object here carries {value:?}")));
     }
     Ok(held)
+}
+
+/// Whether a release shows its object to our readers; what an operator accepted is shown, by a release of our own.
+fn is_served(release: &HeldRelease) -> bool {
+    release.held.as_ref().is_none_or(|held| held.code == Code::ACCEPTED.to_string())
 }
 
 /// An object with the releases that name it.
@@ -97,63 +108,110 @@ fn held(node: &Node, content: ContentId) -> Result<Option<Held>, StoreError> {
     Ok(Some(Held { id, object_type: r#type, content, current, releases: releases_of(node, content)?, object }))
 }
 
-/// Whether no newer version of the object's id is held; of versions with one time, the smaller content id is current.
+/// Whether no newer version of the object's id stands; of versions with one time the one that was published last is
+/// current, then the smaller content id, so that every CERT shows the same.
 fn is_current(node: &Node, content: ContentId, id: &str) -> Result<bool, StoreError> {
-    let versions = node.store.versions(id)?;
-    let newest = versions.iter().map(|version| version.version_nanos).max();
-    let current = versions.iter().find(|version| Some(version.version_nanos) == newest);
-    Ok(current.is_some_and(|version| version.content == content))
+    let mut newest = None;
+    for version in node.store.versions(id)? {
+        if let Some(published_at) = last_published(node, version.content)? {
+            let rank = (version.version_nanos, published_at, Reverse(version.content));
+            newest = newest.max(Some(rank));
+        }
+    }
+    Ok(newest.is_some_and(|(.., current)| current.0 == content))
+}
+
+/// When a release that stands last published a content.
+fn last_published(node: &Node, content: ContentId) -> Result<Option<Time>, StoreError> {
+    let mut last = None;
+    for seq in node.store.rows_of(content)? {
+        let Some((row, _, manifest)) = node.release_at(seq)? else { continue };
+        if node.standing.hold(&*node.store, row.release, content)?.is_none() {
+            last = last.max(Some(manifest.published_at));
+        }
+    }
+    Ok(last)
 }
 
 fn releases_of(node: &Node, content: ContentId) -> Result<Vec<HeldRelease>, StoreError> {
     let mut releases = Vec::new();
     for seq in node.store.rows_of(content)? {
-        if let Some((row, _, manifest)) = node.release_at(seq)? {
-            releases.push(HeldRelease {
-                release: row.release,
-                origin: manifest.origin,
-                from: node.name_of(manifest.origin),
-                label: manifest.label.to_string(),
-                published_at: manifest.published_at,
-                added_at: row.added_at,
+        let Some((row, _, manifest)) = node.release_at(seq)? else { continue };
+        if manifest.kind.is_local() {
+            continue;
+        }
+        let hold = node.standing.hold(&*node.store, row.release, content)?;
+        let by = hold.as_ref().filter(|hold| hold.cause == Cause::Withdrawn).and_then(|hold| hold.by);
+        releases.push(HeldRelease {
+            release: row.release,
+            origin: manifest.origin,
+            from: node.name_of(manifest.origin),
+            label: manifest.label.to_string(),
+            published_at: manifest.published_at,
+            added_at: row.added_at,
+            held: hold.map(held_back),
+            given: given(node, row.release)?,
+            withdrawal: match by {
+                Some(release) => Some(WithdrawalState { release, given: given(node, release)? }),
+                None => None,
+            },
+        });
+    }
+    Ok(releases)
+}
+
+fn held_back(hold: Hold) -> HeldBack {
+    HeldBack { code: hold.cause.code().to_string(), reason: hold.note, since: hold.at }
+}
+
+/// The peers that were given a release, and what they said of it.
+fn given(node: &Node, release: ReleaseId) -> Result<Vec<Given>, StoreError> {
+    let mut given = Vec::new();
+    for peer in ledger::peers(node)? {
+        if let Some(place) = Ledger::new(node, peer).place(release)? {
+            let receipt = place.receipt;
+            given.push(Given {
+                peer: node.name_of(peer),
+                status: receipt.map(|receipt| receipt.status),
+                at: receipt.map(|receipt| receipt.at),
             });
         }
     }
-    Ok(releases)
+    given.sort_by(|a, b| a.peer.cmp(&b.peer));
+    Ok(given)
 }
 
 /// Why an object or a release goes to a peer or not: the answer for the release that comes nearest. Blocks.
 pub(super) fn why(node: &Arc<Node>, query: &WhyQuery) -> Result<Why, Failed> {
     let entry = node.peer_named(&query.peer).ok_or_else(|| no_such_peer(node, &query.peer))?;
-    let manifests = manifests_for(node, &query.id)?;
-    let mut answers: Vec<Why> = manifests.iter().map(|manifest| answer(node, &entry, manifest)).collect();
+    let mut answers = Vec::new();
+    for seq in rows_for(node, &query.id)? {
+        if let Some((row, release, manifest)) = node.release_at(seq)? {
+            let decision = outbox::ask(node, row.release, &release, &manifest, &entry)?;
+            let reasons = decision.reasons.iter().map(push::why_reason).collect();
+            answers.push(Why { released: decision.released, reasons });
+        }
+    }
     let withheld = |why: &Why| why.reasons.iter().filter(|reason| !reason.ok).count();
     answers.sort_by_key(|why| (!why.released, withheld(why)));
     answers.into_iter().next().ok_or_else(|| not_held(&query.id))
 }
 
-fn answer(node: &Node, entry: &PeerEntry, manifest: &Manifest) -> Why {
-    let agreement = entry.peer.agreement.as_ref();
-    let decision = outbox::decide(node, &manifest.label, manifest.origin, entry.cert(), agreement);
-    Why { released: decision.released, reasons: decision.reasons.iter().map(push::why_reason).collect() }
-}
-
-fn manifests_for(node: &Node, id: &str) -> Result<Vec<Manifest>, Failed> {
+/// The rows of the log that an id stands for.
+fn rows_for(node: &Node, id: &str) -> Result<Vec<u64>, Failed> {
     if let Ok(release) = id.parse::<ReleaseId>()
         && let Some((seq, _)) = node.store.release(release)?
     {
-        return Ok(node.release_at(seq)?.into_iter().map(|(_, _, manifest)| manifest).collect());
+        return Ok(vec![seq]);
     }
-    let mut manifests = Vec::new();
+    let mut rows = Vec::new();
     for content in contents_of(node, id)? {
-        for seq in node.store.rows_of(content)? {
-            manifests.extend(node.release_at(seq)?.map(|(_, _, manifest)| manifest));
-        }
+        rows.extend(node.store.rows_of(content)?);
     }
-    Ok(manifests)
+    Ok(rows)
 }
 
-fn no_such_peer(node: &Node, name: &str) -> Failed {
+pub(super) fn no_such_peer(node: &Node, name: &str) -> Failed {
     let known: Vec<_> = node.peers().iter().map(|entry| entry.peer.name.clone()).collect();
     let name: String = name.chars().take(40).collect();
     Problem::new(Code::NO_SUCH_PEER, format!("there is no peer {name:?}; known are: {}", known.join(", "))).into()

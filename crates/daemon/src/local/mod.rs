@@ -4,7 +4,9 @@
 mod answer;
 mod care;
 mod control;
+mod ledger;
 mod lookup;
+mod pacts;
 mod siem;
 mod stream;
 mod taxii;

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use backon::{BackoffBuilder, ExponentialBuilder};
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use mithaq_api::http::Problem;
 use mithaq_core::code::Code;
 use quinn::Endpoint;
@@ -23,42 +23,58 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// How often a dialler looks whether the peer is still served by another connection.
 const SERVED_CHECK: Duration = Duration::from_millis(250);
 
-fn pauses() -> impl Iterator<Item = Duration> {
+fn pauses() -> ExponentialBackoff {
     let builder = ExponentialBuilder::default().with_min_delay(PAUSE_MIN).with_max_delay(PAUSE_MAX);
     builder.with_jitter().without_max_times().build()
 }
 
 /// Keeps a peer connected until it is changed or the daemon stops.
 pub(super) async fn keep_connected(node: Arc<Node>, endpoint: Endpoint, entry: Arc<PeerEntry>) {
-    let work = async {
-        let mut backoff = pauses();
-        loop {
-            while node.links.is_served(entry.cert()) {
-                tokio::time::sleep(SERVED_CHECK).await;
-                backoff = pauses();
-            }
-            if attempt(&node, &endpoint, &entry).await {
-                backoff = pauses();
-            }
-            tokio::time::sleep(backoff.next().unwrap_or(PAUSE_MAX)).await;
+    let mut backoff = pauses();
+    loop {
+        let connecting = connect(&node, &endpoint, &entry, &mut backoff);
+        let Some(connection) = entry.cancel.run_until_cancelled(connecting).await else { return };
+        // A session sees for itself that its peer was changed. Dropped here, it would never give back the right to
+        // serve the peer, and nobody would dial again.
+        if driver::run(&node, &entry, connection, node.us).await {
+            backoff = pauses();
         }
-    };
-    tokio::select! {
-        () = work => {}
-        () = entry.cancel.cancelled() => {}
+        let pause = tokio::time::sleep(backoff.next().unwrap_or(PAUSE_MAX));
+        if entry.cancel.run_until_cancelled(pause).await.is_none() {
+            return;
+        }
     }
 }
 
-/// Dials each of the peer's endpoints once, and serves the first that answers. Says whether a session came about.
-async fn attempt(node: &Arc<Node>, endpoint: &Endpoint, entry: &Arc<PeerEntry>) -> bool {
+/// Waits until no connection serves the peer, and dials until one can.
+async fn connect(
+    node: &Node,
+    endpoint: &Endpoint,
+    entry: &PeerEntry,
+    backoff: &mut ExponentialBackoff,
+) -> quinn::Connection {
+    loop {
+        while node.links.is_served(entry.cert()) {
+            tokio::time::sleep(SERVED_CHECK).await;
+            *backoff = pauses();
+        }
+        if let Some(connection) = attempt(node, endpoint, entry).await {
+            return connection;
+        }
+        tokio::time::sleep(backoff.next().unwrap_or(PAUSE_MAX)).await;
+    }
+}
+
+/// Dials each of the peer's endpoints once, until one answers.
+async fn attempt(node: &Node, endpoint: &Endpoint, entry: &PeerEntry) -> Option<quinn::Connection> {
     for address in &entry.peer.endpoints {
         match dial(node, endpoint, entry, address).await {
             // The peer's own dial may have come through meanwhile; a second session would only send everything twice.
             Ok(connection) if node.links.is_served(entry.cert()) => {
                 connection.close(Code::REPLACED.number().into(), b"another connection serves this peer");
-                return true;
+                return None;
             }
-            Ok(connection) => return driver::run(node, entry, connection, node.us).await,
+            Ok(connection) => return Some(connection),
             Err(problem) => {
                 tracing::debug!(peer = entry.peer.name, address, %problem, "dialling failed");
                 entry.update(|status| {
@@ -69,7 +85,7 @@ async fn attempt(node: &Arc<Node>, endpoint: &Endpoint, entry: &Arc<PeerEntry>) 
             }
         }
     }
-    false
+    None
 }
 
 async fn dial(
@@ -79,7 +95,7 @@ async fn dial(
     address: &str,
 ) -> Result<quinn::Connection, Problem> {
     let unreachable = |what: String| Problem::new(Code::UNREACHABLE, format!("{address}: {what}"));
-    let (config, stranger) = tls::client(&node.tls_key, &entry.peer.card, transport())
+    let (config, stranger) = tls::client(&node.identity(), &entry.peer.card, transport())
         .map_err(|error| Problem::new(Code::KEY, mithaq_api::home::with_sources(&error)))?;
     let local = endpoint.local_addr().map_err(|error| unreachable(error.to_string()))?;
     let remote = resolve(address, local).await.map_err(unreachable)?;

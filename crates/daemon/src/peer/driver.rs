@@ -4,22 +4,28 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use mithaq_api::http::Problem;
-use mithaq_core::{code::Code, id::CertId};
+use mithaq_core::{
+    agreement::{ThirdParty, VerifiedAgreement},
+    code::Code,
+    id::CertId,
+};
 use mithaq_store::StoreError;
-use mithaq_sync::{Channel, Cursor, Fault, Input, Output, Session, Setup};
+use mithaq_sync::{Channel, Cursor, Fault, Input, Output, Seen, Session, Setup};
 use quinn::{Connection, RecvStream, SendStream};
 use tokio::{sync::mpsc, task::JoinSet};
 use tracing::Instrument;
 
 use super::{
+    documents::{self, Courier, Work},
     endpoint::HANDSHAKE_TIMEOUT,
     frames::{self, StreamError},
     links::Claim,
     loader::{self, Loader, Request},
-    storer::{self, Item},
+    storer::{self, Item, Received},
 };
 use crate::{
     clock,
+    ledger::Ledger,
     node::{Node, PeerEntry},
     outbox::Outbox,
 };
@@ -39,11 +45,16 @@ const CLOSE_GRACE: Duration = Duration::from_secs(1);
 /// How often timeouts are checked.
 const TICK: Duration = Duration::from_millis(500);
 
+/// How many ticks lie between two looks at whether there are documents to be sent.
+const COURIER_TICKS: u32 = 4;
+
 /// Why a session ended.
 #[derive(Debug, thiserror::Error)]
-enum End {
-    #[error("we hold no agreement with this CERT in force")]
+pub(super) enum End {
+    #[error("we hold no agreement with this CERT that has begun")]
     NoAgreement,
+    #[error("{0}")]
+    NoKey(String),
     #[error("the daemon is stopping or its peers were changed")]
     GoingAway,
     #[error("another connection serves this peer")]
@@ -56,6 +67,8 @@ enum End {
     Lost(quinn::ConnectionError),
     #[error("the peer opened no stream in time")]
     NoStream,
+    #[error("{1}")]
+    Document(Code, String),
     #[error("the store failed: {0}")]
     Store(#[from] StoreError),
 }
@@ -64,12 +77,14 @@ impl End {
     fn code(&self) -> Code {
         match self {
             Self::NoAgreement => Code::AGREEMENT_MISMATCH,
+            Self::NoKey(_) => Code::NO_USABLE_KEY,
             Self::GoingAway => Code::GOING_AWAY,
             Self::Replaced => Code::REPLACED,
             Self::Fault(fault) => fault.code(),
             Self::ClosedByPeer(code, _) => *code,
             Self::Lost(_) => Code::UNREACHABLE,
             Self::NoStream => Code::MISBEHAVED,
+            Self::Document(code, _) => *code,
             Self::Store(_) => Code::STORE,
         }
     }
@@ -77,7 +92,7 @@ impl End {
     /// What the peer is told: nothing of our own troubles but that there are some.
     fn tell(&self) -> String {
         match self {
-            Self::Store(_) => "the daemon cannot store or read just now".into(),
+            Self::Store(_) | Self::NoKey(_) => "the daemon cannot sign, store or read just now".into(),
             other => other.to_string(),
         }
     }
@@ -157,11 +172,14 @@ struct Pump {
     queues: [frames::Queue; 3],
     frames: mpsc::Receiver<Bytes>,
     frames_in: mpsc::Sender<Bytes>,
-    answers: mpsc::Receiver<Result<Input, StoreError>>,
+    answers: mpsc::Receiver<Result<Input, End>>,
     requests: mpsc::UnboundedSender<Request>,
     items: mpsc::UnboundedSender<Item>,
+    documents: mpsc::UnboundedSender<Work>,
+    ticks: u32,
     streams: JoinSet<StreamError>,
     storing: tokio::task::JoinHandle<()>,
+    delivering: tokio::task::JoinHandle<()>,
 }
 
 impl Pump {
@@ -172,16 +190,28 @@ impl Pump {
         initiator: CertId,
     ) -> Result<Self, End> {
         let outbox = Outbox::new(Arc::clone(node), Arc::clone(entry)).ok_or(End::NoAgreement)?;
-        let agreement = entry.peer.agreement.as_ref().filter(|agreement| agreement.is_in_force(clock::wall()));
-        let agreement = agreement.ok_or(End::NoAgreement)?.id();
-        let key = cursor_key(entry, agreement);
+        if node.ledgers.are_diverged() {
+            let text = "our store is not the one whose ledger we signed: it was rolled back or changed";
+            return Err(End::Document(Code::OWN_ROLLBACK, text.into()));
+        }
+        let agreement = entry.peer.agreement.as_ref().filter(|agreement| has_begun(agreement));
+        let agreement = agreement.ok_or(End::NoAgreement)?;
+        let key = cursor_key(entry, agreement.id());
+        let identity = node.identity();
+        let signing_key = identity.signing_key(clock::wall()).map_err(|error| End::NoKey(error.to_string()))?;
+        let known = read_known(node, entry.cert(), key.clone()).await?;
         let setup = Setup {
-            agreement,
+            us: node.us,
+            key: Arc::clone(signing_key),
+            agreement: agreement.id(),
             store: *node.store.id().as_bytes(),
             instance: node.instance,
-            card_serial: node.card.card().serial,
+            card_serial: node.identity().card.card().serial,
             peer: Arc::new(entry.peer.card.clone()),
-            cursor: read_cursor(node, key.clone()).await?,
+            cursor: known.cursor,
+            ledger_size: known.ledger_size,
+            seen: known.seen,
+            third_party: agreement.agreement().third_party == ThirdParty::Accept,
         };
         let opening = open_streams(connection, initiator == node.us);
         let opened = tokio::time::timeout(HANDSHAKE_TIMEOUT, opening).await.map_err(|_| End::NoStream)?;
@@ -199,7 +229,10 @@ impl Pump {
         let (items, items_out) = mpsc::unbounded_channel();
         let loader = Loader { node: Arc::clone(node), outbox: outbox.clone(), peer: entry.cert() };
         node.tasks.spawn(loader::run(loader, requests_out, answers_in.clone()));
-        let storing = node.tasks.spawn(storer::run(Arc::clone(node), key, items_out, answers_in));
+        let storing = node.tasks.spawn(storer::run(Arc::clone(node), key, items_out, answers_in.clone()));
+        let (documents, documents_out) = mpsc::unbounded_channel();
+        let courier = Courier::new(Arc::clone(node), Arc::clone(entry));
+        let delivering = node.tasks.spawn(documents::run(courier, documents_out, answers_in));
         Ok(Self {
             node: Arc::clone(node),
             entry: Arc::clone(entry),
@@ -215,8 +248,11 @@ impl Pump {
             answers,
             requests,
             items,
+            documents,
+            ticks: 0,
             streams,
             storing,
+            delivering,
         })
     }
 
@@ -244,8 +280,9 @@ impl Pump {
                 Some(answer) = self.answers.recv() => answer?,
                 Ok(()) = journal.changed() => Input::JournalGrew { head: *journal.borrow_and_update() },
                 _ = tick.tick() => {
-                    if !self.agreement_in_force() {
-                        return Err(End::NoAgreement);
+                    self.ticks = self.ticks.wrapping_add(1);
+                    if self.established && self.ticks.is_multiple_of(COURIER_TICKS) {
+                        self.deliver(Work::Tick);
                     }
                     Input::Tick
                 }
@@ -257,8 +294,8 @@ impl Pump {
         }
     }
 
-    fn agreement_in_force(&self) -> bool {
-        self.entry.peer.agreement.as_ref().is_some_and(|agreement| agreement.is_in_force(clock::wall()))
+    fn deliver(&self, work: Work) {
+        let _ = self.documents.send(work);
     }
 
     /// Why a stream ended: most often the connection is being closed, and says why a moment later.
@@ -284,9 +321,13 @@ impl Pump {
             match output {
                 Output::Send { channel, frame } => self.send(channel, frame)?,
                 Output::Established => self.establish(),
-                Output::Store { index, release, bodies, cursor } => {
-                    let _ = self.items.send(Item::Release { index, release, bodies, cursor });
+                Output::Store { index, release, bodies, card, cursor } => {
+                    let received = Received { index, release: *release, bodies, card, cursor };
+                    let _ = self.items.send(Item::Release(Box::new(received)));
                 }
+                Output::Greeted(greeting) => self.deliver(Work::Greeted(greeting)),
+                Output::Document { kind, body } => self.deliver(Work::Document { kind, body }),
+                Output::Receipt(receipt) => self.deliver(Work::Receipt(receipt)),
                 Output::SaveCursor(cursor) => {
                     let _ = self.items.send(Item::Cursor(cursor));
                 }
@@ -360,9 +401,10 @@ impl Pump {
 
     /// Waits until what was verified is stored.
     async fn close(self) {
-        let Self { items, requests, streams, storing, answers, .. } = self;
-        drop((items, requests, streams, answers));
+        let Self { items, requests, documents, streams, storing, delivering, answers, .. } = self;
+        drop((items, requests, documents, streams, answers));
         let _ = storing.await;
+        let _ = delivering.await;
     }
 }
 
@@ -373,11 +415,26 @@ fn lost(error: quinn::ConnectionError) -> End {
     }
 }
 
-async fn read_cursor(node: &Arc<Node>, key: Vec<u8>) -> Result<Option<Cursor>, End> {
+/// Whether an agreement has begun. Once it is over a session still carries what takes back.
+fn has_begun(agreement: &VerifiedAgreement) -> bool {
+    agreement.agreement().valid_from <= clock::wall()
+}
+
+/// What our hello tells of what we have of a peer.
+struct Known {
+    cursor: Option<Cursor>,
+    ledger_size: u64,
+    seen: Option<Seen>,
+}
+
+async fn read_known(node: &Arc<Node>, peer: CertId, cursor_key: Vec<u8>) -> Result<Known, End> {
     let node = Arc::clone(node);
-    let read = tokio::task::spawn_blocking(move || node.store.state(&key)).await;
-    let bytes = read.map_err(|_| End::GoingAway)??;
-    Ok(bytes.and_then(|bytes| Cursor::from_bytes(&bytes)))
+    let read = tokio::task::spawn_blocking(move || {
+        let cursor = node.store.state(&cursor_key)?.and_then(|bytes| Cursor::from_bytes(&bytes));
+        let ledger = Ledger::new(&node, peer);
+        Ok::<_, StoreError>(Known { cursor, ledger_size: ledger.frontier()?.size(), seen: ledger.seen()? })
+    });
+    Ok(read.await.map_err(|_| End::GoingAway)??)
 }
 
 /// Opens our streams: the dialling side opens the control stream, the other takes it.

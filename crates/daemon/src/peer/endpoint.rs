@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use mithaq_api::home::PeerState;
 use mithaq_core::code::Code;
 use quinn::{Endpoint, EndpointConfig, IdleTimeout, Incoming, TransportConfig, VarInt, default_runtime};
 
@@ -100,12 +101,18 @@ async fn handshake(node: &Arc<Node>, incoming: Incoming) {
         // The peer was removed while it shook hands.
         return connection.close(Code::WRONG_PEER.number().into(), b"unknown key");
     };
+    if entry.peer.state == PeerState::Suspended {
+        return connection.close(Code::PEER_SUSPENDED.number().into(), b"you are suspended here: call our operators");
+    }
     let initiator = entry.cert();
     driver::run(node, &entry, connection, initiator).await;
 }
 
-/// Starts the tasks of a peer.
+/// Starts the tasks of a peer, unless we have stopped it.
 pub(crate) fn start_peer(node: &Arc<Node>, endpoint: &Endpoint, entry: Arc<PeerEntry>) {
+    if entry.peer.state.is_stopped() {
+        return;
+    }
     let Some(outbox) = Outbox::new(Arc::clone(node), Arc::clone(&entry)) else {
         return;
     };

@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use mithaq_core::{
+    card::VerifiedCard,
     id::{CertId, ContentId, ReleaseId},
-    release::SignedRelease,
+    release::{Manifest, SignedRelease},
 };
 use mithaq_store::StoreError;
 use mithaq_sync::{Cursor, GROUP_BYTES, INLINE_BYTES_MAX, Input};
 use tokio::sync::mpsc;
 
+use super::driver::End;
 use crate::{
     node::Node,
+    origins,
     outbox::{self, Outbox},
 };
 
@@ -36,7 +39,7 @@ pub(super) enum Request {
 pub(super) async fn run(
     loader: Loader,
     mut requests: mpsc::UnboundedReceiver<Request>,
-    answers: mpsc::Sender<Result<Input, StoreError>>,
+    answers: mpsc::Sender<Result<Input, End>>,
 ) {
     let loader = Arc::new(loader);
     let mut batch = Vec::new();
@@ -44,7 +47,7 @@ pub(super) async fn run(
         let (worker, answers) = (Arc::clone(&loader), answers.clone());
         let requests = std::mem::take(&mut batch);
         let done = tokio::task::spawn_blocking(move || {
-            requests.into_iter().all(|request| answers.blocking_send(worker.answer(request)).is_ok())
+            requests.into_iter().all(|request| answers.blocking_send(worker.answer(request).map_err(End::from)).is_ok())
         });
         match done.await {
             Ok(true) => {}
@@ -96,7 +99,19 @@ impl Loader {
             Some(release) if inline => unless_damaged(self.small_bodies(release))?,
             _ => None,
         };
-        Ok(Input::ReleaseLoaded { index, release, inline })
+        let card = match &release {
+            Some(release) => self.origin_card(release)?,
+            None => None,
+        };
+        Ok(Input::ReleaseLoaded { index, release, card, inline })
+    }
+
+    /// The card of a release's origin, if that is not ourselves.
+    fn origin_card(&self, release: &SignedRelease) -> Result<Option<Arc<VerifiedCard>>, StoreError> {
+        match release.stored_manifest() {
+            Ok(manifest) if manifest.origin != self.node.us => origins::card_of(&self.node, manifest.origin),
+            _ => Ok(None),
+        }
     }
 
     /// All bodies of a release, if they are few and small enough to travel with its manifest.
@@ -140,13 +155,16 @@ impl Loader {
 
     fn may_tell(&self, content: ContentId) -> Result<bool, StoreError> {
         for seq in self.node.store.rows_of(content)? {
-            let Some((_, _, manifest)) = self.node.release_at(seq)? else { continue };
-            let agreement = self.node.peer(self.peer).and_then(|entry| entry.peer.agreement.clone());
-            let decision = outbox::decide(&self.node, &manifest.label, manifest.origin, self.peer, agreement.as_ref());
-            if manifest.origin == self.peer || decision.released {
+            let Some((row, release, manifest)) = self.node.release_at(seq)? else { continue };
+            if manifest.origin == self.peer || self.may_go(row.release, &release, &manifest)? {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    fn may_go(&self, id: ReleaseId, release: &SignedRelease, manifest: &Manifest) -> Result<bool, StoreError> {
+        let Some(entry) = self.node.peer(self.peer) else { return Ok(false) };
+        Ok(outbox::ask(&self.node, id, release, manifest, &entry)?.released)
     }
 }

@@ -1,12 +1,16 @@
 //! Peers: transport, who may connect, and the tasks that pump sessions.
 
+mod cards;
 mod dial;
+mod documents;
 mod driver;
 mod endpoint;
 mod frames;
 mod links;
 mod loader;
 mod storer;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 pub(crate) use endpoint::{accept, bind, start_peer};

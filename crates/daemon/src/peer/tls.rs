@@ -21,20 +21,26 @@ use rustls::{
     crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls13_signature_with_raw_key},
     pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, SubjectPublicKeyInfoDer, UnixTime},
     server::{
-        AlwaysResolvesServerRawPublicKeys, NoServerSessionStorage,
+        ClientHello, NoServerSessionStorage, ResolvesServerCert,
         danger::{ClientCertVerified, ClientCertVerifier},
     },
     sign::CertifiedKey,
     version::TLS13,
 };
 
-use crate::{clock, node::Node};
+use crate::{
+    clock,
+    identity::{Identity, NoUsableKey},
+    node::Node,
+};
 
 /// Why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TlsError {
     #[error("the TLS key cannot be used")]
     Key(#[from] KeyError),
+    #[error(transparent)]
+    NoKey(#[from] NoUsableKey),
     #[error("TLS cannot be set up")]
     Rustls(#[from] Error),
     #[error("TLS cannot be set up for QUIC")]
@@ -46,7 +52,11 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(CryptoProvider { kx_groups: vec![aws_lc_rs::kx_group::X25519MLKEM768], ..aws_lc_rs::default_provider() })
 }
 
-/// Our key as a raw public key.
+/// The key that we show now, as a raw public key.
+fn shown_key(identity: &Identity) -> Result<Arc<CertifiedKey>, TlsError> {
+    certified_key(identity.tls_key(clock::wall())?)
+}
+
 fn certified_key(key: &SecretKey) -> Result<Arc<CertifiedKey>, TlsError> {
     let der = PrivatePkcs8KeyDer::from(key.to_pkcs8_der()?);
     let signer = aws_lc_rs::sign::any_eddsa_type(&der)?;
@@ -57,7 +67,7 @@ fn certified_key(key: &SecretKey) -> Result<Arc<CertifiedKey>, TlsError> {
 /// The configuration for peers that dial us.
 pub(crate) fn server(node: &Arc<Node>, transport: Arc<TransportConfig>) -> Result<quinn::ServerConfig, TlsError> {
     let verifier = Arc::new(KnownPeers { node: Arc::downgrade(node), algorithms: algorithms() });
-    let resolver = AlwaysResolvesServerRawPublicKeys::new(certified_key(&node.tls_key)?);
+    let resolver = KeyOfTheDay { node: Arc::downgrade(node) };
     let mut config = rustls::ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])?
         .with_client_cert_verifier(verifier)
@@ -73,7 +83,7 @@ pub(crate) fn server(node: &Arc<Node>, transport: Arc<TransportConfig>) -> Resul
 
 /// The configuration for dialling one peer, and whom it found instead if it found another.
 pub(crate) fn client(
-    key: &SecretKey,
+    identity: &Identity,
     peer: &VerifiedCard,
     transport: Arc<TransportConfig>,
 ) -> Result<(quinn::ClientConfig, Arc<OnceLock<PublicKey>>), TlsError> {
@@ -83,7 +93,7 @@ pub(crate) fn client(
         .with_protocol_versions(&[&TLS13])?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_client_cert_resolver(Arc::new(AlwaysResolvesClientRawPublicKeys::new(certified_key(key)?)));
+        .with_client_cert_resolver(Arc::new(AlwaysResolvesClientRawPublicKeys::new(shown_key(identity)?)));
     config.alpn_protocols = vec![ALPN.to_vec()];
     config.resumption = Resumption::disabled();
     config.enable_early_data = false;
@@ -122,6 +132,25 @@ fn verify_raw(
 
 fn refused() -> Error {
     Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)
+}
+
+/// Shows the TLS key that our card names for the moment of the handshake, so that a rotation needs no new endpoint.
+#[derive(Debug)]
+struct KeyOfTheDay {
+    node: Weak<Node>,
+}
+
+impl ResolvesServerCert for KeyOfTheDay {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let identity = self.node.upgrade()?.identity();
+        shown_key(&identity)
+            .inspect_err(|error| tracing::error!(%error, "a peer cannot be answered: there is no key to show"))
+            .ok()
+    }
+
+    fn only_raw_public_keys(&self) -> bool {
+        true
+    }
 }
 
 /// Accepts clients whose key the card of any peer names now. What they may do is for the session to say.

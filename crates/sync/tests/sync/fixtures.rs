@@ -52,13 +52,18 @@ pub(crate) fn at(monotonic: Duration) -> Now {
 /// A CERT with its keys.
 #[derive(Debug)]
 pub(crate) struct Cert {
-    pub(crate) signing: SecretKey,
+    pub(crate) signing: Arc<SecretKey>,
     pub(crate) card: Arc<VerifiedCard>,
 }
 
 pub(crate) fn cert(number: u8) -> Cert {
+    cert_with(number, 1, number ^ 0x80)
+}
+
+/// A CERT with a later card, which names the signing key of this seed.
+pub(crate) fn cert_with(number: u8, serial: u64, signing: u8) -> Cert {
     let root = SecretKey::from_seed(&[number; 32]).unwrap();
-    let signing = SecretKey::from_seed(&[number ^ 0x80; 32]).unwrap();
+    let signing = SecretKey::from_seed(&[signing; 32]).unwrap();
     let tls = SecretKey::from_seed(&[number ^ 0x40; 32]).unwrap();
     let dated = |key: &SecretKey| DatedKey {
         suite: Suite::Ed25519,
@@ -70,27 +75,34 @@ pub(crate) fn cert(number: u8) -> Cert {
         name: format!("CERT {number}"),
         country: "QQ".into(),
         contacts: vec!["duty@cert.example".into()],
-        serial: 1,
+        serial,
         issued_at: "2026-01-01T00:00:00Z".parse().unwrap(),
         signing_keys: vec![dated(&signing)],
         tls_keys: vec![dated(&tls)],
+        revoked_keys: Vec::new(),
         identities: BTreeSet::new(),
         endpoints: vec!["cert.example:4433".into()],
     };
     let card = Arc::new(VerifiedCard::sign(&root, details).unwrap());
-    Cert { signing, card }
+    Cert { signing: Arc::new(signing), card }
 }
 
 pub(crate) const AGREEMENT: AgreementId = AgreementId::from_bytes([0xaa; 32]);
 
 pub(crate) fn setup(number: u8, peer: &Cert, cursor: Option<Cursor>) -> Setup {
+    let us = cert(number);
     Setup {
+        us: us.card.cert_id(),
+        key: us.signing,
         agreement: AGREEMENT,
         store: [number; 16],
         instance: [number ^ 0xf0; 16],
         card_serial: 1,
         peer: Arc::clone(&peer.card),
         cursor,
+        ledger_size: 0,
+        seen: None,
+        third_party: false,
     }
 }
 

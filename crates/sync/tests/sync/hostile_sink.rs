@@ -4,18 +4,13 @@ use bytes::Bytes;
 use mithaq_core::{code::Code, id::ReleaseId};
 use mithaq_sync::{
     Channel, Input, OFFERS_OPEN_MAX, Output, RELEASES_OPEN_MAX,
-    wire::{Ack, Hello, Kind, Want, WantBodies},
+    wire::{Ack, Hello, Kind, WantBodies},
 };
 
 use crate::{
     fixtures::{Parcel, cert, parcel_of},
-    lone::{Lone, hello},
+    lone::{Lone, hello, receipt, want},
 };
-
-fn want(first: u64, bits: &[u8], count: u32) -> Kind {
-    let bitmap = Bytes::copy_from_slice(bits);
-    Kind::Want(Want { first, bitmap, count })
-}
 
 fn want_bodies(index: u64, bits: &[u8]) -> Kind {
     let bitmap = Bytes::copy_from_slice(bits);
@@ -24,8 +19,11 @@ fn want_bodies(index: u64, bits: &[u8]) -> Kind {
 
 fn ack(indexes: &[u64]) -> Kind {
     let indexes = indexes.to_vec();
-    Kind::Ack(Ack { indexes })
+    Kind::Ack(Ack { indexes, ..Ack::default() })
 }
+
+/// The release that [`offering`] names as entry 1.
+const ENTRY: ReleaseId = ReleaseId::from_bytes([0; 32]);
 
 fn ours() -> Parcel {
     parcel_of(&cert(1), 1, 3, 400)
@@ -45,7 +43,12 @@ fn offering(count: u8) -> Lone {
 fn sent() -> Lone {
     let mut lone = offering(1);
     lone.receive(want(1, &[1], 1));
-    lone.give(Input::ReleaseLoaded { index: 1, release: Some(ours().release.signed().clone()), inline: None });
+    lone.give(Input::ReleaseLoaded {
+        index: 1,
+        release: Some(ours().release.signed().clone()),
+        card: None,
+        inline: None,
+    });
     assert_eq!(lone.take_all().len(), 2, "load, send");
     lone
 }
@@ -117,11 +120,12 @@ fn bodies_wanted_twice_or_not_at_all() {
 fn bodies_that_came_with_the_manifest() {
     let mut lone = Lone::started(0);
     lone.give(Input::JournalGrew { head: 1 });
-    let ids = vec![ours().id()];
+    let ids = vec![ENTRY];
     lone.give(Input::JournalRead { ids });
     lone.give(Input::ReleaseLoaded {
         index: 1,
         release: Some(ours().release.signed().clone()),
+        card: None,
         inline: Some(ours().bodies),
     });
     lone.take_all();
@@ -133,8 +137,10 @@ fn acknowledgements_of_what_was_not_sent() {
     for index in [0, 1, 2, 99, u64::MAX] {
         check_closes(offering(2), ack(&[index]));
     }
-    check_closes(sent(), ack(&[1, 1]));
-    check_closes(sent(), ack(&[1, 2]));
+    check_closes(sent(), ack(&[1]));
+    check_closes(sent(), Kind::Ack(receipt(&[(1, ENTRY), (2, ENTRY)])));
+    let twice = Ack { indexes: vec![1, 1], statuses: vec![1, 1].into(), ..receipt(&[(1, ENTRY)]) };
+    check_closes(sent(), Kind::Ack(twice));
 }
 
 #[test]
@@ -142,14 +148,41 @@ fn an_acknowledgement_before_the_bodies_that_were_asked_for() {
     let mut lone = sent();
     lone.receive(want_bodies(1, &[7]));
     lone.take_all();
-    check_closes(lone, ack(&[1]));
+    check_closes(lone, Kind::Ack(receipt(&[(1, ENTRY)])));
+}
+
+#[test]
+fn a_receipt_that_was_changed_anywhere_is_refused() {
+    let good = receipt(&[(1, ENTRY)]);
+    let flipped = |bytes: &Bytes| {
+        let mut bytes = bytes.to_vec();
+        bytes[5] ^= 1;
+        Bytes::from(bytes)
+    };
+    let other = [
+        Ack { at: good.at + 1, ..good.clone() },
+        Ack { statuses: vec![2].into(), ..good.clone() },
+        Ack { signature: flipped(&good.signature), ..good.clone() },
+        Ack { key: flipped(&good.key), ..good.clone() },
+        receipt(&[(1, ReleaseId::from_bytes([9; 32]))]),
+    ];
+    for ack in other {
+        let mut lone = sent();
+        lone.receive(Kind::Ack(ack));
+        lone.assert_closed(Code::RECEIPT);
+    }
+    for statuses in [Bytes::new(), vec![0].into(), vec![9].into(), vec![1, 1].into()] {
+        check_closes(sent(), Kind::Ack(Ack { statuses, ..good.clone() }));
+    }
 }
 
 #[test]
 fn a_release_whose_bodies_are_held_is_acknowledged_without_asking() {
     let mut lone = sent();
-    lone.receive(ack(&[1]));
+    lone.receive(Kind::Ack(receipt(&[(1, ENTRY)])));
     assert_eq!(lone.session.in_flight().releases_out, 0);
+    let outputs = lone.take_all();
+    assert!(outputs.iter().any(|output| matches!(output, Output::Receipt(_))), "{outputs:?}");
     assert_eq!(lone.session.progress().sent, 1);
 }
 
@@ -157,7 +190,7 @@ fn a_release_whose_bodies_are_held_is_acknowledged_without_asking() {
 fn a_withdrawn_release_takes_its_place_until_it_is_confirmed() {
     let mut lone = offering(1);
     lone.receive(want(1, &[1], 1));
-    lone.give(Input::ReleaseLoaded { index: 1, release: None, inline: None });
+    lone.give(Input::ReleaseLoaded { index: 1, release: None, card: None, inline: None });
     assert_eq!(lone.session.in_flight().entries_out, 1);
     lone.receive(ack(&[1]));
     assert_eq!(lone.session.in_flight().entries_out, 0);
@@ -212,7 +245,12 @@ fn a_release_that_has_begun_is_finished_first() {
     lone.receive(want(1, &[7], 3));
     let ours = [3, 2, 1].map(|index| {
         let parcel = parcel_of(&cert(1), index * 10, 2, 400);
-        lone.give(Input::ReleaseLoaded { index, release: Some(parcel.release.signed().clone()), inline: None });
+        lone.give(Input::ReleaseLoaded {
+            index,
+            release: Some(parcel.release.signed().clone()),
+            card: None,
+            inline: None,
+        });
         (index, parcel)
     });
     lone.take_all();

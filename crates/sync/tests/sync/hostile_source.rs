@@ -109,6 +109,7 @@ fn malformed_hellos() {
     check(|hello| hello.instance = Bytes::new());
     check(|hello| hello.cursor = Bytes::from_static(&[1; 55]));
     check(|hello| hello.cursor = Bytes::from_static(&[1; 57]));
+    check(|hello| hello.seen = Bytes::from_static(&[1; 19]));
     check(|hello| hello.frame_bytes_max = 1000);
     check(|hello| hello.releases_open_max = 0);
     check(|hello| hello.window_bytes = 8 * 1024 * 1024);
@@ -123,9 +124,12 @@ fn hellos_with_the_largest_numbers_are_taken() {
         window_bytes: u64::MAX,
         releases_open_max: u64::MAX,
         cursor: Bytes::from_static(&[0xff; 56]),
+        held_card_serial: u64::MAX,
+        ledger_size: u64::MAX,
+        seen: Bytes::from_static(&[0xff; 20]),
         ..hello()
     }));
-    assert!(matches!(lone.take_all()[..], [Output::OpenJournal { cursor: None }]));
+    assert!(matches!(lone.take_all()[..], [Output::Greeted(_), Output::OpenJournal { cursor: None }]));
 }
 
 #[test]
@@ -148,7 +152,7 @@ fn frames_that_are_not_one_message() {
     check(&[]);
     check(b"GET / HTTP/1.1\r\n\r\n");
     // An unknown kind, a number in place of a message, two acknowledgements, one that is cut, a length without end.
-    check(&[0x52, 0]);
+    check(&[0x5a, 0]);
     check(&[0x48, 1]);
     check(&[0x4a, 0, 0x4a, 0]);
     check(&[0x4a, 2, 0x0a]);

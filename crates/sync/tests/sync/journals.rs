@@ -238,10 +238,12 @@ fn answers_that_nobody_asked_for_have_no_effect() {
     for input in [
         Input::JournalOpened { after: 9, head: 9 },
         Input::JournalRead { ids },
-        Input::ReleaseLoaded { index: 1, release: None, inline: None },
+        Input::ReleaseLoaded { index: 1, release: None, card: None, inline: None },
         Input::BodiesLoaded { index: 1, bodies: vec![vec![1]] },
         Input::BodiesHeld { index: 1, held: vec![true] },
-        Input::Stored { indexes: vec![1, 1] },
+        Input::Stored {
+            entries: vec![(1, mithaq_core::receipt::Status::Received), (1, mithaq_core::receipt::Status::Received)],
+        },
     ] {
         lone.give(input);
         let outputs = lone.take_all();

@@ -3,10 +3,15 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use mithaq_core::{code::Code, id::ContentId, time::Time};
+use mithaq_core::{
+    code::Code,
+    id::{ContentId, ReleaseId, StoreId},
+    receipt::{Journal, Receipt, ReceiptEntry, Status},
+    time::Time,
+};
 use mithaq_sync::{
     Channel, FRAME_BYTES_MAX, Fault, Input, Now, Output, PROTOCOL, RELEASES_OPEN_MAX, Session, WINDOW_BYTES,
-    wire::{Frame, Hello, Kind, Manifest, Start, frame_length},
+    wire::{Ack, Frame, Hello, Kind, Manifest, Start, Want, frame_length},
 };
 
 use crate::{
@@ -35,6 +40,26 @@ pub(crate) fn hello() -> Hello {
         frame_bytes_max: FRAME_BYTES_MAX as u64,
         window_bytes: WINDOW_BYTES as u64,
         releases_open_max: RELEASES_OPEN_MAX as u64,
+        held_card_serial: 1,
+        ledger_size: 0,
+        seen: Bytes::new(),
+    }
+}
+
+/// The receipt of CERT 2, with its signature, for entries of the journal of CERT 1.
+pub(crate) fn receipt(entries: &[(u64, ReleaseId)]) -> Ack {
+    let (one, two) = (cert(1), cert(2));
+    let store = StoreId::from_bytes([1; 16]);
+    let journal = Journal { owner: one.card.cert_id(), store, agreement: AGREEMENT };
+    let status = |(index, release): &(u64, ReleaseId)| ReceiptEntry::from((*index, *release, Status::Received));
+    let receipt = Receipt::new(two.card.cert_id(), journal, entries.iter().map(status).collect(), wall()).unwrap();
+    let signed = receipt.sign(&two.signing).unwrap().into_signed();
+    Ack {
+        indexes: entries.iter().map(|(index, _)| *index).collect(),
+        statuses: vec![1; entries.len()].into(),
+        at: u64::try_from(wall().as_micros()).unwrap(),
+        key: Bytes::copy_from_slice(signed.key().as_bytes()),
+        signature: Bytes::copy_from_slice(signed.signature().as_bytes()),
     }
 }
 
@@ -68,6 +93,7 @@ pub(crate) fn manifest(index: u64, parcel: &Parcel) -> Manifest {
         signature: Bytes::copy_from_slice(signed.signature.as_bytes()),
         contents: join(&signed.contents),
         bodies: Bytes::new(),
+        card: Bytes::new(),
     }
 }
 
@@ -84,7 +110,7 @@ impl Lone {
     pub(crate) fn greeted() -> Self {
         let mut lone = Self::new();
         lone.receive(Kind::Hello(hello()));
-        assert!(matches!(lone.take_all()[..], [Output::OpenJournal { cursor: None }]));
+        assert!(matches!(lone.take_all()[..], [Output::Greeted(_), Output::OpenJournal { cursor: None }]));
         lone
     }
 
@@ -137,9 +163,15 @@ impl Lone {
         self.receive(Kind::Hello(hello()));
         self.receive(Kind::Start(Start { after: 0 }));
         self.give(Input::JournalGrew { head: 99 });
-        self.give(Input::Stored { indexes: vec![1, 2, 3] });
+        self.give(Input::Stored { entries: vec![(1, Status::Received), (2, Status::Received)] });
         self.give(Input::Tick);
         let outputs = self.take_all();
         assert!(outputs.is_empty(), "{outputs:?}");
     }
+}
+
+/// What a sink answers to an offer.
+pub(crate) fn want(first: u64, bits: &[u8], count: u32) -> Kind {
+    let bitmap = Bytes::copy_from_slice(bits);
+    Kind::Want(Want { first, bitmap, count })
 }

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod cuts;
+mod documents;
 mod exchange;
 mod fixtures;
 mod hostile_release;

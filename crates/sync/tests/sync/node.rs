@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
     time::Duration,
 };
 
@@ -12,7 +13,7 @@ use mithaq_core::{
     release::{SignedRelease, VerifiedRelease},
 };
 use mithaq_sync::{
-    Chain, Channel, Cursor, Fault, GROUP_BYTES, INLINE_BYTES_MAX, Input, Output, Session,
+    Chain, Channel, Cursor, Fault, GROUP_BYTES, INLINE_BYTES_MAX, Input, Output, Session, Setup,
     wire::{Frame, Kind, frame_length},
 };
 use prost::Message;
@@ -72,7 +73,7 @@ impl Store {
             let bytes: usize = bodies.iter().map(Vec::len).sum();
             (bytes <= INLINE_BYTES_MAX).then_some(bodies)
         });
-        Input::ReleaseLoaded { index, release, inline }
+        Input::ReleaseLoaded { index, release, card: None, inline }
     }
 }
 
@@ -193,7 +194,8 @@ impl Node {
     }
 
     pub(crate) fn connect(&mut self, peer: &Cert, now: Duration) {
-        let setup = setup(self.store.id, peer, self.store.cursor);
+        let (us, key) = (self.cert.card.cert_id(), Arc::clone(&self.cert.signing));
+        let setup = Setup { us, key, ..setup(self.store.id, peer, self.store.cursor) };
         self.session = Some(Session::new(setup, at(now)));
         self.sent = Sent::default();
     }
@@ -237,7 +239,9 @@ impl Node {
                 let early = self.early.drain(..).map(Effect::Deliver);
                 return effects.extend(early);
             }
-            Output::Store { index, release, bodies, cursor } => {
+            Output::Greeted(_) | Output::Receipt(_) => return,
+            Output::Document { .. } => return effects.push(Effect::Answer(Input::DocumentTaken)),
+            Output::Store { index, release, bodies, cursor, .. } => {
                 return self.store_release(Commit::Release(index, release, bodies, cursor));
             }
             Output::SaveCursor(cursor) => return self.commits.push_back(Commit::Cursor(cursor)),

@@ -150,8 +150,9 @@ impl Pair {
             Event::Answer(input) => self.give(node, input),
             Event::Committed => {
                 self.nodes[node].committing = false;
-                let indexes = self.nodes[node].commit();
-                self.give(node, Input::Stored { indexes });
+                let stored = self.nodes[node].commit().into_iter();
+                let entries = stored.map(|index| (index, mithaq_core::receipt::Status::Received)).collect();
+                self.give(node, Input::Stored { entries });
             }
         }
         true

@@ -125,7 +125,7 @@ fn valid_frames() -> Vec<Bytes> {
         Kind::Gone(Gone { index: 1, id }),
         Kind::WantBodies(WantBodies { index: 1, bitmap }),
         Kind::Bodies(Bodies { index: 1, group }),
-        Kind::Ack(Ack { indexes: vec![1, 2] }),
+        Kind::Ack(Ack { indexes: vec![1, 2], ..Ack::default() }),
     ];
     kinds.into_iter().map(bare).collect()
 }
@@ -225,7 +225,7 @@ proptest! {
             Kind::Gone(Gone { index, id }),
             Kind::WantBodies(WantBodies { index, bitmap: bitmap.clone() }),
             Kind::Bodies(Bodies { index, group: bitmap }),
-            Kind::Ack(Ack { indexes: vec![index, index] }),
+            Kind::Ack(Ack { indexes: vec![index, index], ..Ack::default() }),
         ] {
             let mut lone = Lone::started(2);
             lone.give(Input::JournalRead { ids: vec![mithaq_core::id::ReleaseId::from_bytes([1; 32]); 2] });

@@ -6,12 +6,12 @@ use bytes::Bytes;
 use mithaq_core::id::ReleaseId;
 use mithaq_sync::{
     Input, Output,
-    wire::{Ack, Kind, Offer, Want},
+    wire::{Kind, Offer, Want},
 };
 
 use crate::{
     fixtures::{Parcel, parcel_of},
-    lone::{Lone, manifest},
+    lone::{Lone, manifest, receipt},
     pair::{Pair, World},
 };
 
@@ -36,6 +36,7 @@ fn send_fresh(lone: &mut Lone, head: u64, parcel: &Parcel) {
     lone.give(Input::ReleaseLoaded {
         index: head,
         release: Some(parcel.release.signed().clone()),
+        card: None,
         inline: Some(parcel.bodies.clone()),
     });
     assert_eq!(lone.take_all().len(), 3, "read, load, send");
@@ -49,7 +50,7 @@ fn an_idle_hour_is_no_fault() {
     let parcel = parcel_of(&lone.peer, 1, 1, 400);
     send_fresh(&mut lone, 1, &parcel);
     assert_eq!(seconds_until_closed(&mut lone, 59), None);
-    lone.receive(Kind::Ack(Ack { indexes: vec![1] }));
+    lone.receive(Kind::Ack(receipt(&[(1, parcel.id())])));
     assert_eq!(seconds_until_closed(&mut lone, 3600), None);
 }
 

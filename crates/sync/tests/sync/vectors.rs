@@ -6,19 +6,23 @@ use std::{fmt::Write, path::Path, time::Duration};
 
 use bytes::Bytes;
 use mithaq_core::{
+    agreement::termination::{Termination, VerifiedTermination},
+    canonical,
     dsse::pre_authentication_encoding,
-    id::{AgreementId, ContentId, to_hex},
+    id::{AgreementId, ContentId, StoreId, to_hex},
+    notice::Notice,
     pairing::{GROUPS, PairingCode},
-    release::{RELEASE_TYPE, SignedRelease},
+    receipt::{Journal, Receipt, ReceiptEntry, Status},
+    release::{Kind as ReleaseKind, RELEASE_TYPE, ReleaseDraft, SignedRelease, VerifiedRelease},
 };
 use mithaq_sync::{
-    Chain, Cursor, Input, Output, Session,
-    wire::{Ack, Bodies, Frame, Gone, Kind, Manifest, Offer, Start, Want, WantBodies},
+    Chain, Cursor, Input, Output, Seen, Session, Setup,
+    wire::{Ack, Bodies, Document, Frame, Gone, Kind, Manifest, Offer, Start, Want, WantBodies},
 };
 
 use crate::{
-    fixtures::{AGREEMENT, Parcel, at, cert, object, parcel, setup},
-    lone::{bare, group, manifest},
+    fixtures::{AGREEMENT, Parcel, at, cert, green, object, parcel, setup, wall},
+    lone::{bare, group, hello as hello_of_two, manifest, receipt},
     node::decode,
 };
 
@@ -31,9 +35,35 @@ fn cursor() -> Cursor {
     Cursor { store: [2; 16], index: 1, chain: Chain::START.after(example().id()) }
 }
 
-/// Our first frame as CERT 1, from the session itself.
+/// A release of CERT 3 that CERT 1 passes on: one object.
+fn relayed() -> Parcel {
+    parcel(&cert(3), vec![object(3, 0)])
+}
+
+/// The release by which CERT 1 takes back the first object of the example.
+fn withdrawal() -> Parcel {
+    let one = cert(1);
+    let contents = example().release.contents()[..1].iter().copied().collect();
+    let notice = Notice { contents, reason: "false positive".to_owned() }.to_body(wall()).unwrap();
+    let draft = ReleaseDraft {
+        kind: ReleaseKind::Withdraw,
+        ..ReleaseDraft::publish(notice.facts().own_label(green().tlp), vec![notice.id()], wall())
+    };
+    let release = VerifiedRelease::sign(one.card.cert_id(), &one.signing, draft).unwrap();
+    Parcel { release, bodies: vec![notice.bytes().to_vec()] }
+}
+
+/// The word of CERT 1 that it ends the agreement, in its envelope.
+fn termination() -> Vec<u8> {
+    let one = cert(1);
+    let statement = Termination::new(AGREEMENT, one.card.cert_id(), wall(), "by mutual consent");
+    VerifiedTermination::sign(statement, &one.signing).unwrap().envelope().to_json()
+}
+
+/// Our first frame as CERT 1, which has entries in its ledger and has accepted some of the peer's, from the session itself.
 fn hello() -> Bytes {
-    let setup = setup(1, &cert(2), Some(cursor()));
+    let seen = Some(Seen::of(5, &[2; 16], &[0x55; 32]));
+    let setup = Setup { ledger_size: 3, seen, ..setup(1, &cert(2), Some(cursor())) };
     let mut session = Session::new(setup, at(Duration::ZERO));
     match session.poll_output() {
         Some(Output::Send { frame, .. }) => frame,
@@ -45,6 +75,8 @@ fn frames() -> Vec<(&'static str, Bytes)> {
     let id = Bytes::copy_from_slice(example().id().as_bytes());
     let plain = manifest(1, &example());
     let inline = Manifest { bodies: group(&example().bodies), ..plain.clone() };
+    let card = cert(3).card.envelope().to_json().into();
+    let passed_on = Manifest { bodies: group(&relayed().bodies), card, ..manifest(2, &relayed()) };
     let encode = Frame::encode_with_length;
     vec![
         ("hello", hello()),
@@ -53,10 +85,13 @@ fn frames() -> Vec<(&'static str, Bytes)> {
         ("want", encode(Kind::Want(Want { first: 1, bitmap: Bytes::from_static(&[0b1]), count: 1 }))),
         ("manifest", encode(Kind::Manifest(plain))),
         ("manifest-inline", encode(Kind::Manifest(inline))),
+        ("manifest-card", encode(Kind::Manifest(passed_on))),
         ("gone", encode(Kind::Gone(Gone { index: 1, id }))),
         ("want-bodies", encode(Kind::WantBodies(WantBodies { index: 1, bitmap: Bytes::from_static(&[0b11]) }))),
         ("bodies", encode(Kind::Bodies(Bodies { index: 1, group: group(&example().bodies) }))),
-        ("ack", encode(Kind::Ack(Ack { indexes: vec![1, 300] }))),
+        ("ack", encode(Kind::Ack(Ack { indexes: vec![1, 300], ..Ack::default() }))),
+        ("receipt", encode(Kind::Ack(receipt(&[(1, example().id())])))),
+        ("document", encode(Kind::Document(Document { kind: 4, body: termination().into() }))),
     ]
 }
 
@@ -83,15 +118,29 @@ fn formats() -> String {
     let encoded = pre_authentication_encoding(RELEASE_TYPE, &signed.manifest);
     line("what is signed, its first 70 bytes", String::from_utf8(encoded[..70].to_vec()).unwrap());
     line("signature", to_hex(signed.signature.as_bytes()));
+    let taken_back = withdrawal();
+    line("notice that takes back the first", String::from_utf8(taken_back.bodies[0].clone()).unwrap());
+    line("manifest of the withdrawal", String::from_utf8(taken_back.release.signed().manifest.clone()).unwrap());
     line("chain after it", to_hex(cursor().chain.as_bytes()));
     line("cursor at it, store 02...02", to_hex(&cursor().to_bytes()));
     let code = PairingCode::new(one.card.cert_id(), two.card.cert_id(), AGREEMENT);
     let groups: Vec<_> = (1..=GROUPS).map(|number| code.group(number).unwrap()).collect();
     line("agreement", AgreementId::to_string(&AGREEMENT));
     line("pairing code", groups.join(" "));
+    line("receipt of CERT 2", receipt_document());
     let card = one.card.envelope().to_json();
     line("card of CERT 1", String::from_utf8(card).unwrap().trim_end().into());
     text
+}
+
+/// The receipt of the frame `receipt` as it rests in the ledger of CERT 1.
+fn receipt_document() -> String {
+    let (one, two) = (cert(1), cert(2));
+    let journal = Journal { owner: one.card.cert_id(), store: StoreId::from_bytes([1; 16]), agreement: AGREEMENT };
+    let entry = ReceiptEntry::from((1, example().id(), Status::Received));
+    let receipt = Receipt::new(two.card.cert_id(), journal, vec![entry], wall()).unwrap();
+    let signed = receipt.sign(&two.signing).unwrap().into_signed();
+    String::from_utf8(canonical::to_vec(&signed).unwrap()).unwrap()
 }
 
 fn check(name: &str, found: &str) {
@@ -127,7 +176,7 @@ fn the_document_shows_the_vectors() {
     for line in formats().lines().filter(|line| !line.starts_with("card")) {
         assert!(document.contains(line), "it lacks {line:?}");
     }
-    for (name, frame) in frames().into_iter().filter(|(_, frame)| frame.len() < 160) {
+    for (name, frame) in frames().into_iter().filter(|(_, frame)| frame.len() < 180) {
         let line = format!("{:13}{}\n", format!("{name}:"), to_hex(&frame));
         assert!(document.contains(&line), "it lacks {line:?}");
     }
@@ -145,7 +194,14 @@ fn the_document_tells_the_limits() {
     };
     let size = |value: usize| u64::try_from(value).unwrap();
     row("frame", size(mithaq_sync::FRAME_BYTES_MAX));
-    row("frame other than `Manifest`, `Bodies`", size(mithaq_sync::CONTROL_FRAME_BYTES_MAX));
+    row("frame other than `Manifest`, `Bodies`, `Document`", size(mithaq_sync::CONTROL_FRAME_BYTES_MAX));
+    row("frame with a `Document`", size(mithaq_sync::DOCUMENT_FRAME_BYTES_MAX));
+    row("document", size(mithaq_sync::DOCUMENT_BYTES_MAX));
+    row("documents that were not dealt with", size(mithaq_sync::DOCUMENTS_OPEN_MAX));
+    row("third CERTs whose card one session shows", size(mithaq_sync::ORIGINS_MAX));
+    row("recipients of one release", size(mithaq_core::release::RECIPIENTS_MAX));
+    row("contents that one notice names", size(mithaq_core::notice::NOTICE_CONTENTS_MAX));
+    row("reason of a notice", size(mithaq_core::notice::NOTICE_REASON_BYTES_MAX));
     row("ids in an offer", size(mithaq_sync::OFFER_IDS_MAX));
     row("entries from the oldest unsettled to the newest named", mithaq_sync::OFFERS_OPEN_MAX);
     row("releases whose manifest went and that are not acknowledged", size(mithaq_sync::RELEASES_OPEN_MAX));
@@ -163,31 +219,59 @@ fn the_document_tells_the_limits() {
     row("silence while an answer is due", mithaq_sync::STALL_TIMEOUT.as_secs());
 }
 
+fn read(name: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
+    let text = std::fs::read_to_string(path.join(name)).unwrap();
+    let digits = text.trim().as_bytes();
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16);
+    digits.chunks(2).map(|pair| byte(pair).unwrap()).collect()
+}
+
+/// Gives a session something and takes what comes of it.
+fn give(session: &mut Session, input: Input) -> Vec<Output> {
+    session.handle(input, at(Duration::ZERO));
+    let outputs: Vec<Output> = std::iter::from_fn(|| session.poll_output()).collect();
+    let closed = outputs.iter().find(|output| matches!(output, Output::Close(_)));
+    assert!(closed.is_none(), "{closed:?}");
+    outputs
+}
+
+fn hear(session: &mut Session, name: &str) -> Vec<Output> {
+    give(session, Input::Received(bare(decode(&read(name)))))
+}
+
 /// Groups are compressed, and another version of zstd may compress otherwise: what counts is that they are read.
 #[test]
 fn the_vectors_are_understood() {
-    let read = |name: &str| {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
-        let text = std::fs::read_to_string(path.join(name)).unwrap();
-        let digits = text.trim().as_bytes();
-        let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16);
-        digits.chunks(2).map(|pair| byte(pair).unwrap()).collect::<Vec<_>>()
-    };
     // A session of CERT 2 that hears CERT 1.
-    let setup = setup(2, &cert(1), None);
+    let setup = Setup { third_party: true, ..setup(2, &cert(1), None) };
     let mut session = Session::new(setup, at(Duration::ZERO));
     let mut stored = Vec::new();
-    for name in ["hello.hex", "start.hex", "manifest-inline.hex"] {
-        let frame = decode(&read(name));
-        session.handle(Input::Received(bare(frame)), at(Duration::ZERO));
-        while let Some(output) = session.poll_output() {
-            match output {
-                Output::Close(fault) => panic!("{name}: {fault}"),
-                Output::Store { bodies, .. } => stored = bodies,
-                _ => {}
+    for name in ["hello.hex", "start.hex", "manifest-inline.hex", "manifest-card.hex"] {
+        for output in hear(&mut session, name) {
+            if let Output::Store { bodies, .. } = output {
+                stored.push(bodies.iter().map(mithaq_core::body::Body::id).collect::<Vec<ContentId>>());
             }
         }
     }
-    let ids: Vec<ContentId> = stored.iter().map(mithaq_core::body::Body::id).collect();
-    assert_eq!(ids, example().release.contents());
+    assert_eq!(stored, [example().release.contents(), relayed().release.contents()]);
+    let documents = hear(&mut session, "document.hex");
+    assert!(matches!(&documents[..], [Output::Document { kind: 4, body }] if body == &termination()));
+}
+
+#[test]
+fn the_receipt_is_understood() {
+    // A session of CERT 1 that has sent CERT 2 the example.
+    let mut session = Session::new(setup(1, &cert(2), None), at(Duration::ZERO));
+    give(&mut session, Input::Received(bare(Kind::Hello(hello_of_two()))));
+    hear(&mut session, "start.hex");
+    give(&mut session, Input::JournalOpened { after: 0, head: 0 });
+    give(&mut session, Input::JournalGrew { head: 1 });
+    give(&mut session, Input::JournalRead { ids: vec![example().id()] });
+    let Parcel { release, bodies } = example();
+    let release = Some(release.signed().clone());
+    give(&mut session, Input::ReleaseLoaded { index: 1, release, card: None, inline: Some(bodies) });
+    let outputs = hear(&mut session, "receipt.hex");
+    let [Output::Receipt(receipt)] = &outputs[..] else { panic!("{outputs:?}") };
+    assert_eq!(canonical::to_vec(receipt.signed()).unwrap(), receipt_document().into_bytes());
 }

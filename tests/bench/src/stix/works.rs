@@ -5,6 +5,7 @@ use std::hint::black_box;
 use mithaq_core::{
     body::{Body, Facts},
     id::sha256,
+    label::Marking,
     split,
     stix::{Object, Tlp, bundle::Reader, model::Model, validate::validate},
 };
@@ -143,5 +144,5 @@ fn modelled(object: &Object<'_>) -> Option<Vec<u8>> {
 /// Labels the objects of a bundle as a push does, whose store holds nothing yet.
 fn label(bodies: &[Body]) -> usize {
     let facts: Vec<&Facts> = bodies.iter().map(Body::facts).collect();
-    black_box(split::labels(&facts, Tlp::Amber, &mut |_| None)).len()
+    black_box(split::labels(&facts, Tlp::Amber, &mut |_| None, &mut |_| Marking::Unknown)).len()
 }

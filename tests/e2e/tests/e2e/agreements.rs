@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::harness::{
-    Cert, Daemon, Place, activate, activate_both, bundle, draft, indicator, indicators, settle, until,
+    Cert, Daemon, Place, activate, activate_both, bundle, draft, id_of, indicator, indicators, settle, until,
 };
 
 fn two_certs(place: &Place) -> [Cert; 2] {
@@ -103,13 +103,45 @@ fn an_agreement_that_ends_stops_the_flow() {
     let pushed = pk.push(bundle(&indicators(1, 10..20)), &["-n"]).exits(0).last();
     assert_eq!(pushed["preview"][0]["released"], false, "{pushed}");
     pk.push(bundle(&indicators(1, 10..20)), &[]).exits(0);
-    for (cert, peer) in [(pk, cn), (cn, pk)] {
-        until("both say so", || cert.problem_with(peer).filter(|code| code == "MQ-4002"));
-    }
-    assert_eq!(cn.objects(), 10);
+    // The session goes on, for what takes back; of everything else the rule was asked, and it kept it.
+    until("the rule was asked", || pk.peer(cn).filter(|peer| peer["lag"] == 0));
+    let withdrawal = pk.withdraw(&id);
+    cn.until_dropped(&id);
+    pk.until_receipt(cn, &withdrawal, "applied");
+    assert!(cn.show(&id_of(&indicator(1, 11))).is_empty());
+    pk.run(&["peer", "drill", "cn"]).exits(3);
 
     // A new agreement starts the flow again, with what was withheld meanwhile.
     activate_both(pk, cn, &draft(pk, cn, &[]));
+    settle(pk, cn, 1);
+    assert!(cn.serves(&id_of(&indicator(1, 11))) && !cn.serves(&id));
+}
+
+#[test]
+fn a_terminated_agreement_publishes_nothing_more_and_is_not_revived() {
+    let place = Place::new();
+    let certs = two_certs(&place);
+    let [pk, cn] = &certs;
+    let agreement = draft(pk, cn, &[]);
+    activate_both(pk, cn, &agreement);
+    let _daemons = certs.each_ref().map(Daemon::start);
+    pk.push(bundle(&indicators(1, 0..10)), &[]).exits(0);
+    until("CN holds it", || (cn.objects() == 10).then_some(()));
+
+    let ended = pk.run(&["agreement", "terminate", "cn", "--yes", "--json"]).exits(0).last();
+    assert_eq!(ended["reloaded"], true, "{ended}");
+    let id = indicator(1, 0)["id"].as_str().unwrap().to_owned();
+    let why = pk.run(&["why", &id, "--peer", "cn", "--json"]).exits(4).last();
+    let withheld = |reason: &serde_json::Value| reason["code"] == "MQ-2005" && reason["ok"] == false;
+    assert!(why["reasons"].as_array().unwrap().iter().any(withheld), "{why}");
+    let pushed = pk.push(bundle(&indicators(1, 10..20)), &["-n"]).exits(0).last();
+    assert_eq!(pushed["preview"][0]["released"], false, "{pushed}");
+    pk.run(&["agreement", "terminate", "cn", "--yes"]).refused(1, "MQ-3014");
+    pk.run(&["peer", "activate", "cn", "--agreement", &agreement]).refused(1, "MQ-3014");
+
+    // A new agreement starts the flow again, with what was withheld meanwhile.
+    pk.push(bundle(&indicators(1, 10..20)), &[]).exits(0);
+    activate_both(pk, cn, &draft(pk, cn, &["--community", "demo"]));
     settle(pk, cn, 1);
     assert_eq!(cn.objects(), 21);
 }

@@ -103,7 +103,7 @@ fn what_came_from_one_peer_does_not_go_on_to_another() {
 
     let id = indicator(5, 7)["id"].as_str().unwrap().to_owned();
     let why = pk.run(&["why", &id, "--peer", "qa", "--json"]).exits(4).last();
-    let withheld = |reason: &Value| reason["code"] == "MQ-2004" && reason["ok"] == false;
+    let withheld = |reason: &Value| reason["code"] == "MQ-2014" && reason["ok"] == false;
     assert!(why["reasons"].as_array().unwrap().iter().any(withheld), "{why}");
     qa.run(&["show", &id]).exits(6);
 

@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use crate::harness::{Cert, Daemon, Place, bundle, indicators, mithaq};
+use crate::harness::{Cert, Daemon, Place, bundle, indicators, mithaq, until};
 
 #[test]
 fn a_second_daemon_on_a_home_is_refused_and_the_first_goes_on() {
@@ -48,7 +48,7 @@ fn a_socket_path_that_is_too_long_is_refused() {
     let dir = place.path().join("run");
     fs::write(&config, text.replacen("dir = \"run\"", &format!("dir = {dir:?}"), 1)).unwrap();
     let daemon = Daemon::spawn(&home, &["--listen", "127.0.0.1:0"]);
-    crate::harness::until("it answers", || (mithaq(&home, &["status"]).exit == 0).then_some(()));
+    until("it answers", || (mithaq(&home, &["status"]).exit == 0).then_some(()));
     assert_eq!(daemon.terminate().0, Some(0));
 }
 
@@ -79,9 +79,9 @@ fn a_configuration_that_is_not_understood_is_refused_with_its_place() {
     assert!(!pk.home.join("store").exists(), "a daemon that was refused made a store");
     // A daemon that starts on the same home afterwards finds all in order.
     let daemon = Daemon::start_with(&pk, &["--listen", "127.0.0.1:0", "--log-format", "json"]);
-    let log = daemon.log();
-    let last: serde_json::Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
-    assert_eq!(last["level"], "INFO", "{log}");
+    let last = until("it has logged a line", || daemon.log().lines().last().map(str::to_owned));
+    let last: serde_json::Value = serde_json::from_str(&last).unwrap();
+    assert_eq!(last["level"], "INFO", "{last}");
 }
 
 #[test]

@@ -27,13 +27,13 @@ pub(super) fn run(args: &Args, home: &Home, console: &mut Console) -> Result<Exi
     let agreement = find(&args.what, home)?;
     let people = People::of(home);
     terms::print(&agreement, &people, clock::now(), console)?;
-    let mut parties = agreement.agreement().parties.into_iter();
+    let mut parties = agreement.agreement().certs();
     let is_changed = parties.any(|party| Signature::of(party, &agreement, &people) == Signature::DoesNotFit);
     Ok(if is_changed { Exit::Identity } else { Exit::Ok })
 }
 
 /// A file goes before a peer of that name.
-fn find(what: &Path, home: &Home) -> Result<SignedAgreement, Failure> {
+pub(super) fn find(what: &Path, home: &Home) -> Result<SignedAgreement, Failure> {
     let name = what.to_str().filter(|name| !what.is_file() && check_peer_name(name).is_ok());
     match name {
         Some(name) => of_peer(name, home),
@@ -41,7 +41,8 @@ fn find(what: &Path, home: &Home) -> Result<SignedAgreement, Failure> {
     }
 }
 
-fn of_peer(name: &str, home: &Home) -> Result<SignedAgreement, Failure> {
+/// The agreement that the file of a peer holds.
+pub(super) fn of_peer(name: &str, home: &Home) -> Result<SignedAgreement, Failure> {
     home.require()?;
     let envelope = home.peer_file(name)?.agreement.ok_or_else(|| Failure::NoAgreement { name: name.to_owned() })?;
     let path = home.peer_path(name);

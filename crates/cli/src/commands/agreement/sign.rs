@@ -1,12 +1,12 @@
 //! `mithaq agreement sign`: our signature under terms that a person has read.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use mithaq_api::home::{Home, HomeError, KeyName, create_file, read_agreement, replace_file};
 use mithaq_core::{
     agreement::{AgreementError, SignedAgreement},
     card::VerifiedCard,
-    keys::Suite,
+    keys::SecretKey,
 };
 
 use super::terms::{self, Signature};
@@ -53,7 +53,8 @@ pub(super) fn run(args: &Args, home: &Home, console: &mut Console) -> Result<Exi
             return Ok(Exit::Failure);
         }
     }
-    sign(&mut agreement, &ours, home)?;
+    let key = signing_key(&ours, home)?;
+    agreement.sign(&key);
     write(args, &agreement)?;
     announce(args, &agreement, &people, console)?;
     Ok(Exit::Ok)
@@ -64,7 +65,7 @@ fn refuse(agreement: &SignedAgreement, ours: &VerifiedCard, people: &People) -> 
     if !agreement.agreement().has_party(ours.cert_id()) {
         return Err(AgreementError::NotAParty { cert: ours.cert_id(), name: ours.card().name.clone() });
     }
-    let others = agreement.agreement().parties.into_iter().filter(|party| *party != ours.cert_id());
+    let others = agreement.agreement().certs().filter(|party| *party != ours.cert_id());
     for party in others.filter_map(|party| people.card(party)) {
         match agreement.verify_signer(party) {
             Ok(()) | Err(AgreementError::Unsigned { .. }) => {}
@@ -84,14 +85,9 @@ fn is_agreed(console: &mut Console) -> Result<bool, Failure> {
     Ok(answer.eq_ignore_ascii_case("yes"))
 }
 
-fn sign(agreement: &mut SignedAgreement, ours: &VerifiedCard, home: &Home) -> Result<(), Failure> {
-    let key = home.key(KeyName::Signing)?;
-    let is_named = ours.signing_key(key.public().id(), Suite::Ed25519, clock::now()).is_some();
-    if !is_named {
-        return Err(Failure::KeyNotNamed { path: home.key_path(KeyName::Signing) });
-    }
-    agreement.sign(&key);
-    Ok(())
+/// Our signing key that is used today.
+pub(super) fn signing_key(ours: &VerifiedCard, home: &Home) -> Result<Arc<SecretKey>, Failure> {
+    Ok(home.current_key(ours, KeyName::Signing, clock::now())?)
 }
 
 fn write(args: &Args, agreement: &SignedAgreement) -> Result<(), Failure> {
@@ -108,10 +104,10 @@ fn announce(args: &Args, agreement: &SignedAgreement, people: &People, console: 
     }
     let file = args.out.as_ref().unwrap_or(&args.file).display();
     console.styled(GOOD, format_args!("Signed: {file}"))?;
-    let mut parties = agreement.agreement().parties.into_iter();
+    let mut parties = agreement.agreement().certs();
     if parties.all(|party| Signature::of(party, agreement, people) == Signature::Fits) {
-        console.line("Both sides have signed. Send it back, then compare the code with `mithaq peer verify`.")
+        console.line("All have signed. Send it back, then compare the code with `mithaq peer verify`.")
     } else {
-        console.line("The other side has not signed yet, or its card is not known here: send it to them.")
+        console.line("Not all have signed yet, or a card is not known here: send it to them.")
     }
 }

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use mithaq_api::{
-    client::ClientError,
-    home::{Home, HomeError, PeerFile, PeerState, read_agreement},
-    http::Reloaded,
+use mithaq_api::home::{Home, HomeError, PeerFile, read_agreement};
+use mithaq_core::{
+    agreement::{SignedAgreement, VerifiedAgreement, termination::Termination},
+    card::VerifiedCard,
+    statement::peek,
+    time::Time,
 };
-use mithaq_core::{agreement::VerifiedAgreement, card::VerifiedCard, dsse::Envelope, time::Time};
 use serde_json::json;
 
 use super::peer_name;
@@ -38,47 +39,46 @@ pub(crate) struct Args {
 /// Puts an agreement in force.
 pub(super) fn run(args: &Args, home: &Home, console: &mut Console) -> Result<Exit, Failure> {
     let peer = home.peer_file(&args.name)?;
-    let (agreement, envelope) = verified_agreement(args, &peer, home)?;
+    let (agreement, signed) = verified_agreement(args, &peer, home)?;
     let now = clock::now();
-    refuse_unsettled(&peer, &agreement, now)?;
-    home.write_peer(&PeerFile { agreement: Some(envelope), state: PeerState::Active, ..peer })?;
-    let is_reloaded = reload(home, console)?;
+    home.change_peer(&args.name, |peer| {
+        refuse_unsettled(peer, &agreement, now)?;
+        *peer = peer.clone().with_agreement(&signed);
+        Ok::<_, Failure>(())
+    })?;
+    let is_reloaded = daemon::reload(home, console)?;
     announce(args, &agreement, now, is_reloaded, console)?;
     Ok(Exit::Ok)
 }
 
 /// The agreement of the file, with both signatures checked.
-fn verified_agreement(args: &Args, peer: &PeerFile, home: &Home) -> Result<(VerifiedAgreement, Envelope), Failure> {
+fn verified_agreement(
+    args: &Args,
+    peer: &PeerFile,
+    home: &Home,
+) -> Result<(VerifiedAgreement, SignedAgreement), Failure> {
     let ours = home.card()?;
     let path = home.peer_path(&args.name);
     let theirs = VerifiedCard::verify(peer.card.clone()).map_err(|source| HomeError::Card { path, source })?;
     let signed = read_agreement(&args.agreement)?;
-    let envelope = signed.envelope();
-    let agreement = signed.verify(&ours, &theirs);
+    let agreement = home.verify_agreement(signed.clone(), peer, &ours, &theirs);
     let agreement = agreement.map_err(|source| HomeError::Agreement { path: args.agreement.clone(), source })?;
-    Ok((agreement, envelope))
+    Ok((agreement, signed))
 }
 
 fn refuse_unsettled(peer: &PeerFile, agreement: &VerifiedAgreement, now: Time) -> Result<(), Failure> {
+    super::refuse_stopped(peer)?;
     if peer.verified != Some(agreement.id()) {
         return Err(Failure::NotVerified { name: peer.name.clone(), agreement: agreement.id() });
     }
+    // An ending is for good: a later version may follow it, the same one never does.
+    if let Some(termination) = peer.termination.as_ref().and_then(|envelope| peek::<Termination>(envelope).ok())
+        && termination.agreement == agreement.id()
+    {
+        return Err(Failure::Terminated { name: peer.name.clone(), at: termination.at });
+    }
     let until = agreement.agreement().valid_until;
     if until < now { Err(Failure::Expired { until }) } else { Ok(()) }
-}
-
-/// Tells a daemon that runs; without one, the next start finds the peer.
-pub(super) fn reload(home: &Home, console: &mut Console) -> Result<bool, Failure> {
-    let answer = daemon::client(home)
-        .and_then(|client| daemon::block_on(async { Ok(client.post::<Reloaded>("/v1/reload").await?) }));
-    match answer {
-        Ok(_) => Ok(true),
-        Err(Failure::Client(ClientError::Unreachable { .. })) => Ok(false),
-        Err(failure) => {
-            console.note(format_args!("the daemon did not take it up: {}: {}", failure.code(), failure.message()))?;
-            Ok(false)
-        }
-    }
 }
 
 fn announce(

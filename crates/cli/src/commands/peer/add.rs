@@ -38,13 +38,17 @@ pub(super) fn run(args: &Args, home: &Home, console: &mut Console) -> Result<Exi
     home.require()?;
     let card = read_card(&args.card)?;
     refuse_known(&args.name, &card, home)?;
+    home.refuse_claimed(&args.name, &card)?;
     let peer = PeerFile {
         name: args.name.clone(),
         card: card.envelope().clone(),
         endpoints: args.endpoints.clone(),
         verified: None,
         agreement: None,
+        superseded: Vec::new(),
+        termination: None,
         state: PeerState::Added,
+        reason: None,
     };
     home.write_peer(&peer)?;
     announce(&peer, &card, console)?;

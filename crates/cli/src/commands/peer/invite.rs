@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use mithaq_api::home::{Home, create_file};
+use mithaq_api::home::Home;
 
-use crate::{console::Console, exit::Exit, failure::Failure, people::fingerprint};
+use crate::{commands::card, console::Console, exit::Exit, failure::Failure};
 
 /// Print our card, to send to the other CERT.
 ///
@@ -21,15 +21,5 @@ pub(crate) struct Args {
 
 /// Prints our card.
 pub(super) fn run(args: &Args, home: &Home, console: &mut Console) -> Result<Exit, Failure> {
-    let card = home.card()?;
-    let text = card.envelope().to_json();
-    match &args.out {
-        None => console.json_line(text.trim_ascii_end())?,
-        Some(path) => {
-            create_file(path, &text, 0o644)?;
-            console.note(format_args!("wrote the card of {} to {}", card.card().name, path.display()))?;
-            console.note(format_args!("fingerprint {}", fingerprint(card.cert_id())))?;
-        }
-    }
-    Ok(Exit::Ok)
+    card::export(args.out.as_deref(), home, console)
 }

@@ -66,6 +66,7 @@ impl Entry {
         json!({
             "name": self.file.name,
             "state": self.file.state,
+            "reason": self.file.reason,
             "cert": self.card.cert_id(),
             "cert_name": card.name,
             "country": card.country,
@@ -126,6 +127,9 @@ fn print(entry: &Entry, console: &mut Console) -> Result<(), Failure> {
     let card = entry.card();
     console.styled(STRONG, format_args!("{}: {} ({})", entry.file.name, card.name, card.country))?;
     console.line(format_args!("  state        {}", state(entry.file.state)))?;
+    if let Some(reason) = &entry.file.reason {
+        console.line(format_args!("  reason       {reason}"))?;
+    }
     console.line(format_args!("  fingerprint  {}", fingerprint(entry.card.cert_id())))?;
     for contact in &card.contacts {
         console.line(format_args!("  contact      {contact}"))?;
@@ -152,11 +156,13 @@ fn print_agreement(entry: &Entry, console: &mut Console) -> Result<(), Failure> 
 }
 
 /// The name of a state, as `--json` has it too.
-fn state(state: PeerState) -> &'static str {
+pub(super) fn state(state: PeerState) -> &'static str {
     match state {
         PeerState::Added => "added",
         PeerState::Verified => "verified",
         PeerState::Active => "active",
+        PeerState::Suspended => "suspended",
+        PeerState::Blocked => "blocked",
         _ => "unknown",
     }
 }

@@ -12,9 +12,10 @@ use mithaq_core::{
 };
 use serde_json::json;
 
-use super::{activate, peer_name};
+use super::peer_name;
 use crate::{
     console::{ATTEMPTS_MAX, Console, GOOD, STRONG},
+    daemon,
     exit::Exit,
     failure::Failure,
     people::fingerprint,
@@ -183,15 +184,20 @@ impl Pairing {
 
     /// Writes down that the code was compared over this agreement.
     fn settle(mut self, home: &Home, console: &mut Console) -> Result<(), Failure> {
-        let is_settled = self.peer.verified == Some(self.agreement) && self.peer.state != PeerState::Added;
-        if !is_settled {
-            let was_active = self.peer.state == PeerState::Active;
-            self.peer.verified = Some(self.agreement);
-            self.peer.state = PeerState::Verified;
-            home.write_peer(&self.peer)?;
-            if was_active {
-                activate::reload(home, console)?;
+        let mut was_active = false;
+        // The file may have changed during the call: the peer's card may have been renewed, or the peer blocked.
+        self.peer = home.change_peer(&self.peer.name, |peer| {
+            super::refuse_stopped(peer)?;
+            let is_settled = peer.verified == Some(self.agreement) && peer.state != PeerState::Added;
+            if !is_settled {
+                was_active = peer.state == PeerState::Active;
+                peer.verified = Some(self.agreement);
+                peer.state = PeerState::Verified;
             }
+            Ok::<_, Failure>(())
+        })?;
+        if was_active {
+            daemon::reload(home, console)?;
         }
         let name = &self.peer.name;
         if console.is_json() {

@@ -155,7 +155,7 @@ fn no_such_path() -> TaxiiError {
 }
 
 async fn discovery(State(taxii): State<Taxii>, _: Asked) -> Response {
-    answer::discovery(taxii.node.card.card())
+    answer::discovery(taxii.node.identity().card.card())
 }
 
 async fn api_root(_: Asked) -> Response {

@@ -101,7 +101,10 @@ impl<'a> Reader<'a> {
                 return Ok(false);
             }
             for item in items {
-                let entry = Entry { added_micros: item.added_micros, content: item.content, body: item.body };
+                let (added_micros, content) = (item.added_micros, item.content);
+                // TAXII has no way to say that an object is withdrawn: it is in the collection no more.
+                let Some(body) = item.into_body() else { continue };
+                let entry = Entry { added_micros, content, body };
                 let is_enough = examined == EXAMINED_MAX || self.chosen.len() >= REVISED_MAX;
                 if is_enough || !self.offer(entry, page)? {
                     return Ok(true);

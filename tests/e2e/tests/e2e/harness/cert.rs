@@ -125,6 +125,90 @@ impl Cert {
         Some(self.peer(peer)?["problem"]["code"].as_str()?.to_owned())
     }
 
+    /// The CERT id, by which others name it that are no peers of it.
+    #[track_caller]
+    pub(crate) fn id(&self) -> String {
+        let keys = self.run(&["key", "list", "--json"]).exits(0).lines();
+        let root = keys.iter().find(|key| key["use"] == "root").unwrap();
+        root["key"].as_str().unwrap().to_owned()
+    }
+
+    /// What is known here of an object, one entry for each version; nothing while the daemon does not answer.
+    pub(crate) fn show(&self, id: &str) -> Vec<Value> {
+        let Ok(stream) = UnixStream::connect(self.control_socket()) else { return Vec::new() };
+        let Ok(answer) = get(stream, &format!("/v1/show/{id}"), &[]) else { return Vec::new() };
+        if answer.status != 200 {
+            return Vec::new();
+        }
+        answer.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Whether a release that stands here, or that an operator accepted, names an object.
+    pub(crate) fn serves(&self, id: &str) -> bool {
+        let releases = |held: Value| held["releases"].as_array().unwrap().clone();
+        self.show(id)
+            .into_iter()
+            .flat_map(releases)
+            .any(|release| release["held"].is_null() || release["held"]["code"] == "MQ-3066")
+    }
+
+    /// Waits until a release that stands here names an object.
+    #[track_caller]
+    pub(crate) fn until_serves(&self, id: &str) {
+        until(&format!("{} serves {id}", self.name), || self.serves(id).then_some(()));
+    }
+
+    /// Waits until no release that stands here names an object.
+    #[track_caller]
+    pub(crate) fn until_dropped(&self, id: &str) {
+        until(&format!("{} serves {id} no more", self.name), || {
+            (self.try_status().is_some() && !self.serves(id)).then_some(())
+        });
+    }
+
+    /// The codes of the steps of the rule that keep an object from a peer; none if it goes.
+    #[track_caller]
+    pub(crate) fn withheld_by(&self, id: &str, peer: &Self) -> Vec<String> {
+        let why = self.run(&["why", id, "--peer", &peer.name, "--json"]).last();
+        let failed = why["reasons"].as_array().unwrap().iter().filter(|reason| reason["ok"] == false);
+        let codes: Vec<_> = failed.map(|reason| reason["code"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(why["released"], codes.is_empty(), "{why}");
+        codes
+    }
+
+    /// The ledger's audit; fails if it finds anything.
+    #[track_caller]
+    pub(crate) fn ledger_is_whole(&self) -> Value {
+        let check = self.run(&["ledger", "verify", "--json"]).exits(0).last();
+        assert_eq!((&check["ok"], &check["problems"]), (&Value::from(true), &Value::from(Vec::<Value>::new())));
+        check
+    }
+
+    /// The last word of a peer on a release that was disclosed to it, as our ledger has it.
+    #[track_caller]
+    pub(crate) fn receipt_of(&self, peer: &Self, release: &str) -> Option<String> {
+        let args = ["ledger", "show", "--peer", &peer.name, "--after", "0", "--limit", "10000", "--json"];
+        let entries = self.run(&args).exits(0).lines();
+        let mut receipts = entries.iter().filter_map(|entry| entry["receipts"].as_array()).flatten();
+        let last = receipts.rfind(|receipt| receipt["release"] == release)?;
+        Some(last["status"].as_str().unwrap().to_owned())
+    }
+
+    /// Waits until our ledger has this word of a peer on a release.
+    #[track_caller]
+    pub(crate) fn until_receipt(&self, peer: &Self, release: &str, status: &str) {
+        let what = format!("{} has {}'s receipt {status:?} of {release}", self.name, peer.name);
+        until(&what, || self.receipt_of(peer, release).filter(|word| word == status));
+    }
+
+    /// Takes an object back: the release that says so.
+    #[track_caller]
+    pub(crate) fn withdraw(&self, id: &str) -> String {
+        let done = self.run(&["withdraw", id, "--reason", "a false positive", "--json"]).exits(0).last();
+        assert_eq!(done["objects"], 1, "{done}");
+        done["releases"][0].as_str().unwrap().to_owned()
+    }
+
     /// Appends to the configuration, or replaces a line of it.
     pub(crate) fn configure(&self, from: &str, to: &str) {
         let path = self.home.join("mithaq.toml");
@@ -195,6 +279,22 @@ pub(crate) fn activate_both(a: &Cert, b: &Cert, agreement: &str) {
 #[track_caller]
 pub(crate) fn pair(a: &Cert, b: &Cert, terms: &[&str]) {
     activate_both(a, b, &draft(a, b, terms));
+}
+
+/// Puts an agreement in force that all of these CERTs have signed as a group, between each two of them.
+#[track_caller]
+pub(crate) fn pair_group(certs: &[&Cert], terms: &[&str]) {
+    let pairs = || certs.iter().flat_map(|a| certs.iter().filter(move |b| b.name != a.name).map(move |b| (*a, *b)));
+    pairs().for_each(|(a, b)| introduce(a, b));
+    let [first, others @ ..] = certs else { panic!("a group of nobody") };
+    let file = text(&first.home.with_extension("group.pact"));
+    let members = others.iter().flat_map(|cert| ["--peer", &cert.name]);
+    let new = ["agreement", "new", "--group", "gulf", "--out", &file].into_iter().chain(members);
+    first.run(&new.chain(terms.iter().copied()).collect::<Vec<_>>()).exits(0);
+    for cert in certs {
+        cert.run(&["agreement", "sign", &file, "--yes"]).exits(0);
+    }
+    pairs().for_each(|(a, b)| activate(a, b, &file));
 }
 
 /// Shares one more object, the probe `number`, and waits until the peer holds it and has acknowledged all before it:

@@ -8,10 +8,10 @@ mod program;
 mod siem;
 mod wait;
 
-pub(crate) use cert::{Cert, Place, activate, activate_both, draft, pair, settle};
+pub(crate) use cert::{Cert, Place, activate, activate_both, draft, pair, pair_group, settle, text};
 pub(crate) use daemon::Daemon;
 pub(crate) use http::{Answer, get, get_tcp, open_stream, post_endless};
-pub(crate) use objects::{bundle, corpus, domain, indicator, indicators};
+pub(crate) use objects::{bundle, corpus, domain, id_of, indicator, indicators, unmarked};
 pub(crate) use program::{Output, command, mithaq, mithaq_with_input};
-pub(crate) use siem::{Line, read_stream, read_taxii};
+pub(crate) use siem::{Line, Told, end_of_stream, read_stream, read_taxii, told_since};
 pub(crate) use wait::{skipped, until};

@@ -37,6 +37,18 @@ pub(crate) fn indicators(series: u32, numbers: std::ops::Range<u32>) -> Vec<Valu
     numbers.map(|number| indicator(series, number)).collect()
 }
 
+/// An object's STIX id.
+pub(crate) fn id_of(object: &Value) -> String {
+    object["id"].as_str().unwrap().to_owned()
+}
+
+/// An indicator without a marking: it has the level that it is pushed with.
+pub(crate) fn unmarked(series: u32, number: u32) -> Value {
+    let mut object = indicator(series, number);
+    object.as_object_mut().unwrap().remove("object_marking_refs");
+    object
+}
+
 /// A bundle of objects.
 pub(crate) fn bundle(objects: &[Value]) -> String {
     json!({"type": "bundle", "id": "bundle--5d0092c5-5f74-4287-9642-33f4c354e56d", "objects": objects}).to_string()

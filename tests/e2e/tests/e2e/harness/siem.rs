@@ -23,7 +23,8 @@ impl Line {
         let parts: std::collections::BTreeMap<String, &RawValue> = serde_json::from_str(text).unwrap();
         let member = |name: &str| line[name].as_str().unwrap().to_owned();
         let this = Self { cursor: member("cursor"), content: member("content"), object: line["object"].clone() };
-        assert_eq!(line["op"], "put");
+        let op = if line["object"]["revoked"] == true { "revoke" } else { "put" };
+        assert_eq!(line["op"], op, "{text}");
         assert_eq!(ContentId::of(parts["object"].get().as_bytes()).to_string(), this.content, "{text}");
         this
     }
@@ -49,6 +50,40 @@ pub(crate) fn read_stream(cert: &Cert, cursor: Option<&str>, page: usize) -> Vec
         }
         lines.extend(read);
     }
+}
+
+/// What the stream tells a reader to do with an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// `put`, `revoke` or `withdraw`.
+    pub(crate) op: String,
+    /// The object's STIX id.
+    pub(crate) id: String,
+}
+
+/// The cursor of a reader that has read everything.
+#[track_caller]
+pub(crate) fn end_of_stream(cert: &Cert) -> String {
+    let lines = stream_lines(cert, None);
+    lines.last().unwrap_or_else(|| panic!("{} has shown nothing", cert.name))["cursor"].as_str().unwrap().to_owned()
+}
+
+/// What a reader is told that goes on from a cursor.
+#[track_caller]
+pub(crate) fn told_since(cert: &Cert, cursor: &str) -> Vec<Told> {
+    let told = |line: Value| {
+        let op = line["op"].as_str().unwrap().to_owned();
+        let id = if op == "withdraw" { &line["id"] } else { &line["object"]["id"] };
+        Told { op, id: id.as_str().unwrap().to_owned() }
+    };
+    stream_lines(cert, Some(cursor)).into_iter().map(told).collect()
+}
+
+fn stream_lines(cert: &Cert, cursor: Option<&str>) -> Vec<Value> {
+    let from = cursor.map(|cursor| format!("?cursor={cursor}")).unwrap_or_default();
+    let answer = ask(cert, &format!("/v1/stream{from}"), &[]);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// Reads every object of every collection by TAXII 2.1, in pages of `page` objects.

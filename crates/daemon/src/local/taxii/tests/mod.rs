@@ -31,7 +31,7 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 
 use super::router;
-use crate::node::Node;
+use crate::{node::Node, standing::Standing};
 
 /// What the clock of every test shows, however much happens.
 const NOW: Time = Time::from_micros(1_790_000_000_000_000);
@@ -62,7 +62,7 @@ impl Cert {
         let dir = tempfile::tempdir().unwrap();
         let home = make_home(dir.path());
         let store = Arc::new(MemoryStore::new(StoreId::from_bytes([store; 16])));
-        let node = Arc::new(Node::new(home, Config::default(), store, [0; 16]).unwrap());
+        let node = Arc::new(Node::new(home, Config::default(), store, Standing::default(), [0; 16]).unwrap());
         Self { router: router(Arc::clone(&node), socket), node, _home: dir }
     }
 
@@ -72,9 +72,9 @@ impl Cert {
             objects.iter().map(|text| Body::of(&Object::parse(text.as_bytes()).unwrap()).unwrap()).collect();
         let contents = bodies.iter().map(Body::id).collect();
         let label = Label::new(tlp, Category::Threat);
-        let release =
-            VerifiedRelease::sign(self.node.us, &self.node.signing_key, ReleaseDraft::publish(label, contents, NOW))
-                .unwrap();
+        let identity = self.node.identity();
+        let key = identity.signing_key(NOW).unwrap();
+        let release = VerifiedRelease::sign(self.node.us, key, ReleaseDraft::publish(label, contents, NOW)).unwrap();
         let batch = Batch { arrivals: vec![Arrival { release, bodies }], ..Batch::default() };
         self.node.store.commit(batch, NOW).unwrap();
     }
@@ -166,6 +166,7 @@ fn make_home(dir: &Path) -> Home {
         issued_at: NOW,
         signing_keys: vec![dated(&key(2))],
         tls_keys: vec![dated(&key(3))],
+        revoked_keys: Vec::new(),
         identities: [].into(),
         endpoints: Vec::new(),
     };

@@ -1,6 +1,12 @@
 //! Cards: a CERT's signed self-description. Its root key signs it; peers pin the root key alone, so signing and
 //! TLS keys change without meeting again.
 
+mod draft;
+mod succession;
+
+pub use draft::CardDraft;
+pub use succession::{Succession, SuccessionError};
+
 use std::{collections::BTreeSet, net::Ipv6Addr};
 
 use mithaq_stix::id::StixId;
@@ -42,9 +48,21 @@ pub struct DatedKey {
 }
 
 impl DatedKey {
-    fn is_valid_at(&self, at: Time) -> bool {
+    /// Whether `at` lies within its dates. Whether the key was revoked is for the card to say.
+    #[must_use]
+    pub fn is_valid_at(&self, at: Time) -> bool {
         self.not_before <= at && at <= self.not_after
     }
+}
+
+/// A key that must not be trusted any more: it was stolen, or may have been.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RevokedKey {
+    /// The key.
+    pub key: KeyId,
+    /// From when on nothing of it counts.
+    pub since: Time,
 }
 
 /// A CERT's self-description.
@@ -68,6 +86,13 @@ pub struct Card {
     pub signing_keys: Vec<DatedKey>,
     /// The keys that its daemon shows in TLS.
     pub tls_keys: Vec<DatedKey>,
+    /// The keys that were revoked, ascending by key and each once.
+    ///
+    /// Such a key may go on standing among the others, and then counts until `since` and not from then on: what it
+    /// signed before stays good, and nobody has to sign or share it again. A key that stands here alone counts for
+    /// nothing; it stays here so that what it signed is told from what a stranger signed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub revoked_keys: Vec<RevokedKey>,
     /// The STIX identities that it owns.
     pub identities: BTreeSet<String>,
     /// Where its daemon listens, `host:port`; empty if it only dials.
@@ -91,10 +116,30 @@ pub struct CardDetails {
     pub signing_keys: Vec<DatedKey>,
     /// See [`Card::tls_keys`].
     pub tls_keys: Vec<DatedKey>,
+    /// See [`Card::revoked_keys`].
+    pub revoked_keys: Vec<RevokedKey>,
     /// See [`Card::identities`].
     pub identities: BTreeSet<String>,
     /// See [`Card::endpoints`].
     pub endpoints: Vec<String>,
+}
+
+impl From<Card> for CardDetails {
+    /// What a card says, to be changed for the one that follows it.
+    fn from(card: Card) -> Self {
+        Self {
+            name: card.name,
+            country: card.country,
+            contacts: card.contacts,
+            serial: card.serial,
+            issued_at: card.issued_at,
+            signing_keys: card.signing_keys,
+            tls_keys: card.tls_keys,
+            revoked_keys: card.revoked_keys,
+            identities: card.identities,
+            endpoints: card.endpoints,
+        }
+    }
 }
 
 /// A card whose signature by the root key that it names was checked.
@@ -123,6 +168,14 @@ pub enum CardError {
     /// It is not signed by its own root key.
     #[error("the card is not signed by the root key that it names: it was changed after it was signed")]
     Signature,
+    /// It is to be signed with another root key than it names.
+    #[error("the card names the root key of CERT {expected}; the key at hand is that of CERT {found}")]
+    Root {
+        /// Whose root key it names.
+        expected: CertId,
+        /// Whose root key is at hand.
+        found: CertId,
+    },
     /// A field breaks its limits.
     #[error("the card's {field} {problem}")]
     Field {
@@ -156,11 +209,40 @@ impl Card {
         }
         check_keys("signing_keys", &self.signing_keys)?;
         check_keys("tls_keys", &self.tls_keys)?;
+        self.check_revoked()?;
         let is_identity = |id: &String| StixId::parse(id).is_ok_and(|id| id.object_type() == "identity");
         if self.identities.len() > CARD_LIST_MAX || !self.identities.iter().all(is_identity) {
             return field("identities", "are too many or not STIX identity ids");
         }
         Ok(())
+    }
+
+    fn check_revoked(&self) -> Result<(), CardError> {
+        let field = |problem| Err(CardError::Field { field: "revoked_keys", problem });
+        if self.revoked_keys.len() > CARD_LIST_MAX {
+            return field("are too many");
+        }
+        if !self.revoked_keys.is_sorted_by(|a, b| a.key < b.key) {
+            return field("are not in strictly ascending order");
+        }
+        let root = self.root.id();
+        if self.revoked_keys.iter().any(|revoked| revoked.key == root) {
+            return field("name the root key, which names the CERT and cannot be replaced");
+        }
+        Ok(())
+    }
+
+    /// From when on nothing of this key counts, if it was revoked.
+    #[must_use]
+    pub fn revoked_since(&self, key: KeyId) -> Option<Time> {
+        let at = self.revoked_keys.binary_search_by_key(&key, |revoked| revoked.key).ok()?;
+        self.revoked_keys.get(at).map(|revoked| revoked.since)
+    }
+
+    /// Whether a key of this card counts at that time: within its dates, and before it was revoked.
+    #[must_use]
+    pub fn is_usable(&self, key: &DatedKey, at: Time) -> bool {
+        key.is_valid_at(at) && self.revoked_since(key.public.id()).is_none_or(|since| at < since)
     }
 }
 
@@ -204,24 +286,7 @@ impl VerifiedCard {
     /// # Errors
     /// When a field breaks its limits.
     pub fn sign(root: &SecretKey, details: CardDetails) -> Result<Self, CardError> {
-        let card = Card {
-            schema: CARD_SCHEMA.to_owned(),
-            name: details.name,
-            country: details.country,
-            contacts: details.contacts,
-            serial: details.serial,
-            issued_at: details.issued_at,
-            root: root.public(),
-            signing_keys: details.signing_keys,
-            tls_keys: details.tls_keys,
-            identities: details.identities,
-            endpoints: details.endpoints,
-        };
-        card.check()?;
-        let payload = canonical::to_vec(&card).map_err(CardError::Card)?;
-        let signature = root.sign(CARD_TYPE, &payload);
-        let envelope = Envelope::new(CARD_TYPE, &payload, &[(root.public().id(), signature)]);
-        Ok(Self { card, envelope })
+        CardDraft::new(root.public(), details)?.sign(root)
     }
 
     /// Opens and checks a card that is signed by the root key that it names.
@@ -271,16 +336,17 @@ impl VerifiedCard {
         &self.envelope
     }
 
-    /// The signing key with this id and suite, if the card names it for that time.
+    /// The signing key with this id and suite, if the card names it for that time and it was not revoked by then.
     #[must_use]
     pub fn signing_key(&self, id: KeyId, suite: Suite, at: Time) -> Option<PublicKey> {
         let mut keys = self.card.signing_keys.iter();
-        keys.find(|key| key.public.id() == id && key.suite == suite && key.is_valid_at(at)).map(|key| key.public)
+        let fits = |key: &&DatedKey| key.public.id() == id && key.suite == suite && self.card.is_usable(key, at);
+        keys.find(fits).map(|key| key.public)
     }
 
-    /// Whether the card names this TLS key for that time.
+    /// Whether the card names this TLS key for that time, and it was not revoked by then.
     #[must_use]
     pub fn has_tls_key(&self, key: PublicKey, at: Time) -> bool {
-        self.card.tls_keys.iter().any(|dated| dated.public == key && dated.is_valid_at(at))
+        self.card.tls_keys.iter().any(|dated| dated.public == key && self.card.is_usable(dated, at))
     }
 }
