@@ -133,7 +133,7 @@ pub struct PushSummary {
     pub releases: usize,
     /// Time taken by the daemon, in seconds.
     pub seconds: f64,
-    /// Of a dry run: what would be released to whom.
+    /// Of a dry run: what would be released to whom. Of a push for named peers: what the rule keeps from them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub preview: Vec<Preview>,
 }

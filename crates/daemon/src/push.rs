@@ -102,8 +102,13 @@ pub(crate) fn push_to(
         summary.refused += input.taken.len();
         refuse_all(&input.taken, report);
     } else {
-        if query.dry_run {
+        let is_named = audiences.iter().any(|audience| !audience.is_empty());
+        if query.dry_run || is_named {
             summary.preview = preview(node, &input.taken, &labels, &audiences);
+        }
+        if !query.dry_run {
+            // Whoever names a recipient must hear that the rule keeps it from that one.
+            summary.preview.retain(|row| !row.released && is_addressed(node, &row.peer, &audiences));
         }
         let fresh = fresh(node, &input.taken, &labels, &audiences, &mut summary, report);
         let fresh = fresh.map_err(|error| store_problem(&error))?;
@@ -462,6 +467,10 @@ fn store(
         }
     }
     Ok(())
+}
+
+fn is_addressed(node: &Node, peer: &str, audiences: &[BTreeSet<CertId>]) -> bool {
+    node.peer_named(peer).is_some_and(|entry| audiences.iter().any(|audience| audience.contains(&entry.cert())))
 }
 
 /// The audience that a peer belongs to, else any: the rule tells who is left out.

@@ -104,7 +104,12 @@ fn take(
 
 fn print_headline(held: &Held, console: &mut Console) -> Result<(), Failure> {
     let headline = Headline::of(held.object.get());
-    let version = if held.current { "" } else { " (older version)" };
+    let stands = held.releases.iter().any(|release| release.held.is_none());
+    let version = match (held.current, stands) {
+        (true, _) => "",
+        (false, true) => " (older version)",
+        (false, false) => " (not served)",
+    };
     console.spans(&[
         (STRONG, headline.kind),
         (PLAIN, format!("  {}", headline.text)),

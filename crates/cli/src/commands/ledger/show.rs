@@ -68,6 +68,7 @@ fn print(entry: &LedgerEntry, console: &mut Console) -> Result<(), Failure> {
         (LedgerKind::Disclosure, Some(release)) => {
             format!("release {release} by rule {}", entry.rule.unwrap_or_default())
         }
+        _ if entry.receipts.len() == 1 => "receipt for 1 release".to_owned(),
         _ => format!("receipt for {} releases", entry.receipts.len()),
     };
     console.spans(&[
@@ -102,7 +103,7 @@ mod tests {
         take(receipt.as_bytes(), &mut console).unwrap();
         let expect = format!(
             "cn 7  2026-05-01 10:00:00Z  release {id} by rule 1  agreement abababab\n\
-             cn 8  2026-05-01 10:00:01Z  receipt for 1 releases  agreement abababab\n    held      {id}\n"
+             cn 8  2026-05-01 10:00:01Z  receipt for 1 release  agreement abababab\n    held      {id}\n"
         );
         assert_eq!(captured.out(), expect);
     }

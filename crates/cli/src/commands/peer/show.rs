@@ -61,6 +61,14 @@ impl Entry {
         if self.file.endpoints.is_empty() { &self.card().endpoints } else { &self.file.endpoints }
     }
 
+    /// What stands between us; the end of the agreement goes before the state of the file.
+    fn state(&self) -> &'static str {
+        match self.file.state {
+            PeerState::Active if self.file.termination.is_some() => "ended",
+            other => state(other),
+        }
+    }
+
     fn to_json(&self) -> Value {
         let card = self.card();
         json!({
@@ -76,6 +84,7 @@ impl Entry {
             "serial": card.serial,
             "verified": self.file.verified,
             "agreement": self.agreement.as_ref().map(SignedAgreement::id),
+            "ended": self.file.termination.is_some(),
             "valid_until": self.agreement.as_ref().map(|agreement| agreement.agreement().valid_until),
         })
     }
@@ -100,13 +109,7 @@ fn table(entries: &[Entry]) -> Table {
     for entry in entries {
         let card = entry.card();
         let id = entry.card.cert_id().fmt_short();
-        table.row([
-            entry.file.name.clone(),
-            state(entry.file.state).into(),
-            id,
-            card.country.clone(),
-            card.name.clone(),
-        ]);
+        table.row([entry.file.name.clone(), entry.state().into(), id, card.country.clone(), card.name.clone()]);
     }
     table
 }
@@ -126,7 +129,7 @@ pub(super) fn show(args: &ShowArgs, home: &Home, console: &mut Console) -> Resul
 fn print(entry: &Entry, console: &mut Console) -> Result<(), Failure> {
     let card = entry.card();
     console.styled(STRONG, format_args!("{}: {} ({})", entry.file.name, card.name, card.country))?;
-    console.line(format_args!("  state        {}", state(entry.file.state)))?;
+    console.line(format_args!("  state        {}", entry.state()))?;
     if let Some(reason) = &entry.file.reason {
         console.line(format_args!("  reason       {reason}"))?;
     }
