@@ -119,7 +119,10 @@ fn a_store_that_was_put_back_is_named_by_both_and_signs_nothing_anew() {
     problem(pk, cn, &["MQ-4019"]);
     problem(cn, pk, &["MQ-4011", "MQ-4019"]);
     assert!(cn.show(&id_of(&indicator(2, 1))).is_empty() && pk.show(&id_of(&indicator(3, 1))).is_empty());
-    let head = &pk.run(&["ledger", "verify", "--json"]).exits(0).last()["peers"][0];
+    // Told by the file beside the store, without asking anybody.
+    let check = pk.run(&["ledger", "verify", "--json"]).exits(5).last();
+    assert!(check["problems"][0].as_str().unwrap().starts_with("ledger towards cn:"), "{check}");
+    let head = &check["peers"][0];
     assert!(head["size"].as_u64() > accepted["size"].as_u64(), "{head}");
     assert!(head["cosigned_size"].as_u64() < accepted["cosigned_size"].as_u64(), "{head}");
     pk.run(&["status", "--check"]).exits(3);

@@ -66,7 +66,7 @@ fn what_is_withdrawn_is_gone_at_both_and_the_rest_of_its_release_stays() {
     let shown = &pk.show(&id)[0]["releases"][0];
     assert_eq!((&shown["held"]["code"], &shown["withdrawal"]["release"]), (&"MQ-3060".into(), &withdrawal.into()));
     assert_eq!(shown["withdrawal"]["given"][0]["status"], "applied", "{shown}");
-    pk.run(&["withdraw", &id]).refused(1, "MQ-3067");
+    pk.run(&["withdraw", &id]).refused(1, "MQ-3005");
 
     // What is published again is a new word.
     pk.push(bundle(&[indicator(1, 2)]), &[]).exits(0);
