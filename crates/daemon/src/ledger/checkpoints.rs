@@ -158,11 +158,12 @@ impl Ledger<'_> {
             None => Checkpoint::new(self.origin(), frontier.size(), frontier.root(), now),
         };
         let signed = checkpoint.sign(identity.signing_key(now)?);
-        let change = StateChange::set(self.key_of(OURS), signed.to_string().into_bytes());
-        self.node.commit(Batch { state: vec![change], ..Batch::default() })?;
+        // Before the note: whoever finds a note looks for the file.
         if let Err(problem) = super::local::sign(self.node) {
             tracing::error!(problem, "the local ledger cannot be written");
         }
+        let change = StateChange::set(self.key_of(OURS), signed.to_string().into_bytes());
+        self.node.commit(Batch { state: vec![change], ..Batch::default() })?;
         let proof = consistency_proof(self, seen, frontier.size())?.unwrap_or_default();
         let proof = proof.into_iter().map(mithaq_core::id::TreeHash::from_bytes).collect();
         let exchange = Exchange { note: signed.to_string(), proof };
