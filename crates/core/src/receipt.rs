@@ -40,6 +40,29 @@ pub enum Status {
     Held,
 }
 
+impl Status {
+    /// The byte that stands for it where JSON would be too long.
+    #[must_use]
+    pub const fn to_byte(self) -> u8 {
+        match self {
+            Self::Received => 1,
+            Self::Applied => 2,
+            Self::Held => 3,
+        }
+    }
+
+    /// The status that a byte stands for, if it stands for one.
+    #[must_use]
+    pub const fn from_byte(byte: u8) -> Option<Self> {
+        match byte {
+            1 => Some(Self::Received),
+            2 => Some(Self::Applied),
+            3 => Some(Self::Held),
+            _ => None,
+        }
+    }
+}
+
 /// What became of one release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "(u64, ReleaseId, Status)", into = "(u64, ReleaseId, Status)")]

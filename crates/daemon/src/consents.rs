@@ -108,10 +108,7 @@ pub(crate) fn want(node: &Node, origin: CertId, third: CertId) -> Result<bool, P
 }
 
 fn sign<S: mithaq_core::statement::Statement>(node: &Node, statement: S) -> Result<Verified<S>, Problem> {
-    let identity = node.identity();
-    let key =
-        identity.signing_key(clock::wall()).map_err(|error| Problem::new(Code::NO_USABLE_KEY, error.to_string()))?;
-    Verified::sign(statement, key).map_err(|error| refused(&error))
+    Verified::sign(statement, &*node.signing_key(clock::wall())?).map_err(|error| refused(&error))
 }
 
 fn refused(error: &StatementError) -> Problem {

@@ -18,7 +18,7 @@ use mithaq_core::{
     card::VerifiedCard,
     code::Code,
     id::CertId,
-    keys::PublicKey,
+    keys::{PublicKey, SecretKey},
     policy::LocalPolicy,
     release::{Manifest, ReleaseDraft, SignedRelease, VerifiedRelease},
     time::Time,
@@ -202,16 +202,22 @@ impl Node {
         self.peer(cert).map(|entry| entry.peer.card.clone())
     }
 
+    /// The key that signs for us at `at`.
+    ///
+    /// # Errors
+    /// When our card names no key that may sign then.
+    pub(crate) fn signing_key(&self, at: Time) -> Result<Arc<SecretKey>, Problem> {
+        let identity = self.identity();
+        let key = identity.signing_key(at).map(Arc::clone);
+        key.map_err(|error| Problem::new(Code::NO_USABLE_KEY, error.to_string()))
+    }
+
     /// Signs a release of our own.
     ///
     /// # Errors
     /// When our card names no key that may sign now, or the draft breaks a limit.
     pub(crate) fn sign(&self, draft: ReleaseDraft) -> Result<VerifiedRelease, Problem> {
-        let identity = self.identity();
-        let key = identity
-            .signing_key(draft.published_at)
-            .map_err(|error| Problem::new(Code::NO_USABLE_KEY, error.to_string()))?;
-        let signed = VerifiedRelease::sign(self.us, key, draft);
+        let signed = VerifiedRelease::sign(self.us, &*self.signing_key(draft.published_at)?, draft);
         signed.map_err(|error| Problem::new(Code::INTERNAL, with_sources(&error)))
     }
 

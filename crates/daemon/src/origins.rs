@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mithaq_core::{card::VerifiedCard, id::CertId};
+use mithaq_core::{card::VerifiedCard, id::CertId, release::Manifest, time::Time};
 use mithaq_store::{StateChange, StoreError};
 
 use crate::{node::Node, standing};
@@ -21,6 +21,18 @@ pub(crate) fn card_of(node: &Node, origin: CertId) -> Result<Option<Arc<Verified
     }
     let value = node.store.state(&key(origin))?;
     Ok(value.and_then(|value| VerifiedCard::from_json(&value).ok()).map(Arc::new))
+}
+
+/// Since when the newest card that we hold of a release's origin, our own or another's, has revoked the key that signed it;
+/// `None` unless that is so for the time at which it signed. A relay may show an older card. Blocks.
+pub(crate) fn revoked_since(node: &Node, manifest: &Manifest) -> Result<Option<Time>, StoreError> {
+    let revoked = |card: &VerifiedCard| card.card().revoked_since(manifest.key);
+    let since = if manifest.origin == node.us {
+        revoked(&node.identity().card)
+    } else {
+        card_of(node, manifest.origin)?.as_deref().and_then(revoked)
+    };
+    Ok(since.filter(|since| manifest.published_at >= *since))
 }
 
 /// A card that a relay has shown, newer than the one that is known of its CERT.

@@ -10,7 +10,6 @@ use std::{
 
 use mithaq_core::{
     agreement::VerifiedAgreement,
-    card::VerifiedCard,
     code::Code,
     consent::ConsentState,
     id::{CertId, ReleaseId, sha256_of},
@@ -251,24 +250,14 @@ pub(crate) fn ask(
     let mut subject = Subject::of(manifest);
     match manifest.kind {
         Kind::Publish => {
-            subject.held = node.standing.is_blocked(&*node.store, id)? || is_signed_by_revoked_key(node, manifest)?;
+            subject.held =
+                node.standing.is_blocked(&*node.store, id)? || origins::revoked_since(node, manifest)?.is_some();
         }
         Kind::Withdraw => subject.disclosed = was_given(node, release, manifest, peer.cert())?,
         _ => {}
     }
     let consent = consents::state(node, manifest.origin, peer.cert(), id, &manifest.label);
     Ok(decide(node, subject, consent, peer))
-}
-
-/// Whether the newest card that we hold of the origin has revoked the key for the time at which it signed.
-fn is_signed_by_revoked_key(node: &Node, manifest: &Manifest) -> Result<bool, StoreError> {
-    let revoked = |card: &VerifiedCard| card.card().revoked_since(manifest.key);
-    let since = if manifest.origin == node.us {
-        revoked(&node.identity().card)
-    } else {
-        origins::card_of(node, manifest.origin)?.as_deref().and_then(revoked)
-    };
-    Ok(since.is_some_and(|since| manifest.published_at >= since))
 }
 
 /// Whether a CERT was given anything of what a withdrawal takes back.

@@ -90,9 +90,7 @@ fn end(node: &Node, peer: CertId, agreement: &VerifiedAgreement, now: Time) -> R
     let purged = purge(node, peer, now)?;
     let (releases, objects) = (purged.len() as u64, purged.values().sum());
     let attestation = Attestation::new(agreement.id(), node.us, now, releases, objects);
-    let identity = node.identity();
-    let key = identity.signing_key(now).map_err(|error| Problem::new(Code::NO_USABLE_KEY, error.to_string()))?;
-    let signed = VerifiedAttestation::sign(attestation, key);
+    let signed = VerifiedAttestation::sign(attestation, &*node.signing_key(now)?);
     let signed = signed.map_err(|error| Problem::new(Code::INTERNAL, mithaq_api::home::with_sources(&error)))?;
     let change = StateChange::set(attested_key(peer, agreement.id()), signed.envelope().to_json());
     node.commit(Batch { state: vec![change], ..Batch::default() }).map_err(|error| store_problem(&error))?;

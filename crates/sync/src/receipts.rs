@@ -25,24 +25,6 @@ pub(crate) struct Receipts {
     peer_store: StoreId,
 }
 
-/// The byte that stands for a status.
-fn status_byte(status: Status) -> u8 {
-    match status {
-        Status::Applied => 2,
-        Status::Held => 3,
-        _ => 1,
-    }
-}
-
-fn status_of(byte: u8) -> Option<Status> {
-    match byte {
-        1 => Some(Status::Received),
-        2 => Some(Status::Applied),
-        3 => Some(Status::Held),
-        _ => None,
-    }
-}
-
 impl Receipts {
     pub(crate) fn of(setup: &Setup) -> Self {
         Self {
@@ -68,7 +50,7 @@ impl Receipts {
         let mut entries: Vec<ReceiptEntry> = entries.iter().copied().map(ReceiptEntry::from).collect();
         entries.sort_unstable_by_key(|entry| entry.index);
         let indexes = entries.iter().map(|entry| entry.index).collect();
-        let statuses = entries.iter().map(|entry| status_byte(entry.status)).collect();
+        let statuses = entries.iter().map(|entry| entry.status.to_byte()).collect();
         let journal = self.journal(self.peer.cert_id(), self.peer_store);
         let receipt = Receipt::new(self.us, journal, entries, at).and_then(|receipt| receipt.sign(&self.key));
         let receipt = receipt.map_err(|_| Fault::Internal("signing a receipt"))?.into_signed();
@@ -87,7 +69,7 @@ impl Receipts {
         if ack.statuses.len() != entries.len() {
             return Err(malformed());
         }
-        let statuses = ack.statuses.iter().map(|byte| status_of(*byte));
+        let statuses = ack.statuses.iter().map(|byte| Status::from_byte(*byte));
         let entries = entries.iter().zip(statuses);
         let entries = entries.map(|((index, release), status)| Some(ReceiptEntry::from((*index, *release, status?))));
         let entries = entries.collect::<Option<Vec<_>>>().ok_or_else(malformed)?;

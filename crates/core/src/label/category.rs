@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
+use mithaq_stix::object::ObjectClass;
 use serde::{Deserialize, Serialize};
 
 use crate::notice::NOTICE_TYPE;
@@ -58,24 +59,7 @@ impl Category {
             "identity" | "location" => Self::Identity,
             "marking-definition" | "extension-definition" | "language-content" | NOTICE_TYPE => Self::Meta,
             "vulnerability" => Self::Vulnerability,
-            "artifact"
-            | "autonomous-system"
-            | "directory"
-            | "domain-name"
-            | "email-addr"
-            | "email-message"
-            | "file"
-            | "ipv4-addr"
-            | "ipv6-addr"
-            | "mac-addr"
-            | "mutex"
-            | "network-traffic"
-            | "process"
-            | "software"
-            | "url"
-            | "user-account"
-            | "windows-registry-key"
-            | "x509-certificate" => Self::Observable,
+            _ if ObjectClass::of(object_type) == ObjectClass::Observable => Self::Observable,
             _ => Self::Custom,
         })
     }

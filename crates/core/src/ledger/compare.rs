@@ -52,24 +52,13 @@ pub enum Divergence {
     Unrelated,
 }
 
-/// Compares a new checkpoint of a pair's ledger with the one that was held, given the proof that came with it.
+/// Compares a new checkpoint of a pair's ledger with the one that was held, given the proof that came with it. The held
+/// one was verified when it came: what was accepted stands, also once the card names its key no more.
 ///
 /// # Errors
 /// How the new one contradicts the held one. Both are to be kept as evidence.
-pub fn compare(
-    held: &VerifiedCheckpoint,
-    new: &VerifiedCheckpoint,
-    proof: &[[u8; 32]],
-) -> Result<Progress, Divergence> {
-    compare_heads(&held.checkpoint, &new.checkpoint, proof)
-}
-
-/// As [`compare`], of a held checkpoint that was verified when it was accepted and whose key the card names no more: what
-/// was accepted stands, whatever became of the key.
-///
-/// # Errors
-/// Those of [`compare`].
-pub fn compare_heads(held: &Checkpoint, new: &Checkpoint, proof: &[[u8; 32]]) -> Result<Progress, Divergence> {
+pub fn compare(held: &Checkpoint, new: &VerifiedCheckpoint, proof: &[[u8; 32]]) -> Result<Progress, Divergence> {
+    let new = &new.checkpoint;
     let is_pair = matches!(held.origin.tree, Tree::Pair(_));
     if !is_pair || (held.origin.from, held.origin.tree) != (new.origin.from, new.origin.tree) {
         return Err(Divergence::Unrelated);

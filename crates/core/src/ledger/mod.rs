@@ -16,7 +16,7 @@ mod proof;
 pub use checkpoint::{
     CHECKPOINT_EXTENSIONS_MAX, Checkpoint, CheckpointError, EXTENSION_BYTES_MAX, SignedCheckpoint, VerifiedCheckpoint,
 };
-pub use compare::{Divergence, Progress, compare, compare_heads};
+pub use compare::{Divergence, Progress, compare};
 pub use cosignature::{Cosignature, CosignatureError, VerifiedCosignature};
 pub use entry::{Disclosure, ENTRY_BYTES_MAX, Entry, EntryError, LEDGER_SCHEMA};
 pub use local::{LOCAL_LEDGER_BYTES_MAX, LOCAL_PAIRS_MAX, LocalLedger, LocalLedgerError, PairHead};

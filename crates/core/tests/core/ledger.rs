@@ -199,7 +199,7 @@ fn check(held: (u64, u64, u8), new: (u64, u64, u8), expect: Result<Progress, Div
     let [held, new] = [(&trees[0], held.2), (&trees[1], new.2)]
         .map(|(leaves, seed)| head(&pk, &cn, seed, leaves, now()).sign(&pk.signing));
     let proof = proof(&trees[1], trees[0].len() as u64);
-    assert_eq!(compare(&held, &new, &proof), expect);
+    assert_eq!(compare(held.checkpoint(), &new, &proof), expect);
 }
 
 /// The consistency proof from the definition of RFC 6962, section 2.1.2.
@@ -237,10 +237,10 @@ fn ledgers_of_other_pairs_are_not_compared() {
     let held = head(&pk, &cn, 1, &tree, now()).sign(&pk.signing);
     for other in [head(&pk, &qa, 1, &tree, now()).sign(&pk.signing), head(&cn, &pk, 1, &tree, now()).sign(&cn.signing)]
     {
-        assert_eq!(compare(&held, &other, &[]), Err(Divergence::Unrelated));
+        assert_eq!(compare(held.checkpoint(), &other, &[]), Err(Divergence::Unrelated));
     }
     let local = LocalLedger::new(pk.card.cert_id(), store(1)).checkpoint(now()).unwrap().sign(&pk.signing);
-    assert_eq!(compare(&local, &local, &[]), Err(Divergence::Unrelated));
+    assert_eq!(compare(local.checkpoint(), &local, &[]), Err(Divergence::Unrelated));
 }
 
 #[test]

@@ -5,8 +5,7 @@ use mithaq_core::{
     card::VerifiedCard,
     code::Code,
     ledger::{
-        Checkpoint, CheckpointError, Cosignature, Divergence, Progress, SignedCheckpoint, VerifiedCheckpoint,
-        compare_heads,
+        Checkpoint, CheckpointError, Cosignature, Divergence, Progress, SignedCheckpoint, VerifiedCheckpoint, compare,
     },
     merkle::nodes::consistency_proof,
 };
@@ -201,7 +200,7 @@ impl Ledger<'_> {
         card: &VerifiedCard,
         proof: &[[u8; 32]],
     ) -> Result<(), CheckpointRefusal> {
-        match compare_heads(held.checkpoint(), new.checkpoint(), proof) {
+        match compare(held.checkpoint(), new, proof) {
             Ok(Progress::NewLedger) => {
                 let (peer, entries) = (self.node.name_of(self.peer), held.checkpoint().size);
                 tracing::warn!(peer, entries, "the peer has another store now: its ledger begins anew");

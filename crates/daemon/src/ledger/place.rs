@@ -54,11 +54,7 @@ impl Place {
         if let Some(Acknowledged { entry, status, at }) = self.receipt {
             bytes.extend(entry.to_be_bytes());
             bytes.extend(at.as_micros().to_be_bytes());
-            bytes.push(match status {
-                Status::Applied => 2,
-                Status::Held => 3,
-                _ => 1,
-            });
+            bytes.push(status.to_byte());
         }
         bytes
     }
@@ -75,12 +71,8 @@ impl Acknowledged {
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (entry, rest) = bytes.split_first_chunk::<8>()?;
         let (at, status) = rest.split_first_chunk::<8>()?;
-        let status = match status {
-            [1] => Status::Received,
-            [2] => Status::Applied,
-            [3] => Status::Held,
-            _ => return None,
-        };
+        let [status] = *status else { return None };
+        let status = Status::from_byte(status)?;
         let at = Time::from_micros(i64::from_be_bytes(*at));
         Some(Self { entry: u64::from_be_bytes(*entry), status, at })
     }

@@ -51,16 +51,11 @@ pub(crate) fn judge(node: &Node, release: &VerifiedRelease, bodies: &[Body]) -> 
     let revoked = revoked_key(node, manifest)?;
     let mut judge = Judge { node, manifest, revoked, owners: Owners::new(node, manifest.origin), now: clock::wall() };
     let came: HashMap<ContentId, &Body> = bodies.iter().map(|body| (body.id(), body)).collect();
+    let lacking: Vec<ContentId> = release.contents().iter().filter(|id| !came.contains_key(*id)).copied().collect();
+    let held = facts_of_all(node, &lacking)?;
     let (mut changes, mut quarantined) = (Vec::new(), Vec::new());
     for content in release.contents() {
-        let held;
-        let facts = match came.get(content) {
-            Some(body) => Some(body.facts()),
-            None => {
-                held = facts_of(node, *content)?;
-                held.as_ref()
-            }
-        };
+        let facts = came.get(content).map(|body| body.facts()).or_else(|| held.get(content));
         if let Some(hold) = judge.hold(*content, facts)? {
             node.standing.note_held(release.id());
             changes.push(hold.to_change(release.id(), *content));
@@ -74,15 +69,22 @@ pub(crate) fn judge(node: &Node, release: &VerifiedRelease, bodies: &[Body]) -> 
 
 /// The facts of an object that we hold.
 pub(super) fn facts_of(node: &Node, content: ContentId) -> Result<Option<Facts>, StoreError> {
-    let body = node.store.bodies(&[content])?.pop().flatten();
-    Ok(body.and_then(|bytes| Body::verify(content, bytes).ok()).map(|body| body.facts().clone()))
+    Ok(facts_of_all(node, &[content])?.remove(&content))
 }
 
-/// That the newest card that we hold of the origin has revoked the key: a relay may show an older one.
+/// The facts of those objects that we hold.
+fn facts_of_all(node: &Node, contents: &[ContentId]) -> Result<HashMap<ContentId, Facts>, StoreError> {
+    let bodies = contents.iter().zip(node.store.bodies(contents)?);
+    let facts = bodies.filter_map(|(content, bytes)| {
+        let body = Body::verify(*content, bytes?).ok()?;
+        Some((*content, body.facts().clone()))
+    });
+    Ok(facts.collect())
+}
+
+/// That the key which signed a release was revoked for that time, in words.
 pub(crate) fn revoked_key(node: &Node, manifest: &Manifest) -> Result<Option<String>, StoreError> {
-    let card = origins::card_of(node, manifest.origin)?;
-    let since = card.and_then(|card| card.card().revoked_since(manifest.key));
-    let since = since.filter(|since| manifest.published_at >= *since);
+    let since = origins::revoked_since(node, manifest)?;
     Ok(since.map(|since| format!("key {} is revoked since {since}", manifest.key.fmt_short())))
 }
 
