@@ -1,18 +1,21 @@
 //! The care of the store: what it holds on disk, and space given back while the daemon serves.
 
-use crate::harness::{Cert, Daemon, Place, bundle, indicators, pair, read_stream, settle, until};
+use crate::harness::{Daemon, Place, bundle, id_of, indicator, indicators, read_stream, settle, two_peers, until};
 
 #[test]
 fn compact_gives_superseded_state_back_and_everything_is_served_on() {
     let place = Place::new();
-    let [pk, cn] = &["pk", "cn"].map(|name| Cert::init(&place, name));
-    pair(pk, cn, &[]);
+    let [pk, cn] = &two_peers(&place);
     let [daemon, peer] = [pk, cn].map(Daemon::start);
     // Each push moves the position of the journal towards the peer, which supersedes the one before.
     for round in 0..40 {
         pk.push(bundle(&indicators(1, round * 2..round * 2 + 2)), &[]).exits(0);
         until("the peer has it", || (cn.objects() >= u64::from(round + 1) * 2).then_some(()));
     }
+    // Nor does the ledger move any more, which is state as well.
+    let last = pk.show(&id_of(&indicator(1, 79)))[0]["releases"][0]["release"].as_str().unwrap().to_owned();
+    pk.until_receipt(cn, &last, "received");
+    pk.until_cosigned(cn);
     let acknowledged = || pk.peer(cn).filter(|peer| peer["lag"] == 0).map(drop);
     until("the peer has acknowledged all", acknowledged);
     let before = pk.run(&["store", "stats", "--json"]).exits(0).last();

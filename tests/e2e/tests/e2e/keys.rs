@@ -2,16 +2,10 @@
 
 use std::{process::Stdio, thread, time::Duration};
 
-use crate::harness::{Cert, Daemon, Place, bundle, command, indicators, mithaq, pair, settle, text, until};
+use crate::harness::{Cert, Daemon, Place, bundle, command, indicators, mithaq, settle, text, two_peers, until};
 
 /// How often a rotation is killed, each time a little later.
 const KILLS: u64 = 60;
-
-fn two_certs(place: &Place) -> [Cert; 2] {
-    let certs = ["pk", "cn"].map(|name| Cert::init(place, name));
-    pair(&certs[0], &certs[1], &[]);
-    certs
-}
 
 fn is_in_state(cert: &Cert, peer: &Cert, state: &str) {
     let what = format!("{} has {} as {state}", cert.name, peer.name);
@@ -35,7 +29,7 @@ fn used_key(cert: &Cert, kind: &str) -> String {
 #[test]
 fn keys_come_and_go_and_data_moves_on() {
     let place = Place::new();
-    let certs = two_certs(&place);
+    let certs = two_peers(&place);
     let [pk, cn] = &certs;
     let mut daemons = certs.each_ref().map(|cert| Some(Daemon::start(cert)));
     settle(pk, cn, 1);
@@ -74,7 +68,7 @@ fn keys_come_and_go_and_data_moves_on() {
 #[test]
 fn a_peer_is_stopped_and_goes_on_where_it_was() {
     let place = Place::new();
-    let certs = two_certs(&place);
+    let certs = two_peers(&place);
     let [pk, cn] = &certs;
     let _daemons = certs.each_ref().map(Daemon::start);
     settle(pk, cn, 1);
@@ -120,4 +114,30 @@ fn a_rotation_that_is_killed_leaves_a_whole_card_and_its_keys() {
     assert!(killed > 0, "nothing was killed in {KILLS} rotations");
     pk.run(&["key", "rotate"]).exits(0);
     assert_eq!(serial(), last + 1);
+}
+
+/// The heads beside the store were signed with the key that is revoked: they count as heads, and no peer is lost by it.
+#[test]
+fn a_daemon_starts_again_after_its_key_was_revoked_for_the_past() {
+    let place = Place::new();
+    let certs = two_peers(&place);
+    let [pk, cn] = &certs;
+    let of_pk = Daemon::start(pk);
+    let of_cn = Daemon::start(cn);
+    settle(pk, cn, 1);
+    pk.until_cosigned(cn);
+    let key = used_key(pk, "signing");
+    of_pk.terminate();
+    pk.run(&["key", "revoke", &key, "--since", "2026-01-01T00:00:00Z"]).exits(0);
+    let _of_pk = Daemon::start(pk);
+    settle(pk, cn, 2);
+    pk.run(&["ledger", "verify"]).exits(0);
+    // Carried out on both sides, though the daemon was down and the card came later.
+    for cert in [pk, cn] {
+        until("it is in quarantine", || {
+            let rows = cert.run(&["quarantine", "list", "--json"]).exits(0).lines();
+            rows.iter().any(|row| row["code"] == "MQ-3063").then_some(())
+        });
+    }
+    drop(of_cn);
 }

@@ -5,21 +5,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde_json::Value;
-
-use crate::harness::{Cert, Daemon, Place, bundle, id_of, indicator, indicators, mithaq, pair, settle, text, until};
+use crate::harness::{
+    Cert, Daemon, Place, bundle, id_of, indicator, indicators, mithaq, settle, text, two_peers, until,
+};
 
 /// The bytes of a segment before its first frame.
 const HEADER: usize = 64;
 
 /// How many bytes of the store are changed, one after the other.
 const FLIPS: usize = 7;
-
-fn two_certs(place: &Place) -> [Cert; 2] {
-    let certs = ["pk", "cn"].map(|name| Cert::init(place, name));
-    pair(&certs[0], &certs[1], &[]);
-    certs
-}
 
 /// Every file below a folder.
 fn files(dir: &Path) -> Vec<PathBuf> {
@@ -37,26 +31,17 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Waits until the peer has cosigned the ledger towards it as it stands: its head.
-#[track_caller]
-fn until_cosigned(cert: &Cert, peer: &Cert) -> Value {
-    until(&format!("{} has cosigned the ledger of {}", peer.name, cert.name), || {
-        let head = cert.ledger_is_whole()["peers"].as_array()?.iter().find(|head| head["peer"] == *peer.name)?.clone();
-        (head["cosigned_size"] == head["size"]).then_some(head)
-    })
-}
-
 #[test]
 fn what_was_disclosed_is_proven_with_two_cards_and_no_daemon() {
     let place = Place::new();
-    let certs = two_certs(&place);
+    let certs = two_peers(&place);
     let [pk, cn] = &certs;
     let _daemons = certs.each_ref().map(Daemon::start);
     pk.push(bundle(&indicators(1, 0..9)), &[]).exits(0);
     settle(pk, cn, 1);
     let release = pk.show(&id_of(&indicator(1, 1)))[0]["releases"][0]["release"].as_str().unwrap().to_owned();
     pk.until_receipt(cn, &release, "received");
-    let head = until_cosigned(pk, cn);
+    let head = pk.until_cosigned(cn);
     assert!(head["size"].as_u64().unwrap() >= 3, "two disclosures and a receipt: {head}");
 
     let [proof, of_pk, of_cn] = ["proof.json", "pk.card", "cn.card"].map(|name| text(&place.path().join(name)));
@@ -82,12 +67,12 @@ fn what_was_disclosed_is_proven_with_two_cards_and_no_daemon() {
 #[test]
 fn a_store_that_was_put_back_is_named_by_both_and_signs_nothing_anew() {
     let place = Place::new();
-    let certs = two_certs(&place);
+    let certs = two_peers(&place);
     let [pk, cn] = &certs;
     let of_pk = Daemon::start(pk);
     let of_cn = Daemon::start(cn);
     settle(pk, cn, 1);
-    until_cosigned(pk, cn);
+    pk.until_cosigned(cn);
     of_pk.terminate();
     let store = pk.home.join("store");
     let [backup, newest] = ["backup", "newest"].map(|name| place.path().join(name));
@@ -95,7 +80,7 @@ fn a_store_that_was_put_back_is_named_by_both_and_signs_nothing_anew() {
     let of_pk = Daemon::start(pk);
     pk.push(bundle(&indicators(1, 0..5)), &[]).exits(0);
     settle(pk, cn, 2);
-    let accepted = until_cosigned(pk, cn);
+    let accepted = pk.until_cosigned(cn);
     of_pk.terminate();
     copy(&store, &newest);
     fs::remove_dir_all(&store).unwrap();
@@ -140,13 +125,13 @@ fn a_store_that_was_put_back_is_named_by_both_and_signs_nothing_anew() {
 #[test]
 fn a_byte_that_was_changed_in_the_store_is_named() {
     let place = Place::new();
-    let certs = two_certs(&place);
+    let certs = two_peers(&place);
     let [pk, cn] = &certs;
     let of_pk = Daemon::start(pk);
     let _of_cn = Daemon::start(cn);
     pk.push(bundle(&indicators(1, 0..20)), &[]).exits(0);
     settle(pk, cn, 1);
-    until_cosigned(pk, cn);
+    pk.until_cosigned(cn);
     of_pk.terminate();
     let (store, sound) = (pk.home.join("store"), place.path().join("sound"));
     copy(&store, &sound);

@@ -2,14 +2,8 @@
 
 use crate::harness::{
     Cert, Daemon, Place, Told, bundle, domain, end_of_stream, id_of, indicator, indicators, pair, read_taxii, settle,
-    told_since, unmarked, until,
+    told_since, two_peers, unmarked, until,
 };
-
-fn two_certs(place: &Place) -> [Cert; 2] {
-    let certs = ["pk", "cn"].map(|name| Cert::init(place, name));
-    pair(&certs[0], &certs[1], &[]);
-    certs
-}
 
 fn withdrawn(id: &str) -> Told {
     Told { op: "withdraw".into(), id: id.to_owned() }
@@ -39,7 +33,7 @@ fn read_stream_puts(cert: &Cert) -> Vec<String> {
 #[test]
 fn what_is_withdrawn_is_gone_at_both_and_the_rest_of_its_release_stays() {
     let place = Place::new();
-    let certs = two_certs(&place);
+    let certs = two_peers(&place);
     let [pk, cn] = &certs;
     let _daemons = certs.each_ref().map(Daemon::start);
     let id = id_of(&indicator(1, 2));
@@ -78,7 +72,7 @@ fn what_is_withdrawn_is_gone_at_both_and_the_rest_of_its_release_stays() {
 #[test]
 fn a_withdrawal_waits_for_a_peer_that_is_away_and_outlives_restarts() {
     let place = Place::new();
-    let certs = two_certs(&place);
+    let certs = two_peers(&place);
     let [pk, cn] = &certs;
     let [mut of_pk, of_cn] = certs.each_ref().map(Daemon::start);
     let [early, late] = [id_of(&indicator(1, 1)), id_of(&indicator(1, 2))];
@@ -150,7 +144,7 @@ fn a_withdrawal_that_comes_before_its_content_holds_it_back() {
 #[test]
 fn withdrawals_go_after_the_end_of_an_agreement_and_nothing_else_does() {
     let place = Place::new();
-    let certs = two_certs(&place);
+    let certs = two_peers(&place);
     let [pk, cn] = &certs;
     let _daemons = certs.each_ref().map(Daemon::start);
     let [kept, taken_back, after] = [1, 2, 3].map(|number| id_of(&indicator(1, number)));
@@ -183,7 +177,7 @@ fn withdrawals_go_after_the_end_of_an_agreement_and_nothing_else_does() {
 #[test]
 fn a_revoked_object_stays_and_says_so() {
     let place = Place::new();
-    let certs = two_certs(&place);
+    let certs = two_peers(&place);
     let [pk, cn] = &certs;
     let _daemons = certs.each_ref().map(Daemon::start);
     let id = id_of(&indicator(1, 1));

@@ -184,6 +184,16 @@ impl Cert {
         check
     }
 
+    /// Waits until the peer has cosigned our ledger towards it as it stands: its head.
+    #[track_caller]
+    pub(crate) fn until_cosigned(&self, peer: &Self) -> Value {
+        until(&format!("{} has cosigned the ledger of {}", peer.name, self.name), || {
+            let head =
+                self.ledger_is_whole()["peers"].as_array()?.iter().find(|head| head["peer"] == *peer.name)?.clone();
+            (head["cosigned_size"] == head["size"]).then_some(head)
+        })
+    }
+
     /// The last word of a peer on a release that was disclosed to it, as our ledger has it.
     #[track_caller]
     pub(crate) fn receipt_of(&self, peer: &Self, release: &str) -> Option<String> {
@@ -279,6 +289,14 @@ pub(crate) fn activate_both(a: &Cert, b: &Cert, agreement: &str) {
 #[track_caller]
 pub(crate) fn pair(a: &Cert, b: &Cert, terms: &[&str]) {
     activate_both(a, b, &draft(a, b, terms));
+}
+
+/// PK and CN, paired and active.
+#[track_caller]
+pub(crate) fn two_peers(place: &Place) -> [Cert; 2] {
+    let certs = ["pk", "cn"].map(|name| Cert::init(place, name));
+    pair(&certs[0], &certs[1], &[]);
+    certs
 }
 
 /// Puts an agreement in force that all of these CERTs have signed as a group, between each two of them.
