@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::harness::{
-    Cert, Daemon, Place, bundle, corpus, indicator, indicators, pair, read_stream, read_taxii, settle, until,
+    Cert, Daemon, Place, bundle, corpus, id_of, indicator, indicators, pair, read_stream, read_taxii, settle, until,
 };
 
 /// The marking of ATT&CK, a statement of its terms, which agreements must name to let it go.
@@ -66,7 +66,8 @@ fn peers_hold_what_was_announced_and_siems_read_it_once() {
     assert_eq!(pushed["refused"], 0);
     settle(pk, cn, 1);
     settle(pk, qa, 2);
-    // Both probes went to both.
+    // Both probes go to both, the second one to CN in its own time.
+    until("CN holds the second probe", || cn.serves(&id_of(&indicator(0xfeed, 2))).then_some(()));
     assert_eq!(cn.objects(), announced["cn"] + 2, "{dry}");
     assert_eq!(qa.objects(), announced["qa"] + 2, "{dry}");
 
