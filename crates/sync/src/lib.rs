@@ -32,6 +32,7 @@ mod limits;
 mod receipts;
 mod session;
 mod sink;
+pub mod sketch;
 mod source;
 pub mod wire;
 

@@ -69,3 +69,6 @@ pub const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What even the slowest link carries: 64 kbit/s.
 pub const LINK_BYTES_PER_SECOND_MIN: u64 = 8 * 1024;
+
+/// The most cells of a sketch: enough for 190,000 releases that differ. A larger difference is cheaper as a list.
+pub const CELLS_MAX: usize = 256 * 1024;
