@@ -1,6 +1,6 @@
 //! `mithaq-bench`: what real daemons on loopback do in a second, beside what this machine can do at all.
 //!
-//! Each work but `stix`, `pact` and `store` starts its own daemons in a temporary folder, and measures in the same run those limits
+//! Each work but `stix`, `pact`, `reconcile` and `store` starts its own daemons in a temporary folder, and measures in the same run those limits
 //! of the machine that bound it (fdatasync, append, loopback round trip), since figures of two runs on a shared machine
 //! cannot be compared.
 
@@ -11,6 +11,7 @@ mod machine;
 mod objects;
 mod pact;
 mod pull;
+mod reconcile;
 mod replicate;
 mod stix;
 mod store;
@@ -55,6 +56,8 @@ enum Work {
     Stix,
     /// Without a daemon, on one core: decisions of the release rule, releases, receipts and ledger entries
     Pact,
+    /// Without a daemon, on one core: how two sets of releases differ, by sketch, beside lists and negentropy
+    Reconcile,
     /// Without a daemon: what the store takes, gives back and costs, beside a plain file and sled alone
     Store,
 }
@@ -85,6 +88,15 @@ fn run(args: &Args) -> anyhow::Result<()> {
         }
         Work::Pact => {
             show_figures(args, &pact::measure()?);
+            Ok(())
+        }
+        Work::Reconcile => {
+            let figures = reconcile::measure()?;
+            if args.json {
+                show(&figures.to_string());
+            } else {
+                figures["rows"].as_array().into_iter().flatten().for_each(|row| show(&row.to_string()));
+            }
             Ok(())
         }
         Work::Store => {

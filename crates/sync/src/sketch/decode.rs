@@ -81,13 +81,15 @@ impl Peeling {
 fn enough_for(cells: &[Cell]) -> usize {
     let later = &cells[cells.len() / 2..];
     let empty = later.iter().filter(|cell| cell.is_empty()).count();
-    // With so few that are empty the estimate says no more than that the difference is much larger.
-    if empty < 3 {
-        return cells.len().saturating_mul(4).clamp(64, CELLS_MAX);
-    }
-    let place = cells.len() as f64 * 0.74 + 2.0;
-    let items = (later.len() as f64 / empty as f64).ln() * place / 2.0;
-    let enough = 1.36 * items + 1.2 * items.sqrt() + 4.0;
-    let a_little_more = cells.len() + cells.len() / 16 + 2;
-    (enough as usize).clamp(a_little_more, CELLS_MAX.max(a_little_more)).min(CELLS_MAX)
+    // None that is empty says no more than that the difference is larger; few that are empty say it roughly, and to ask
+    // once more costs less than to ask for too many.
+    let items = (later.len() as f64 / empty as f64).ln() * (cells.len() as f64 * 0.74 + 2.0) / 2.0;
+    let enough = match empty {
+        0 if cells.len() < 256 => cells.len() as f64 * 3.0,
+        0 => cells.len() as f64 * 2.5,
+        1..8 => 1.15 * items,
+        _ => 1.36 * items + 1.2 * items.sqrt() + 4.0,
+    };
+    let a_little_more = cells.len() + cells.len() / 10 + 2;
+    (enough as usize).max(a_little_more).clamp(32, CELLS_MAX)
 }

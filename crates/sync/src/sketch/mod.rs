@@ -28,8 +28,18 @@ pub const CELL_BYTES: usize = 12;
 /// How many cells a sketch keeps up to date before anybody asks.
 const CELLS_KEPT: usize = 2_048;
 
+/// How many cells to begin with for sets of one size: as many as tell a handful of differences.
+const CELLS_FIRST: usize = 12;
+
 /// The domain of the hash that makes short ids.
 const DOMAIN: &[u8] = b"mithaq-sketch/1\0";
+
+/// How many cells to begin with for two sets of so many releases, which differ in at least what one has more.
+#[must_use]
+pub fn first_cells(one: u64, other: u64) -> usize {
+    let more = usize::try_from(one.abs_diff(other)).unwrap_or(CELLS_MAX);
+    more.saturating_mul(3).div_ceil(2).saturating_add(CELLS_FIRST).min(CELLS_MAX)
+}
 
 /// Turns the ids of releases into short ones, for one direction of one pair of daemons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -258,7 +268,8 @@ impl<T> Sketch<T> {
     pub fn cells(&mut self, range: Range<usize>) -> &[Cell] {
         let end = range.end.min(CELLS_MAX);
         if end > self.cells.len() {
-            self.grow(end.next_power_of_two().min(CELLS_MAX));
+            // In large steps, since each is a pass over all items.
+            self.grow((4 * self.cells.len()).max(end.next_power_of_two()).min(CELLS_MAX));
         }
         self.cells.get(range.start..end).unwrap_or_default()
     }

@@ -124,5 +124,5 @@ fn cells_out_of_nothing_end_without_a_difference() {
         let cell = Cell { sum: short, check: check_of(short), count };
         assert!(decode(&vec![cell; 2_000], &vec![Cell::default(); 2_000]).is_err());
     }
-    assert_eq!(decode(&[], &[]), Err(Undecided { cells: 64 }));
+    assert_eq!(decode(&[], &[]), Err(Undecided { cells: 32 }));
 }
