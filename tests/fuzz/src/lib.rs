@@ -12,6 +12,7 @@ mod json;
 mod ledger;
 mod object;
 mod reader;
+mod sketch;
 mod text;
 
 pub use document::{agreement, card, evidence, notice, release, statement};
@@ -20,13 +21,14 @@ pub use json::json;
 pub use ledger::{checkpoint, ledger_entry, proof, receipt};
 pub use object::{object, sco_id};
 pub use reader::{reader, upgrade};
+pub use sketch::{cells as sketch_cells, sketch};
 pub use text::{observable, pattern, timestamp};
 
 /// What must hold of an input; a panic if it does not.
 pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is that of its folder under `corpus/` too.
-pub const TARGETS: [(&str, Target); 19] = [
+pub const TARGETS: [(&str, Target); 20] = [
     ("agreement", agreement),
     ("card", card),
     ("checkpoint", checkpoint),
@@ -43,6 +45,7 @@ pub const TARGETS: [(&str, Target); 19] = [
     ("receipt", receipt),
     ("release", release),
     ("sco_id", sco_id),
+    ("sketch", sketch),
     ("statement", statement),
     ("timestamp", timestamp),
     ("upgrade", upgrade),

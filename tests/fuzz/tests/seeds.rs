@@ -69,6 +69,7 @@ fn seeds() -> Vec<Seed> {
         proofs(),
         evidence(),
         frames(),
+        sketches(),
     ]
     .concat()
 }
@@ -449,6 +450,19 @@ fn frames() -> Vec<Seed> {
     ];
     assert_eq!(stored(&seeds[0].2), 2, "the seed does not reach the store");
     seeds
+}
+
+fn sketches() -> Vec<Seed> {
+    let cells = mithaq_fuzz::sketch_cells;
+    let mut other_cells = cells(24, [0..40, 8..48]);
+    other_cells.rotate_left(mithaq_sync::sketch::CELL_BYTES);
+    vec![
+        ("sketch", "valid-equal", cells(2, [0..9, 0..9])),
+        ("sketch", "valid-differs", cells(40, [0..200, 8..208])),
+        ("sketch", "hostile-too-few", cells(10, [0..50, 0..0])),
+        ("sketch", "hostile-other-cells", other_cells),
+        ("sketch", "hostile-one-cell", cells(1, [7..8, 0..0]).repeat(40)),
+    ]
 }
 
 /// How many releases of a stream a session of CERT 1 hands to its store.

@@ -1,6 +1,6 @@
 //! Sketches of sets of releases, from which two sides find out how their sets differ at the cost of the difference.
 //!
-//! A sketch is a sequence of *cells*, each the sum of those items that are in it ([`mapping`]); subtracting the other
+//! A sketch is a sequence of *cells*, each the sum of those items that are in it; subtracting the other
 //! side's cells leaves a sketch of what is in one set only, and [`decode`] reads that from a prefix about 1.4 times as long
 //! as the difference. The sequence has no end: a side that cannot decode yet asks for more of the same cells.
 //!
