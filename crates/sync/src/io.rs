@@ -94,6 +94,12 @@ pub enum Input {
         /// Which of the bodies we hold and may say so.
         held: Vec<bool>,
     },
+    /// Answer to [`Output::CheckBodies`]: bodies are on their way from elsewhere, or enough was asked for.
+    /// [`Input::BodiesHeld`] follows.
+    BodiesElsewhere {
+        /// The entry.
+        index: u64,
+    },
     /// These releases of [`Output::Store`] are durable.
     Stored {
         /// The entries, and what became of each release.
@@ -177,8 +183,22 @@ pub enum Output {
     CheckBodies {
         /// The entry.
         index: u64,
+        /// The release that names them.
+        release: ReleaseId,
         /// The bodies.
         contents: Vec<ContentId>,
+    },
+    /// Bodies of an entry came, and more of them are to come.
+    BodiesCame {
+        /// The entry.
+        index: u64,
+        /// How many.
+        bodies: usize,
+    },
+    /// The peer has taken an entry back whose bodies were asked for.
+    BodiesGone {
+        /// The entry.
+        index: u64,
     },
     /// Store a release, in the order of these outputs, durably.
     Store {

@@ -18,12 +18,16 @@
 //!           <-------------------  Ack          durable at the sink
 //! ```
 //!
+//! Sessions know nothing of each other; what one fetches and others need not is told in a table beside them, [`Claims`].
+//!
 //! A release that appears while the sink has everything goes out at once as a manifest, its bodies inline when they
 //! are small.
 
 // A failed expectation is how a test fails.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod claims;
+mod elsewhere;
 mod fault;
 mod group;
 mod io;
@@ -36,6 +40,7 @@ pub mod sketch;
 mod source;
 pub mod wire;
 
+pub use claims::{Claims, Pending, SessionId, Waiting};
 pub use fault::Fault;
 pub use io::{Channel, Greeting, Input, Now, Output, Seen};
 pub use journal::{Chain, Cursor};

@@ -72,3 +72,19 @@ pub const LINK_BYTES_PER_SECOND_MIN: u64 = 8 * 1024;
 
 /// The most cells of a sketch: enough for 190,000 releases that differ. A larger difference is cheaper as a list.
 pub const CELLS_MAX: usize = 256 * 1024;
+
+/// For how long what one peer was asked for, and of which nothing comes, keeps others from being asked.
+pub const CLAIM_TTL: Duration = Duration::from_secs(20);
+
+/// For how long a release waits at the most for bodies that are on their way from another peer, however slowly they come.
+pub const WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// How often a sink that waits for bodies from elsewhere says so: well within [`STALL_TIMEOUT`].
+pub const LATER_INTERVAL: Duration = Duration::from_secs(15);
+
+/// How many bodies one peer may owe while it has not shown how fast it is.
+pub const CREDIT_BODIES_MIN: usize = 1024;
+
+/// How many releases a session fetches at once while another waits for what it fetches: half of the releases that are
+/// open, so that two peers with the same journal share the work.
+pub const CONTESTED_OPEN_MAX: usize = RELEASES_OPEN_MAX / 2;

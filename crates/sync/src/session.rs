@@ -208,6 +208,7 @@ impl Session {
             Input::BodiesLoaded { index, bodies } => source.bodies_loaded(index, &bodies, outputs)?,
             Input::ReleasesKnown { first, known } => sink.releases_known(first, &known, outputs),
             Input::BodiesHeld { index, held } => sink.bodies_held(index, &held, outputs),
+            Input::BodiesElsewhere { index } => sink.bodies_elsewhere(index),
             Input::Stored { entries } => sink.stored(&entries, receipts, now.wall, outputs)?,
             Input::SendDocument { kind, body } => {
                 outputs.send(Channel::Control, Kind::Document(Document { kind, body }));
@@ -317,6 +318,7 @@ impl Session {
             return Err(Fault::Stalled("an offer or a release"));
         }
         self.source.pump(&mut self.outputs);
+        self.sink.remind(now.monotonic, &mut self.outputs);
         Ok(())
     }
 }

@@ -18,6 +18,7 @@ use mithaq_core::{
 };
 
 use crate::{
+    elsewhere::Elsewhere,
     fault::Fault,
     group,
     io::{Channel, Output, Outputs},
@@ -94,6 +95,8 @@ pub(crate) struct Sink {
     window_used: usize,
     /// Releases in the hands of the store and the bytes of their bodies, by entry.
     storing: BTreeMap<u64, (ReleaseId, usize)>,
+    /// Open releases whose bodies are on their way from elsewhere.
+    elsewhere: Elsewhere,
     objects_received: u64,
     objects_deduplicated: u64,
     /// When the peer last delivered, or had nothing to deliver.
@@ -114,6 +117,7 @@ impl Sink {
             awaited: 0,
             window_used: 0,
             storing: BTreeMap::new(),
+            elsewhere: Elsewhere::default(),
             objects_received: 0,
             objects_deduplicated: 0,
             waiting_since: now,
@@ -249,7 +253,7 @@ impl Sink {
         self.put(frame.index, id, State::Open(Box::new(open)));
         if frame.bodies.is_empty() {
             let index = frame.index;
-            outputs.push(Output::CheckBodies { index, contents });
+            outputs.push(Output::CheckBodies { index, release: id, contents });
             return Ok(());
         }
         self.set_wanted(frame.index, (0..objects).rev().collect());
@@ -313,7 +317,25 @@ impl Sink {
         }
     }
 
+    /// Lets a release wait whose bodies are on their way from elsewhere.
+    pub(crate) fn bodies_elsewhere(&mut self, index: u64) {
+        if self.open_entry(index).is_some_and(|open| open.wanted.is_none()) {
+            self.elsewhere.insert(index);
+        }
+    }
+
+    /// Tells the peer now and then, by a want of no bodies, that we wait and are alive.
+    pub(crate) fn remind(&mut self, now: Duration, outputs: &mut Outputs) {
+        if let Some(index) = self.elsewhere.due(now)
+            && let Some(open) = self.open_entry(index)
+        {
+            let bitmap = wire::bitmap(&vec![false; open.release.contents().len()]);
+            outputs.send(Channel::Control, Kind::WantBodies(WantBodies { index, bitmap }));
+        }
+    }
+
     pub(crate) fn bodies_held(&mut self, index: u64, held: &[bool], outputs: &mut Outputs) {
+        self.elsewhere.remove(index);
         let Some(open) = self.open_entry(index) else {
             return;
         };
@@ -334,19 +356,22 @@ impl Sink {
     }
 
     pub(crate) fn bodies(&mut self, frame: &Bodies, outputs: &mut Outputs) -> Result<(), Fault> {
-        self.take_group(frame.index, &frame.group, RELEASE_BYTES_MAX)?;
+        let bodies = self.take_group(frame.index, &frame.group, RELEASE_BYTES_MAX)?;
         self.finish_if_complete(frame.index, outputs);
+        if self.open_entry(frame.index).is_some() {
+            outputs.push(Output::BodiesCame { index: frame.index, bodies });
+        }
         Ok(())
     }
 
-    /// Checks each body of a group against the content id that is next.
-    fn take_group(&mut self, index: u64, group: &Bytes, bytes_max: usize) -> Result<(), Fault> {
+    /// Checks each body of a group against the content id that is next. Says how many there were.
+    fn take_group(&mut self, index: u64, group: &Bytes, bytes_max: usize) -> Result<usize, Fault> {
         let window_left = WINDOW_BYTES.saturating_sub(self.window_used);
         let not_asked = || Fault::Misbehaved("bodies that were not asked for");
         let open = self.open_entry(index).ok_or_else(not_asked)?;
         let wanted = open.wanted.as_mut().ok_or_else(not_asked)?;
         let bodies = group::unpack(group)?;
-        let bytes: usize = bodies.iter().map(Vec::len).sum();
+        let (count, bytes): (_, usize) = (bodies.len(), bodies.iter().map(Vec::len).sum());
         if open.bytes + bytes > bytes_max || bytes > window_left {
             return Err(Fault::Misbehaved("more bytes than we take at once"));
         }
@@ -359,7 +384,7 @@ impl Sink {
         }
         open.bytes += bytes;
         self.window_used += bytes;
-        Ok(())
+        Ok(count)
     }
 
     /// Hands a release over to the store once all of its bodies are here.
@@ -399,6 +424,7 @@ impl Sink {
         }
         if let Some(Entry { state: State::Open(open), .. }) = self.put(frame.index, id, State::Done) {
             self.window_used -= open.bytes;
+            outputs.push(Output::BodiesGone { index: frame.index });
         }
         outputs.send(Channel::Control, Kind::Ack(Ack { indexes: vec![frame.index], ..Ack::default() }));
         self.advance_and_save(outputs);

@@ -384,16 +384,18 @@ impl Source {
             Some(State::Sent(sent)) => sent,
             _ => return Err(not_sent),
         };
-        if std::mem::replace(&mut sent.asked, true) {
+        if sent.asked {
             return Err(Fault::Misbehaved("a second want of the same bodies"));
         }
         let bits = wire::bits(&want.bitmap, sent.contents.len())?;
         sent.wanted = (0..bits.len()).filter(|position| bits[*position]).collect();
-        if sent.wanted.is_empty() {
-            return Err(Fault::Misbehaved("a want of no bodies"));
-        }
-        self.hungry.insert((sent.channel, want.index));
         self.waiting_since = now;
+        if sent.wanted.is_empty() {
+            // It waits for them from elsewhere, and will say which ones it wants.
+            return Ok(());
+        }
+        sent.asked = true;
+        self.hungry.insert((sent.channel, want.index));
         self.pump(outputs);
         Ok(())
     }

@@ -17,5 +17,7 @@ mod node;
 mod pair;
 mod random;
 mod refusals;
+mod shared;
 mod slow;
+mod star;
 mod vectors;

@@ -1,7 +1,9 @@
 //! One side of a pair: a model of a store, and a driver that performs what its session asks for.
 
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, BTreeSet, VecDeque},
+    rc::Rc,
     sync::Arc,
     time::Duration,
 };
@@ -9,11 +11,13 @@ use std::{
 use bytes::{Buf, Bytes};
 use mithaq_core::{
     body::Body,
+    card::VerifiedCard,
     id::{ContentId, ReleaseId},
     release::{SignedRelease, VerifiedRelease},
 };
 use mithaq_sync::{
-    Chain, Channel, Cursor, Fault, GROUP_BYTES, INLINE_BYTES_MAX, Input, Output, Session, Setup,
+    Chain, Channel, Claims, Cursor, Fault, GROUP_BYTES, INLINE_BYTES_MAX, Input, Output, Pending, Session, SessionId,
+    Setup, Waiting,
     wire::{Frame, Kind, frame_length},
 };
 use prost::Message;
@@ -32,6 +36,10 @@ pub(crate) struct Store {
     pub(crate) withdrawn: BTreeSet<ReleaseId>,
     /// How far we have the peer's journal.
     pub(crate) cursor: Option<Cursor>,
+    /// The CERT whose releases we pass on, if they are not our own.
+    pub(crate) origin: Option<Arc<VerifiedCard>>,
+    /// Whether we advertise and deliver no bodies.
+    pub(crate) is_mute: bool,
 }
 
 impl Store {
@@ -73,7 +81,7 @@ impl Store {
             let bytes: usize = bodies.iter().map(Vec::len).sum();
             (bytes <= INLINE_BYTES_MAX).then_some(bodies)
         });
-        Input::ReleaseLoaded { index, release, card: None, inline }
+        Input::ReleaseLoaded { index, release, card: self.origin.clone(), inline }
     }
 }
 
@@ -148,6 +156,36 @@ fn unpack(index: u64, group: &[u8]) -> Vec<(u64, ContentId)> {
     ids
 }
 
+/// A session's place at a table of claims that it shares with others of its CERT.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    pub(crate) claims: Rc<RefCell<Claims>>,
+    session: SessionId,
+    pub(crate) waiting: Waiting,
+}
+
+impl Seat {
+    pub(crate) fn new(claims: &Rc<RefCell<Claims>>) -> Self {
+        let session = claims.borrow_mut().open();
+        Self { claims: Rc::clone(claims), session, waiting: Waiting::default() }
+    }
+
+    /// Which bodies to ask for, or that it is to wait. What we hold is told to whom it may be known: to who passes on the
+    /// very release that we hold, and to who was kept waiting for it.
+    fn check(&mut self, mut pending: Pending, store: &Store, now: Duration) -> Input {
+        let index = pending.index;
+        let held: Vec<_> = pending.contents.iter().map(|id| store.bodies.contains_key(id)).collect();
+        if !self.claims.borrow_mut().claim(self.session, &mut pending, &held, now) {
+            self.waiting.insert(pending);
+            return Input::BodiesElsewhere { index };
+        }
+        let is_known = store.origin.is_some() && store.releases.contains_key(&pending.release);
+        let held = held.into_iter().enumerate();
+        let held = held.map(|(place, held)| held && (is_known || pending.was_elsewhere(place))).collect();
+        Input::BodiesHeld { index, held }
+    }
+}
+
 /// One side of a pair.
 #[derive(Debug)]
 pub(crate) struct Node {
@@ -165,6 +203,9 @@ pub(crate) struct Node {
     pub(crate) stored: BTreeMap<ReleaseId, usize>,
     /// Canonical bytes of bodies that were handed to the store and are not durable.
     pub(crate) storing_bytes: usize,
+    /// Where it tells other sessions of its CERT what it fetches.
+    pub(crate) seat: Option<Seat>,
+    now: Duration,
 }
 
 /// What a node wants of the pair after it took an input.
@@ -190,12 +231,15 @@ impl Node {
             sent: Sent::default(),
             stored: BTreeMap::new(),
             storing_bytes: 0,
+            seat: None,
+            now: Duration::ZERO,
         }
     }
 
     pub(crate) fn connect(&mut self, peer: &Cert, now: Duration) {
         let (us, key) = (self.cert.card.cert_id(), Arc::clone(&self.cert.signing));
-        let setup = Setup { us, key, ..setup(self.store.id, peer, self.store.cursor) };
+        let third_party = self.store.origin.is_some();
+        let setup = Setup { us, key, third_party, ..setup(self.store.id, peer, self.store.cursor) };
         self.session = Some(Session::new(setup, at(now)));
         self.sent = Sent::default();
     }
@@ -203,6 +247,11 @@ impl Node {
     /// Forgets all that is not durable.
     pub(crate) fn cut(&mut self) {
         self.session = None;
+        self.closed = None;
+        if let Some(seat) = &mut self.seat {
+            seat.claims.borrow_mut().close(seat.session);
+            *seat = Seat::new(&Rc::clone(&seat.claims));
+        }
         self.established = false;
         self.early.clear();
         self.commits.clear();
@@ -212,6 +261,7 @@ impl Node {
 
     /// Gives an input to the session.
     pub(crate) fn take(&mut self, input: Input, now: Duration) {
+        self.now = now;
         if let Some(session) = &mut self.session {
             session.handle(input, at(now));
         }
@@ -225,6 +275,13 @@ impl Node {
             self.perform_one(output, rng, &mut effects);
         }
         effects
+    }
+
+    /// Answers for what need not wait any longer.
+    pub(crate) fn wake(&mut self, now: Duration) -> Vec<Input> {
+        let Some(seat) = &mut self.seat else { return Vec::new() };
+        let ready = seat.waiting.take_ready(seat.session, &seat.claims.borrow(), now);
+        ready.into_iter().map(|pending| seat.check(pending, &self.store, now)).collect()
     }
 
     fn perform_one(&mut self, output: Output, rng: &mut Option<Rng>, effects: &mut Vec<Effect>) {
@@ -259,14 +316,35 @@ impl Node {
                 Input::JournalRead { ids }
             }
             Output::LoadRelease { index, id, inline } => store.load_release(index, id, inline),
+            Output::LoadBodies { .. } if store.is_mute => return,
             Output::LoadBodies { index, release, contents } => {
                 Input::BodiesLoaded { index, bodies: store.load_bodies(release, &contents) }
+            }
+            // Of releases of others the peer learns nothing.
+            Output::CheckReleases { first, ids } if store.origin.is_some() => {
+                Input::ReleasesKnown { first, known: vec![false; ids.len()] }
             }
             Output::CheckReleases { first, ids } => {
                 Input::ReleasesKnown { first, known: ids.iter().map(|id| store.releases.contains_key(id)).collect() }
             }
-            Output::CheckBodies { index, contents } => {
-                Input::BodiesHeld { index, held: contents.iter().map(|id| store.bodies.contains_key(id)).collect() }
+            Output::CheckBodies { index, release, contents } => match &mut self.seat {
+                Some(seat) => seat.check(Pending::new(index, release, contents), store, self.now),
+                None => {
+                    let held = contents.iter().map(|id| store.bodies.contains_key(id)).collect();
+                    Input::BodiesHeld { index, held }
+                }
+            },
+            Output::BodiesCame { index, bodies } => {
+                if let Some(seat) = &self.seat {
+                    seat.claims.borrow_mut().came(seat.session, index, bodies, self.now);
+                }
+                return;
+            }
+            Output::BodiesGone { index } => {
+                if let Some(seat) = &self.seat {
+                    seat.claims.borrow_mut().give_up(seat.session, index);
+                }
+                return;
             }
         };
         effects.push(Effect::Answer(answer));
@@ -299,6 +377,10 @@ impl Node {
                     indexes.push(index);
                 }
             }
+        }
+        if let Some(seat) = &self.seat {
+            let mut claims = seat.claims.borrow_mut();
+            indexes.iter().for_each(|index| claims.settle(seat.session, *index, self.now));
         }
         indexes
     }

@@ -70,12 +70,18 @@ pub(crate) struct Pair {
     busy: [Duration; 2],
     /// A hash over every frame that was sent, in order.
     pub(crate) trace: [u8; 32],
+    /// What would have happened at the first side while it is stopped.
+    stopped: Option<Vec<Event>>,
 }
 
 impl Pair {
     pub(crate) fn new(world: World) -> Self {
+        Self::of(world, [Node::new(1, cert(1)), Node::new(2, cert(2))])
+    }
+
+    pub(crate) fn of(world: World, nodes: [Node; 2]) -> Self {
         Self {
-            nodes: [Node::new(1, cert(1)), Node::new(2, cert(2))],
+            nodes,
             now: Duration::ZERO,
             events: 0,
             rng: Rng(world.seed),
@@ -85,6 +91,31 @@ impl Pair {
             arrivals: BTreeMap::new(),
             busy: [Duration::ZERO; 2],
             trace: [0; 32],
+            stopped: None,
+        }
+    }
+
+    /// Lets the first side stand still: what comes to it waits.
+    pub(crate) fn stop(&mut self) {
+        self.stopped.get_or_insert_default();
+    }
+
+    /// Lets the first side go on.
+    pub(crate) fn go_on(&mut self) {
+        for event in self.stopped.take().into_iter().flatten() {
+            self.schedule(0, Duration::ZERO, event);
+        }
+    }
+
+    /// When the next event happens.
+    pub(crate) fn next_time(&self) -> Option<Duration> {
+        self.queue.keys().next().map(|(time, _)| *time)
+    }
+
+    /// Lets the second side go on with what it waited for.
+    pub(crate) fn wake(&mut self) {
+        for input in self.nodes[1].wake(self.now) {
+            self.give(1, input);
         }
     }
 
@@ -100,6 +131,7 @@ impl Pair {
     /// Ends the session: what is in flight or not durable is lost.
     pub(crate) fn cut(&mut self) {
         self.queue.clear();
+        self.stopped = self.stopped.take().map(|_| Vec::new());
         self.arrivals.clear();
         self.busy = [self.now; 2];
         self.nodes.iter_mut().for_each(Node::cut);
@@ -145,6 +177,10 @@ impl Pair {
         self.tick_until(time);
         self.events += 1;
         assert!(self.events < 2_000_000, "it goes on for ever");
+        if let Some(waiting) = self.stopped.as_mut().filter(|_| node == 0) {
+            waiting.push(event);
+            return true;
+        }
         match event {
             Event::Frame(channel, frame) => self.receive(node, channel, frame),
             Event::Answer(input) => self.give(node, input),
@@ -159,11 +195,13 @@ impl Pair {
     }
 
     /// Both sides are told of each second that passes.
-    fn tick_until(&mut self, time: Duration) {
+    pub(crate) fn tick_until(&mut self, time: Duration) {
         let second = Duration::from_secs(1);
         while self.now.as_secs() < time.as_secs() {
             self.now = Duration::from_secs(self.now.as_secs()) + second;
-            self.give(0, Input::Tick);
+            if self.stopped.is_none() {
+                self.give(0, Input::Tick);
+            }
             self.give(1, Input::Tick);
         }
         self.now = time.max(self.now);

@@ -139,7 +139,7 @@ fn answer(lone: &mut Lone) -> bool {
             Output::Close(_) => closed = true,
             Output::CheckReleases { first, ids } => lone
                 .give(Input::ReleasesKnown { first, known: ids.iter().map(|id| id.as_bytes()[0] & 1 == 0).collect() }),
-            Output::CheckBodies { index, contents } => {
+            Output::CheckBodies { index, contents, .. } => {
                 lone.give(Input::BodiesHeld { index, held: vec![false; contents.len()] })
             }
             _ => {}
