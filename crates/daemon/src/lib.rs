@@ -13,6 +13,7 @@
 mod clock;
 mod consents;
 mod feed;
+mod fetching;
 mod identity;
 mod ledger;
 mod local;

@@ -28,7 +28,8 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    clock, consents::Consents, identity::Identity, ledger, peer::Links, publishing::Publishing, standing::Standing,
+    clock, consents::Consents, fetching::Fetching, identity::Identity, ledger, peer::Links, publishing::Publishing,
+    standing::Standing,
 };
 
 /// What all tasks of the daemon share.
@@ -42,6 +43,8 @@ pub(crate) struct Node {
     /// This run of the daemon, 16 random bytes: tells a peer that we were restarted.
     pub(crate) instance: [u8; 16],
     pub(crate) links: Links,
+    /// Which session fetches which body.
+    pub(crate) fetching: Arc<Fetching>,
     pub(crate) tasks: TaskTracker,
     pub(crate) shutdown: CancellationToken,
     pub(crate) started: Instant,
@@ -119,6 +122,7 @@ impl Node {
             endpoint: OnceLock::new(),
             instance,
             links: Links::default(),
+            fetching: Arc::default(),
             tasks: TaskTracker::new(),
             shutdown: CancellationToken::new(),
             started: Instant::now(),

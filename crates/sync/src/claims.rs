@@ -184,15 +184,20 @@ impl Claims {
 
     /// Frees the claim of an entry whose bodies are all durable.
     pub fn settle(&mut self, session: SessionId, index: u64, now: Duration) {
-        if let Some(owed) = self.give_up(session, index)
+        if let Some(owed) = self.remove(session, index)
             && let Some(share) = self.shares.get_mut(&session)
         {
             share.pace.note(owed, now);
         }
     }
 
-    /// Frees the claim of an entry that does not come. Says how many of its bodies had not.
-    pub fn give_up(&mut self, session: SessionId, index: u64) -> Option<usize> {
+    /// Frees the claim of an entry that does not come.
+    pub fn give_up(&mut self, session: SessionId, index: u64) {
+        self.remove(session, index);
+    }
+
+    /// Frees a claim. Says how many of its bodies had not come.
+    fn remove(&mut self, session: SessionId, index: u64) -> Option<usize> {
         let share = self.shares.get_mut(&session)?;
         let claim = share.entries.remove(&index)?;
         share.owed -= claim.owed;

@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     clock,
+    fetching::Seat,
     ledger::Ledger,
     node::{Node, PeerEntry},
     outbox::Outbox,
@@ -176,6 +177,8 @@ struct Pump {
     requests: mpsc::UnboundedSender<Request>,
     items: mpsc::UnboundedSender<Item>,
     documents: mpsc::UnboundedSender<Work>,
+    /// Where other sessions see what this one fetches.
+    seat: Arc<Seat>,
     ticks: u32,
     streams: JoinSet<StreamError>,
     storing: tokio::task::JoinHandle<()>,
@@ -227,7 +230,8 @@ impl Pump {
         let (answers_in, answers) = mpsc::channel(ANSWERS);
         let (requests, requests_out) = mpsc::unbounded_channel();
         let (items, items_out) = mpsc::unbounded_channel();
-        let loader = Loader { node: Arc::clone(node), outbox: outbox.clone(), peer: entry.cert() };
+        let seat = Arc::new(Seat::new(&node.fetching));
+        let loader = Loader::new(Arc::clone(node), outbox.clone(), entry.cert(), Arc::clone(&seat));
         node.tasks.spawn(loader::run(loader, requests_out, answers_in.clone()));
         let storing = node.tasks.spawn(storer::run(Arc::clone(node), key, items_out, answers_in.clone()));
         let (documents, documents_out) = mpsc::unbounded_channel();
@@ -249,6 +253,7 @@ impl Pump {
             requests,
             items,
             documents,
+            seat,
             ticks: 0,
             streams,
             storing,
@@ -288,6 +293,9 @@ impl Pump {
                 }
                 Some(frame) = self.frames.recv() => Input::Received(frame),
             };
+            if let Input::Stored { entries } = &input {
+                self.seat.settle(entries.iter().map(|(index, _)| *index));
+            }
             self.session.handle(input, clock::now());
             self.perform()?;
             self.refresh();
@@ -339,7 +347,11 @@ impl Pump {
                     self.request(Request::LoadBodies { index, release, contents });
                 }
                 Output::CheckReleases { first, ids } => self.request(Request::CheckReleases { first, ids }),
-                Output::CheckBodies { index, contents } => self.request(Request::CheckBodies { index, contents }),
+                Output::CheckBodies { index, release, contents } => {
+                    self.request(Request::CheckBodies { index, release, contents });
+                }
+                Output::BodiesCame { index, bodies } => self.seat.came(index, bodies),
+                Output::BodiesGone { index } => self.seat.give_up(index),
             }
         }
         Ok(())
@@ -401,9 +413,11 @@ impl Pump {
 
     /// Waits until what was verified is stored.
     async fn close(self) {
-        let Self { items, requests, documents, streams, storing, delivering, answers, .. } = self;
+        let Self { items, requests, documents, streams, storing, delivering, answers, seat, .. } = self;
         drop((items, requests, documents, streams, answers));
         let _ = storing.await;
+        // What it fetched is held now, and what did not come others may fetch.
+        drop(seat);
         let _ = delivering.await;
     }
 }

@@ -1,6 +1,6 @@
 //! What a session asks of the store: read in order on a thread that may block.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use mithaq_core::{
     card::VerifiedCard,
@@ -8,11 +8,12 @@ use mithaq_core::{
     release::{Manifest, SignedRelease},
 };
 use mithaq_store::StoreError;
-use mithaq_sync::{Cursor, GROUP_BYTES, INLINE_BYTES_MAX, Input};
+use mithaq_sync::{Cursor, GROUP_BYTES, INLINE_BYTES_MAX, Input, Pending, Waiting};
 use tokio::sync::mpsc;
 
 use super::driver::End;
 use crate::{
+    fetching::{self, Seat},
     node::Node,
     origins,
     outbox::{self, Outbox},
@@ -32,7 +33,7 @@ pub(super) enum Request {
     LoadRelease { index: u64, id: ReleaseId, inline: bool },
     LoadBodies { index: u64, release: ReleaseId, contents: Vec<ContentId> },
     CheckReleases { first: u64, ids: Vec<ReleaseId> },
-    CheckBodies { index: u64, contents: Vec<ContentId> },
+    CheckBodies { index: u64, release: ReleaseId, contents: Vec<ContentId> },
 }
 
 /// Answers requests until the session ends.
@@ -42,12 +43,18 @@ pub(super) async fn run(
     answers: mpsc::Sender<Result<Input, End>>,
 ) {
     let loader = Arc::new(loader);
+    let mut freed = loader.seat.follow();
     let mut batch = Vec::new();
-    while requests.recv_many(&mut batch, REQUESTS).await > 0 {
+    loop {
+        tokio::select! {
+            taken = requests.recv_many(&mut batch, REQUESTS) => if taken == 0 { return },
+            () = fetching::freed_or_expired(&mut freed), if loader.has_waiting() => {}
+        }
         let (worker, answers) = (Arc::clone(&loader), answers.clone());
         let requests = std::mem::take(&mut batch);
         let done = tokio::task::spawn_blocking(move || {
-            requests.into_iter().all(|request| answers.blocking_send(worker.answer(request).map_err(End::from)).is_ok())
+            let send = |answer: Result<Input, StoreError>| answers.blocking_send(answer.map_err(End::from)).is_ok();
+            requests.into_iter().all(|request| send(worker.answer(request))) && worker.answer_waiting(send)
         });
         match done.await {
             Ok(true) => {}
@@ -70,12 +77,38 @@ fn unless_damaged<T: Default>(read: Result<T, StoreError>) -> Result<T, StoreErr
 
 /// Reads for one session.
 pub(super) struct Loader {
-    pub(super) node: Arc<Node>,
-    pub(super) outbox: Outbox,
-    pub(super) peer: CertId,
+    node: Arc<Node>,
+    outbox: Outbox,
+    peer: CertId,
+    seat: Arc<Seat>,
+    /// Releases whose bodies are on their way from elsewhere.
+    waiting: Mutex<Waiting>,
 }
 
 impl Loader {
+    pub(super) fn new(node: Arc<Node>, outbox: Outbox, peer: CertId, seat: Arc<Seat>) -> Self {
+        Self { node, outbox, peer, seat, waiting: Mutex::default() }
+    }
+
+    fn has_waiting(&self) -> bool {
+        !self.waiting.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// Answers what need not wait any longer; says whether the answers were taken.
+    fn answer_waiting(&self, mut send: impl FnMut(Result<Input, StoreError>) -> bool) -> bool {
+        loop {
+            let ready = self.seat.take_ready(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+            if ready.is_empty() {
+                return true;
+            }
+            for pending in ready {
+                if !send(self.check_bodies(pending)) {
+                    return false;
+                }
+            }
+        }
+    }
+
     fn answer(&self, request: Request) -> Result<Input, StoreError> {
         match request {
             Request::OpenJournal { cursor } => {
@@ -89,7 +122,9 @@ impl Loader {
                 let known = ids.iter().map(|id| self.is_known(*id)).collect::<Result<_, _>>()?;
                 Ok(Input::ReleasesKnown { first, known })
             }
-            Request::CheckBodies { index, contents } => Ok(Input::BodiesHeld { index, held: self.held(&contents)? }),
+            Request::CheckBodies { index, release, contents } => {
+                self.check_bodies(Pending::new(index, release, contents))
+            }
         }
     }
 
@@ -147,10 +182,41 @@ impl Loader {
         Ok(release.stored_manifest().is_ok_and(|manifest| manifest.origin == self.peer))
     }
 
-    /// Which bodies we hold and may say so: those that the peer itself released to us, or that it may see of ours.
-    fn held(&self, contents: &[ContentId]) -> Result<Vec<bool>, StoreError> {
-        let held = self.node.store.has_bodies(contents)?;
-        contents.iter().zip(held).map(|(content, held)| Ok(held && self.may_tell(*content)?)).collect()
+    /// Which bodies of a release to ask for, unless some of them are on their way from elsewhere.
+    fn check_bodies(&self, mut pending: Pending) -> Result<Input, StoreError> {
+        let (index, freed) = (pending.index, self.seat.freed());
+        let mut held = self.node.store.has_bodies(&pending.contents)?;
+        if !self.seat.claim(&mut pending, &held) {
+            self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(pending);
+            return Ok(Input::BodiesElsewhere { index });
+        }
+        if self.seat.freed() != freed {
+            // What others fetched may have been stored between the look and the claim.
+            held = self.node.store.has_bodies(&pending.contents)?;
+            self.seat.narrow(&pending, &held);
+        }
+        Ok(Input::BodiesHeld { index, held: self.told(&pending, &held)? })
+    }
+
+    /// Which of the bodies that we hold we may say so of: those that the peer itself released to us, or that it may see of
+    /// ours; of a release that it passes on and that we hold, all; and those that it was kept waiting for, since they were on
+    /// their way from another. Else it would learn from our silence what others gave us: whoever guesses a body can name it
+    /// in a release of its own, but nobody can make up a release that another CERT signed, and whoever guesses at the moment
+    /// at which a body is on its way has to sign for it and is not answered twice.
+    fn told(&self, pending: &Pending, held: &[bool]) -> Result<Vec<bool>, StoreError> {
+        let passed_on = held.contains(&true) && self.holds_of_third(pending.release)?;
+        let contents = pending.contents.iter().zip(held).enumerate();
+        contents
+            .map(|(position, (content, held))| {
+                Ok(*held && (passed_on || pending.was_elsewhere(position) || self.may_tell(*content)?))
+            })
+            .collect()
+    }
+
+    /// Whether we hold a release that another than the peer signed.
+    fn holds_of_third(&self, id: ReleaseId) -> Result<bool, StoreError> {
+        let Some((_, release)) = self.node.store.release(id)? else { return Ok(false) };
+        Ok(release.stored_manifest().is_ok_and(|manifest| manifest.origin != self.peer))
     }
 
     fn may_tell(&self, content: ContentId) -> Result<bool, StoreError> {

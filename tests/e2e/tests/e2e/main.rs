@@ -25,6 +25,7 @@ mod relay;
 mod restarts;
 mod retention;
 mod sockets;
+mod sources;
 mod starting;
 mod strangers;
 mod tampering;

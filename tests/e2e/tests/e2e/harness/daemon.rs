@@ -78,6 +78,16 @@ impl Daemon {
         (status.code(), asked.elapsed())
     }
 
+    /// Lets the daemon stand still, as if its machine had stopped.
+    pub(crate) fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets a frozen daemon go on.
+    pub(crate) fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
     /// Ends the daemon without a warning.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
