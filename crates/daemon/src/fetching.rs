@@ -78,7 +78,8 @@ impl Seat {
     /// Frees the claims of entries whose bodies are all durable.
     pub(crate) fn settle(&self, indexes: impl IntoIterator<Item = u64>) {
         let now = now();
-        let settle = |claims: &mut Claims| indexes.into_iter().for_each(|index| claims.settle(self.session, index, now));
+        let settle =
+            |claims: &mut Claims| indexes.into_iter().for_each(|index| claims.settle(self.session, index, now));
         self.fetching.change(settle);
     }
 

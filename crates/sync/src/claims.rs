@@ -289,7 +289,8 @@ impl Waiting {
                 claims.has_room(session, pending.lacking, now)
             }
         };
-        let ready: Vec<u64> = self.0.values().filter(|pending| is_ready(pending)).map(|pending| pending.index).collect();
+        let ready: Vec<u64> =
+            self.0.values().filter(|pending| is_ready(pending)).map(|pending| pending.index).collect();
         ready.iter().filter_map(|index| self.0.remove(index)).collect()
     }
 }

@@ -5,21 +5,38 @@ use bytes::Bytes;
 use mithaq_core::release::RELEASE_OBJECTS_MAX;
 use zstd::zstd_safe::get_frame_content_size;
 
-use crate::{fault::Fault, limits::GROUP_BYTES_MAX};
+use crate::{
+    dictionary,
+    fault::Fault,
+    limits::{DICTIONARY_GROUP_BYTES_MAX, GROUP_BYTES_MAX},
+};
 
 /// Level 3 gives most of what zstd can give at several hundred megabytes a second.
-const LEVEL: i32 = 3;
+pub(crate) const LEVEL: i32 = 3;
 
-/// Packs bodies into a group.
-pub(crate) fn pack(bodies: &[Vec<u8>]) -> Result<Bytes, Fault> {
+/// A group as it travels.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Packed {
+    pub(crate) group: Bytes,
+    /// The name of the dictionary that it needs, or nothing.
+    pub(crate) dictionary: Bytes,
+}
+
+/// Packs bodies into a group, with the dictionary if the peer has it and it is worth it.
+pub(crate) fn pack(bodies: &[Vec<u8>], peer_has_dictionary: bool) -> Result<Packed, Fault> {
     let mut raw = Vec::with_capacity(bodies.iter().map(|body| body.len() + 4).sum());
     for body in bodies {
         raw.extend_from_slice(&u32::try_from(body.len()).unwrap_or(u32::MAX).to_be_bytes());
         raw.extend_from_slice(body);
     }
     // zstd fails only when memory is short; the session then ends and resumes.
-    let packed = zstd::bulk::compress(&raw, LEVEL).map_err(|_| Fault::Internal("compression"))?;
-    Ok(packed.into())
+    let failed = |_| Fault::Internal("compression");
+    if peer_has_dictionary && raw.len() <= DICTIONARY_GROUP_BYTES_MAX {
+        let group = dictionary::compressor().and_then(|mut compressor| compressor.compress(&raw)).map_err(failed)?;
+        return Ok(Packed { group: group.into(), dictionary: Bytes::from_static(dictionary::name()) });
+    }
+    let group = zstd::bulk::compress(&raw, LEVEL).map_err(failed)?;
+    Ok(Packed { group: group.into(), dictionary: Bytes::new() })
 }
 
 /// The first of `bodies`, as many as one group may hold.
@@ -33,13 +50,19 @@ pub(crate) fn fitting(bodies: &[Vec<u8>]) -> &[Vec<u8>] {
 }
 
 /// Unpacks a group: what it states to hold is checked before anything is set aside for it.
-pub(crate) fn unpack(group: &[u8]) -> Result<Vec<Vec<u8>>, Fault> {
+pub(crate) fn unpack(group: &[u8], dictionary: &[u8]) -> Result<Vec<Vec<u8>>, Fault> {
     let bad = || Fault::Misbehaved("a group that is not zstd or over its limit");
     let stated = get_frame_content_size(group).map_err(|_| bad())?;
     let size =
         stated.and_then(|size| usize::try_from(size).ok()).filter(|size| *size <= GROUP_BYTES_MAX).ok_or_else(bad)?;
-    let raw = zstd::bulk::decompress(group, size).map_err(|_| bad())?;
-    split(&raw)
+    let raw = if dictionary.is_empty() {
+        zstd::bulk::decompress(group, size)
+    } else if dictionary == dictionary::name() {
+        dictionary::decompressor().and_then(|mut decompressor| decompressor.decompress(group, size))
+    } else {
+        return Err(Fault::Misbehaved("a group that needs a dictionary which we did not list"));
+    };
+    split(&raw.map_err(|_| bad())?)
 }
 
 fn split(mut rest: &[u8]) -> Result<Vec<Vec<u8>>, Fault> {
@@ -68,33 +91,69 @@ mod tests {
     #[test]
     fn groups_survive() {
         let bodies = [b"one".to_vec(), Vec::new(), b"three".to_vec()];
-        assert_eq!(unpack(&pack(&bodies).unwrap()).unwrap(), bodies);
+        for dictionary in [false, true] {
+            let packed = pack(&bodies, dictionary).unwrap();
+            assert_eq!(packed.dictionary.is_empty(), !dictionary);
+            assert_eq!(unpack(&packed.group, &packed.dictionary).unwrap(), bodies);
+        }
+    }
+
+    #[test]
+    fn the_dictionary_is_for_small_groups_and_saves_much() {
+        let object = |number: u32| {
+            let text = format!(
+                "{{\"created\":\"2026-03-01T00:00:00.000Z\",\"id\":\"indicator--0e1c7a5e-0000-4000-8000-{number:012x}\",\
+                 \"modified\":\"2026-03-01T00:00:00.000Z\",\"pattern\":\"[domain-name:value = 'h{number}.example']\",\
+                 \"pattern_type\":\"stix\",\"spec_version\":\"2.1\",\"type\":\"indicator\",\
+                 \"valid_from\":\"2026-03-01T00:00:00Z\"}}"
+            );
+            text.into_bytes()
+        };
+        let size = |count: u32, dictionary: bool| {
+            let bodies: Vec<_> = (0..count).map(object).collect();
+            pack(&bodies, dictionary).unwrap().group.len()
+        };
+        assert!(size(1, true) * 2 < size(1, false), "{} and {}", size(1, true), size(1, false));
+        assert!(size(10, true) < size(10, false));
+        assert_eq!(size(1000, true), size(1000, false));
+    }
+
+    #[test]
+    fn another_dictionary_is_refused() {
+        let packed = pack(&[b"one".to_vec()], true).unwrap();
+        assert!(unpack(&packed.group, b"another.").is_err());
+        assert!(unpack(&packed.group, &packed.dictionary[1..]).is_err());
+        let plain = pack(&[vec![b'x'; 1000]], false).unwrap();
+        // What needs no dictionary is read with one all the same.
+        assert!(unpack(&plain.group, dictionary::name()).is_ok());
     }
 
     #[test]
     fn bombs_and_nonsense_are_refused() {
         let check = |raw: &[u8]| {
             let group = zstd::bulk::compress(raw, LEVEL).unwrap();
-            assert!(matches!(unpack(&group), Err(Fault::Misbehaved(_))));
+            assert!(matches!(unpack(&group, b""), Err(Fault::Misbehaved(_))));
+            let group = dictionary::compressor().unwrap().compress(raw).unwrap();
+            assert!(matches!(unpack(&group, dictionary::name()), Err(Fault::Misbehaved(_))));
         };
         check(&vec![0; GROUP_BYTES_MAX + 1]);
         check(&[0, 0, 0, 9, 1]);
         check(&[0xff, 0xff, 0xff, 0xff, 1]);
         check(&[0; 4 * (RELEASE_OBJECTS_MAX + 1)]);
         check(&[]);
-        assert!(unpack(b"nonsense").is_err());
-        assert!(unpack(b"").is_err());
+        assert!(unpack(b"nonsense", b"").is_err());
+        assert!(unpack(b"", b"").is_err());
     }
 
     #[test]
     fn a_frame_that_lies_about_its_size_is_refused() {
-        let honest = pack(&[vec![7; 1000]]).unwrap();
+        let honest = pack(&[vec![7; 1000]], false).unwrap().group;
         // The header's content size stands in bytes 5 and 6 of this frame, as 1004 - 256.
         assert_eq!(honest[5..7], (1004_u16 - 256).to_le_bytes());
         for stated in [0, 1, 747, 749, u16::MAX] {
             let mut lying = honest.to_vec();
             lying[5..7].copy_from_slice(&u16::to_le_bytes(stated));
-            assert!(unpack(&lying).is_err(), "{stated}");
+            assert!(unpack(&lying, b"").is_err(), "{stated}");
         }
     }
 
@@ -103,7 +162,7 @@ mod tests {
         let mut bodies = vec![vec![b'x'; 262]; 1000];
         bodies[999] = vec![b'x'; mithaq_core::body::BODY_BYTES_MAX];
         assert_eq!(fitting(&bodies).len(), 1000);
-        assert_eq!(unpack(&pack(&bodies).unwrap()).unwrap(), bodies);
+        assert_eq!(unpack(&pack(&bodies, true).unwrap().group, b"").unwrap(), bodies);
         assert!(fitting(&[vec![0; GROUP_BYTES_MAX]]).is_empty());
     }
 }

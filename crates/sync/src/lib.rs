@@ -27,6 +27,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod claims;
+mod dictionary;
 mod elsewhere;
 mod fault;
 mod group;
@@ -41,6 +42,7 @@ mod source;
 pub mod wire;
 
 pub use claims::{Claims, Pending, SessionId, Waiting};
+pub use dictionary::DICTIONARY;
 pub use fault::Fault;
 pub use io::{Channel, Greeting, Input, Now, Output, Seen};
 pub use journal::{Chain, Cursor};

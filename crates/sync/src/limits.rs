@@ -88,3 +88,13 @@ pub const CREDIT_BODIES_MIN: usize = 1024;
 /// How many releases a session fetches at once while another waits for what it fetches: half of the releases that are
 /// open, so that two peers with the same journal share the work.
 pub const CONTESTED_OPEN_MAX: usize = RELEASES_OPEN_MAX / 2;
+
+/// How many bytes name a dictionary: the first of its SHA-256.
+pub const DICTIONARY_NAME_BYTES: usize = 8;
+
+/// The most dictionaries that a hello lists.
+pub const DICTIONARIES_MAX: usize = 16;
+
+/// The most bytes of bodies that are packed with the dictionary. Beyond that a group teaches the compressor more than the
+/// dictionary does, which would only cost time.
+pub const DICTIONARY_GROUP_BYTES_MAX: usize = 32 * 1024;

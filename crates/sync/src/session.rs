@@ -10,6 +10,7 @@ use mithaq_core::{
 };
 
 use crate::{
+    dictionary,
     fault::Fault,
     io::{Channel, Greeting, Input, Now, Output, Outputs, Seen},
     journal::Cursor,
@@ -125,6 +126,7 @@ impl Session {
             held_card_serial: setup.peer.card().serial,
             ledger_size: setup.ledger_size,
             seen: setup.seen.map(|seen| seen.to_bytes().into()).unwrap_or_default(),
+            dictionaries: Bytes::from_static(dictionary::name()),
         };
         outputs.send(Channel::Control, Kind::Hello(hello));
         Self {

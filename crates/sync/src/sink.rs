@@ -20,7 +20,7 @@ use mithaq_core::{
 use crate::{
     elsewhere::Elsewhere,
     fault::Fault,
-    group,
+    group::{self, Packed},
     io::{Channel, Output, Outputs},
     journal::Cursor,
     limits::{
@@ -257,7 +257,8 @@ impl Sink {
             return Ok(());
         }
         self.set_wanted(frame.index, (0..objects).rev().collect());
-        self.take_group(frame.index, &frame.bodies, INLINE_BYTES_MAX)?;
+        let group = Packed { group: frame.bodies.clone(), dictionary: frame.dictionary.clone() };
+        self.take_group(frame.index, &group, INLINE_BYTES_MAX)?;
         self.finish_if_complete(frame.index, outputs);
         if self.open_entry(frame.index).is_some() {
             return Err(Fault::Misbehaved("a release with some of its bodies missing"));
@@ -356,7 +357,8 @@ impl Sink {
     }
 
     pub(crate) fn bodies(&mut self, frame: &Bodies, outputs: &mut Outputs) -> Result<(), Fault> {
-        let bodies = self.take_group(frame.index, &frame.group, RELEASE_BYTES_MAX)?;
+        let group = Packed { group: frame.group.clone(), dictionary: frame.dictionary.clone() };
+        let bodies = self.take_group(frame.index, &group, RELEASE_BYTES_MAX)?;
         self.finish_if_complete(frame.index, outputs);
         if self.open_entry(frame.index).is_some() {
             outputs.push(Output::BodiesCame { index: frame.index, bodies });
@@ -365,12 +367,12 @@ impl Sink {
     }
 
     /// Checks each body of a group against the content id that is next. Says how many there were.
-    fn take_group(&mut self, index: u64, group: &Bytes, bytes_max: usize) -> Result<usize, Fault> {
+    fn take_group(&mut self, index: u64, group: &Packed, bytes_max: usize) -> Result<usize, Fault> {
         let window_left = WINDOW_BYTES.saturating_sub(self.window_used);
         let not_asked = || Fault::Misbehaved("bodies that were not asked for");
         let open = self.open_entry(index).ok_or_else(not_asked)?;
         let wanted = open.wanted.as_mut().ok_or_else(not_asked)?;
-        let bodies = group::unpack(group)?;
+        let bodies = group::unpack(&group.group, &group.dictionary)?;
         let (count, bytes): (_, usize) = (bodies.len(), bodies.iter().map(Vec::len).sum());
         if open.bytes + bytes > bytes_max || bytes > window_left {
             return Err(Fault::Misbehaved("more bytes than we take at once"));

@@ -14,8 +14,9 @@ use mithaq_core::{
 };
 
 use crate::{
+    dictionary,
     fault::Fault,
-    group,
+    group::{self, Packed},
     io::{Channel, Now, Output, Outputs},
     limits::{
         EAGER_OPEN_MAX, FRAME_BYTES_MAX, GROUP_BYTES_MAX, INLINE_BYTES_MAX, LINK_BYTES_PER_SECOND_MIN, OFFER_IDS_MAX,
@@ -106,6 +107,8 @@ pub(crate) struct Source {
     unconfirmed: Weight,
     window_bytes: usize,
     releases_open_max: usize,
+    /// Whether the peer has our dictionary.
+    dictionary: bool,
     objects_sent: u64,
     /// The serials of the cards that went on each stream: there is no order between streams.
     shown: BTreeMap<(Channel, CertId), u64>,
@@ -132,6 +135,7 @@ impl Source {
             unconfirmed: Weight::default(),
             window_bytes: WINDOW_BYTES,
             releases_open_max: RELEASES_OPEN_MAX,
+            dictionary: false,
             objects_sent: 0,
             shown: BTreeMap::new(),
             waiting_since: now,
@@ -148,6 +152,7 @@ impl Source {
         }
         self.window_bytes = window.min(WINDOW_BYTES);
         self.releases_open_max = releases.min(RELEASES_OPEN_MAX);
+        self.dictionary = dictionary::is_listed(&hello.dictionaries)?;
         Ok(())
     }
 
@@ -343,19 +348,20 @@ impl Source {
         let fits = bytes <= INLINE_BYTES_MAX
             && self.unconfirmed.window + bytes <= self.window_bytes
             && inline.len() == release.contents.len();
-        let (window, bodies) = if fits {
+        let (window, packed) = if fits {
             self.objects_sent += inline.len() as u64;
-            (bytes, group::pack(&inline)?)
+            (bytes, group::pack(&inline, self.dictionary)?)
         } else {
-            (0, Bytes::new())
+            (0, Packed::default())
         };
         let manifest = Manifest {
             index,
             manifest: release.manifest.into(),
             signature: Bytes::copy_from_slice(release.signature.as_bytes()),
             contents: wire::join_ids(release.contents.iter().map(ContentId::as_bytes)),
-            bodies,
+            bodies: packed.group,
             card,
+            dictionary: packed.dictionary,
         };
         let wire = outputs.send(channel, Kind::Manifest(manifest));
         let weight = Weight { window, wire };
@@ -414,8 +420,8 @@ impl Source {
             } else {
                 sent.wanted.drain(..bodies.len());
                 self.objects_sent += bodies.len() as u64;
-                let group = group::pack(bodies)?;
-                let wire = outputs.send(sent.channel, Kind::Bodies(Bodies { index, group }));
+                let Packed { group, dictionary } = group::pack(bodies, self.dictionary)?;
+                let wire = outputs.send(sent.channel, Kind::Bodies(Bodies { index, group, dictionary }));
                 let weight = Weight { window, wire };
                 sent.weight.add(weight);
                 self.unconfirmed.add(weight);

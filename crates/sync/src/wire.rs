@@ -92,6 +92,9 @@ pub struct Hello {
     /// The last checkpoint of the receiver's ledger towards the sender that the sender has accepted, 20 bytes, or empty.
     #[prost(bytes = "bytes", tag = "12")]
     pub seen: Bytes,
+    /// The names of the dictionaries that the sender has, 8 bytes each.
+    #[prost(bytes = "bytes", tag = "14")]
+    pub dictionaries: Bytes,
 }
 
 /// Where the source's journal goes on.
@@ -148,6 +151,9 @@ pub struct Manifest {
     /// The card of the release's origin as JSON, if that is not the sender and this stream has not carried it yet.
     #[prost(bytes = "bytes", tag = "6")]
     pub card: Bytes,
+    /// The name of the dictionary that `bodies` needs, 8 bytes, or empty.
+    #[prost(bytes = "bytes", tag = "7")]
+    pub dictionary: Bytes,
 }
 
 /// A release that was offered and may no longer go.
@@ -181,6 +187,9 @@ pub struct Bodies {
     /// The next wanted bodies in the order of the content ids, as one group.
     #[prost(bytes = "bytes", tag = "2")]
     pub group: Bytes,
+    /// The name of the dictionary that `group` needs, 8 bytes, or empty.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub dictionary: Bytes,
 }
 
 /// Entries that the sink is done with. Signed, it is the receipt for releases that are durable; unsigned, it takes note of

@@ -397,6 +397,7 @@ fn manifest(index: u64, cert: &Cert, kind: ReleaseKind) -> Manifest {
         contents,
         bodies: group(&body),
         card: Bytes::new(),
+        dictionary: Bytes::new(),
     }
 }
 

@@ -53,7 +53,7 @@ pub(crate) fn wanting(parcel: &Parcel) -> Lone {
 }
 
 pub(crate) fn bodies(index: u64, of: &[Vec<u8>]) -> Kind {
-    Kind::Bodies(Bodies { index, group: group(of) })
+    Kind::Bodies(Bodies { index, group: group(of), dictionary: Bytes::new() })
 }
 
 pub(crate) fn three() -> Parcel {
@@ -201,7 +201,10 @@ fn an_open_release_that_is_gone_is_dropped() {
     let held = lone.session.in_flight();
     assert_eq!((held.releases_in, held.bytes_in, held.entries_in), (0, 0, 0));
     let outputs = lone.take_all();
-    assert!(matches!(outputs[..], [Output::Send { .. }, Output::SaveCursor(cursor)] if cursor.index == 1));
+    let [came, gone, Output::Send { .. }, Output::SaveCursor(cursor)] = &outputs[..] else { panic!("{outputs:?}") };
+    assert!(matches!(came, Output::BodiesCame { index: 1, bodies: 2 }));
+    assert!(matches!(gone, Output::BodiesGone { index: 1 }));
+    assert_eq!(cursor.index, 1);
     lone.receive(bodies(1, &parcel.bodies[2..]));
     lone.assert_closed(Code::MISBEHAVED);
 }

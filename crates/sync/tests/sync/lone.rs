@@ -43,6 +43,7 @@ pub(crate) fn hello() -> Hello {
         held_card_serial: 1,
         ledger_size: 0,
         seen: Bytes::new(),
+        dictionaries: Bytes::new(),
     }
 }
 
@@ -94,6 +95,7 @@ pub(crate) fn manifest(index: u64, parcel: &Parcel) -> Manifest {
         contents: join(&signed.contents),
         bodies: Bytes::new(),
         card: Bytes::new(),
+        dictionary: Bytes::new(),
     }
 }
 

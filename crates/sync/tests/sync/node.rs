@@ -16,8 +16,8 @@ use mithaq_core::{
     release::{SignedRelease, VerifiedRelease},
 };
 use mithaq_sync::{
-    Chain, Channel, Claims, Cursor, Fault, GROUP_BYTES, INLINE_BYTES_MAX, Input, Output, Pending, Session, SessionId,
-    Setup, Waiting,
+    Chain, Channel, Claims, Cursor, DICTIONARY, Fault, GROUP_BYTES, INLINE_BYTES_MAX, Input, Output, Pending, Session,
+    SessionId, Setup, Waiting,
     wire::{Frame, Kind, frame_length},
 };
 use prost::Message;
@@ -123,16 +123,16 @@ impl Sent {
             Kind::Manifest(manifest) => {
                 let id = mithaq_core::id::sha256(&manifest.manifest);
                 *self.manifests.entry(ReleaseId::from_bytes(id)).or_default() += 1;
-                Some((manifest.index, &manifest.bodies)).filter(|(_, group)| !group.is_empty())
+                Some((manifest.index, &manifest.bodies, &manifest.dictionary)).filter(|(_, group, _)| !group.is_empty())
             }
-            Kind::Bodies(bodies) => Some((bodies.index, &bodies.group)),
+            Kind::Bodies(bodies) => Some((bodies.index, &bodies.group, &bodies.dictionary)),
             Kind::Gone(_) => {
                 self.gone += 1;
                 None
             }
             _ => None,
         };
-        for body in group.into_iter().flat_map(|(index, group)| unpack(index, group)) {
+        for body in group.into_iter().flat_map(|(index, group, dictionary)| unpack(index, group, dictionary)) {
             *self.bodies.entry(body).or_default() += 1;
         }
         self.frames.push((channel, kind));
@@ -146,8 +146,10 @@ pub(crate) fn decode(frame: &[u8]) -> Kind {
     Frame::decode(&frame[skip..]).unwrap().kind.unwrap()
 }
 
-fn unpack(index: u64, group: &[u8]) -> Vec<(u64, ContentId)> {
-    let mut raw = Bytes::from(zstd::bulk::decompress(group, 4 << 20).unwrap());
+fn unpack(index: u64, group: &[u8], dictionary: &[u8]) -> Vec<(u64, ContentId)> {
+    let dictionary = if dictionary.is_empty() { &[] } else { DICTIONARY };
+    let mut decompressor = zstd::bulk::Decompressor::with_dictionary(dictionary).unwrap();
+    let mut raw = Bytes::from(decompressor.decompress(group, 4 << 20).unwrap());
     let mut ids = Vec::new();
     while raw.has_remaining() {
         let length = usize::try_from(raw.get_u32()).unwrap();

@@ -124,7 +124,7 @@ fn valid_frames() -> Vec<Bytes> {
         Kind::Manifest(inline),
         Kind::Gone(Gone { index: 1, id }),
         Kind::WantBodies(WantBodies { index: 1, bitmap }),
-        Kind::Bodies(Bodies { index: 1, group }),
+        Kind::Bodies(Bodies { index: 1, group, dictionary: Bytes::new() }),
         Kind::Ack(Ack { indexes: vec![1, 2], ..Ack::default() }),
     ];
     kinds.into_iter().map(bare).collect()
@@ -224,7 +224,7 @@ proptest! {
             Kind::Want(Want { first: index, bitmap: bitmap.clone(), count }),
             Kind::Gone(Gone { index, id }),
             Kind::WantBodies(WantBodies { index, bitmap: bitmap.clone() }),
-            Kind::Bodies(Bodies { index, group: bitmap }),
+            Kind::Bodies(Bodies { index, group: bitmap, dictionary: Bytes::new() }),
             Kind::Ack(Ack { indexes: vec![index, index], ..Ack::default() }),
         ] {
             let mut lone = Lone::started(2);

@@ -43,7 +43,7 @@ fn alone(world: World, parcels: &[Parcel]) -> Duration {
 
 /// Checks that sources of one rate bring each body once, each its part, sooner than one of them.
 fn check_shared(sources: usize, parcels: &[Parcel]) {
-    let mut star = relays(vec![rated(50_000); sources], parcels);
+    let mut star = relays(vec![rated(12_500); sources], parcels);
     star.connect_all();
     let took = star.run();
     star.assert_converged();
@@ -51,19 +51,19 @@ fn check_shared(sources: usize, parcels: &[Parcel]) {
     let total: usize = parcels.iter().map(|parcel| parcel.bodies.len()).sum();
     assert_eq!(star.shares.iter().sum::<usize>(), total);
     assert!(star.shares.iter().all(|share| share * sources * 3 > total), "{:?}", star.shares);
-    let alone = alone(rated(50_000), parcels);
+    let alone = alone(rated(12_500), parcels);
     assert!(took * 4 < alone * 3, "{took:?} instead of {alone:?}");
 }
 
 #[test]
 fn two_sources_share_a_backfill() {
-    check_shared(2, &releases(60, 200));
-    check_shared(2, &releases(1500, 4));
+    check_shared(2, &releases(30, 100));
+    check_shared(2, &releases(600, 4));
 }
 
 #[test]
 fn three_sources_share_a_backfill() {
-    check_shared(3, &releases(90, 200));
+    check_shared(3, &releases(60, 100));
 }
 
 /// Who comes later than another has fetched everything sends manifests, and no body.
@@ -112,8 +112,8 @@ fn what_is_held_from_another_is_wanted_all_the_same() {
 
 #[test]
 fn a_source_that_stops_costs_the_others_the_time_of_a_claim() {
-    let parcels = releases(60, 200);
-    let mut star = relays(vec![rated(50_000), rated(50_000)], &parcels);
+    let parcels = releases(30, 100);
+    let mut star = relays(vec![rated(12_500), rated(12_500)], &parcels);
     star.connect_all();
     star.run_until(Duration::from_secs(15));
     star.pairs[0].stop();
@@ -122,13 +122,13 @@ fn a_source_that_stops_costs_the_others_the_time_of_a_claim() {
     assert!(star.pairs[0].nodes[1].session.is_none(), "it is still waited for");
     star.assert_converged();
     // A release of which it had sent a part may come again from its first body.
-    assert!(star.sent_twice() <= 200, "{}", star.sent_twice());
+    assert!(star.sent_twice() <= 100, "{}", star.sent_twice());
 }
 
 #[test]
 fn a_source_that_goes_on_after_a_while_ends_with_the_same() {
-    let parcels = releases(60, 200);
-    let mut star = relays(vec![rated(50_000), rated(50_000)], &parcels);
+    let parcels = releases(30, 100);
+    let mut star = relays(vec![rated(12_500), rated(12_500)], &parcels);
     star.connect_all();
     star.run_until(Duration::from_secs(15));
     star.pairs[0].stop();
@@ -138,26 +138,26 @@ fn a_source_that_goes_on_after_a_while_ends_with_the_same() {
     assert!(star.pairs[0].nodes[1].session.is_some());
     star.assert_converged();
     // What it had been asked for it still sends.
-    assert!(star.sent_twice() <= mithaq_sync::CREDIT_BODIES_MIN + 200, "{}", star.sent_twice());
+    assert!(star.sent_twice() <= mithaq_sync::CREDIT_BODIES_MIN * 2, "{}", star.sent_twice());
 }
 
 #[test]
 fn a_source_that_is_cut_is_followed_at_once() {
-    let parcels = releases(60, 200);
-    let mut star = relays(vec![rated(50_000), rated(50_000)], &parcels);
+    let parcels = releases(30, 100);
+    let mut star = relays(vec![rated(12_500), rated(12_500)], &parcels);
     star.connect_all();
     star.run_until(Duration::from_secs(15));
     star.cut(0);
     let took = star.run();
     star.assert_converged();
     // Manifests take the first seconds.
-    let alone = alone(rated(50_000), &parcels);
+    let alone = alone(rated(12_500), &parcels);
     assert!(took + Duration::from_secs(4) < alone, "{took:?}: it waited for the dead; alone {alone:?}");
     star.connect(0);
     star.run();
     star.assert_converged();
     // What waited on the link when it was cut never arrived.
-    assert!(star.sent_twice() <= 4_000, "{}", star.sent_twice());
+    assert!(star.sent_twice() <= 2_048, "{}", star.sent_twice());
     assert_eq!(star.pairs.iter().map(|pair| pair.progress(1).objects_received).min(), Some(0));
 }
 
@@ -181,9 +181,9 @@ fn a_source_that_advertises_and_never_delivers_costs_the_time_of_a_claim() {
 
 #[test]
 fn a_slow_source_holds_up_a_fast_one_for_a_bounded_time() {
-    let parcels = releases(80, 200);
-    let most = alone(rated(400_000), &parcels) + mithaq_sync::WAIT_MAX * 2;
-    let mut star = relays(vec![rated(4_000), rated(400_000)], &parcels);
+    let parcels = releases(40, 100);
+    let most = alone(rated(100_000), &parcels) + mithaq_sync::WAIT_MAX * 2;
+    let mut star = relays(vec![rated(2_000), rated(100_000)], &parcels);
     star.connect_all();
     while !parcels.iter().all(|parcel| star.holds(parcel.id())) {
         star.advance();
@@ -263,7 +263,7 @@ fn run_seed(seed: u64) {
 #[test]
 fn every_seed_converges() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
-    let seeds = number("MITHAQ_SEED").map_or(0..number("MITHAQ_SEEDS").unwrap_or(40), |seed: u64| seed..seed + 1);
+    let seeds = number("MITHAQ_SEED").map_or(0..number("MITHAQ_SEEDS").unwrap_or(30), |seed: u64| seed..seed + 1);
     for seed in seeds {
         let result = std::panic::catch_unwind(|| run_seed(seed));
         assert!(result.is_ok(), "seed {seed}: MITHAQ_SEED={seed} replays it");

@@ -92,10 +92,10 @@ impl Star {
         self.held.releases.contains_key(&release)
     }
 
-    /// Runs until nothing happens for ten minutes; says when the last event was.
+    /// Runs until nothing happens for five minutes, in which whoever is silent is left; says when the last event was.
     pub(crate) fn run(&mut self) -> Duration {
         let mut last = self.now;
-        while self.now < last + Duration::from_secs(600) {
+        while self.now < last + Duration::from_secs(300) {
             if self.advance() {
                 last = self.now;
             }

@@ -9,14 +9,14 @@ use mithaq_core::{
     agreement::termination::{Termination, VerifiedTermination},
     canonical,
     dsse::pre_authentication_encoding,
-    id::{AgreementId, ContentId, StoreId, to_hex},
+    id::{AgreementId, ContentId, StoreId, sha256, to_hex},
     notice::Notice,
     pairing::{GROUPS, PairingCode},
     receipt::{Journal, Receipt, ReceiptEntry, Status},
     release::{Kind as ReleaseKind, RELEASE_TYPE, ReleaseDraft, SignedRelease, VerifiedRelease},
 };
 use mithaq_sync::{
-    Chain, Cursor, Input, Output, Seen, Session, Setup,
+    Chain, Cursor, DICTIONARY, Input, Output, Seen, Session, Setup,
     wire::{Ack, Bodies, Document, Frame, Gone, Kind, Manifest, Offer, Start, Want, WantBodies},
 };
 
@@ -71,6 +71,19 @@ fn hello() -> Bytes {
     }
 }
 
+fn bodies(group: Bytes, dictionary: &[u8]) -> Bodies {
+    Bodies { index: 1, group, dictionary: Bytes::copy_from_slice(dictionary) }
+}
+
+/// The bodies of the example, packed with the dictionary.
+fn group_with_dictionary() -> Bytes {
+    let mut compressor = zstd::bulk::Compressor::with_dictionary(3, DICTIONARY).unwrap();
+    compressor.include_dictid(false).unwrap();
+    let member = |body: &Vec<u8>| [&u32::try_from(body.len()).unwrap().to_be_bytes()[..], body].concat();
+    let members: Vec<_> = example().bodies.iter().map(member).collect();
+    compressor.compress(&members.concat()).unwrap().into()
+}
+
 fn frames() -> Vec<(&'static str, Bytes)> {
     let id = Bytes::copy_from_slice(example().id().as_bytes());
     let plain = manifest(1, &example());
@@ -88,7 +101,9 @@ fn frames() -> Vec<(&'static str, Bytes)> {
         ("manifest-card", encode(Kind::Manifest(passed_on))),
         ("gone", encode(Kind::Gone(Gone { index: 1, id }))),
         ("want-bodies", encode(Kind::WantBodies(WantBodies { index: 1, bitmap: Bytes::from_static(&[0b11]) }))),
-        ("bodies", encode(Kind::Bodies(Bodies { index: 1, group: group(&example().bodies) }))),
+        ("want-later", encode(Kind::WantBodies(WantBodies { index: 1, bitmap: Bytes::from_static(&[0]) }))),
+        ("bodies", encode(Kind::Bodies(bodies(group(&example().bodies), b"")))),
+        ("bodies-dict", encode(Kind::Bodies(bodies(group_with_dictionary(), &sha256(DICTIONARY)[..8])))),
         ("ack", encode(Kind::Ack(Ack { indexes: vec![1, 300], ..Ack::default() }))),
         ("receipt", encode(Kind::Ack(receipt(&[(1, example().id())])))),
         ("document", encode(Kind::Document(Document { kind: 4, body: termination().into() }))),
@@ -193,6 +208,8 @@ fn the_document_tells_the_limits() {
         assert!(document.contains(&start), "it lacks {start:?}");
     };
     let size = |value: usize| u64::try_from(value).unwrap();
+    assert!(document.contains(&to_hex(&sha256(DICTIONARY)[..8])), "it lacks the dictionary's name");
+    row("dictionaries in a hello", size(mithaq_sync::DICTIONARIES_MAX));
     row("frame", size(mithaq_sync::FRAME_BYTES_MAX));
     row("frame other than `Manifest`, `Bodies`, `Document`", size(mithaq_sync::CONTROL_FRAME_BYTES_MAX));
     row("frame with a `Document`", size(mithaq_sync::DOCUMENT_FRAME_BYTES_MAX));
@@ -257,6 +274,16 @@ fn the_vectors_are_understood() {
     assert_eq!(stored, [example().release.contents(), relayed().release.contents()]);
     let documents = hear(&mut session, "document.hex");
     assert!(matches!(&documents[..], [Output::Document { kind: 4, body }] if body == &termination()));
+}
+
+#[test]
+fn bodies_are_understood_with_the_dictionary_and_without() {
+    for name in ["bodies.hex", "bodies-dict.hex"] {
+        let mut session = Session::new(setup(2, &cert(1), None), at(Duration::ZERO));
+        ["hello.hex", "start.hex", "manifest.hex"].iter().for_each(|name| drop(hear(&mut session, name)));
+        give(&mut session, Input::BodiesHeld { index: 1, held: vec![false; 2] });
+        assert!(matches!(&hear(&mut session, name)[..], [Output::Store { bodies, .. }] if bodies.len() == 2));
+    }
 }
 
 #[test]
