@@ -6,7 +6,7 @@
 //! something that only its own peer can delay, and there is no circle of waits.
 //!
 //! Claims are made lazily, within a credit that grows with what the peer has delivered: what a slow peer was not asked for
-//! yet another can be asked for. A claim counts for the others as long as it moves ([`CLAIM_TTL`]), and nobody waits longer
+//! yet another can be asked for. Claims count for the others as long as their peer delivers ([`CLAIM_TTL`]), and nobody waits longer
 //! than [`WAIT_MAX`]; whoever takes a body over then may get it twice.
 
 use std::{collections::BTreeMap, time::Duration};
@@ -52,6 +52,8 @@ struct Share {
     /// How many bodies its peer owes.
     owed: usize,
     pace: Pace,
+    /// When its peer last delivered.
+    delivered: Duration,
     /// When another last waited for it.
     contested: Option<Duration>,
 }
@@ -61,8 +63,7 @@ struct Claim {
     contents: Vec<ContentId>,
     /// How many of them did not come yet.
     owed: usize,
-    /// When it was made, or the last of them came.
-    moved: Duration,
+    since: Duration,
 }
 
 /// How many bodies came lately.
@@ -177,9 +178,9 @@ impl Claims {
         let Some(share) = self.shares.get_mut(&session) else { return };
         let Some(claim) = share.entries.get_mut(&index) else { return };
         let bodies = bodies.min(claim.owed);
-        (claim.moved, claim.owed) = (now, claim.owed - bodies);
+        claim.owed -= bodies;
         share.owed -= bodies;
-        share.pace.note(bodies, now);
+        share.note(bodies, now);
     }
 
     /// Frees the claim of an entry whose bodies are all durable.
@@ -187,7 +188,7 @@ impl Claims {
         if let Some(owed) = self.remove(session, index)
             && let Some(share) = self.shares.get_mut(&session)
         {
-            share.pace.note(owed, now);
+            share.note(owed, now);
         }
     }
 
@@ -210,7 +211,7 @@ impl Claims {
         let Some(share) = self.shares.get_mut(&holder.session).filter(|_| !contents.is_empty()) else { return };
         self.holders.extend(contents.iter().map(|content| (*content, holder)));
         share.owed += contents.len();
-        share.entries.insert(holder.index, Claim { owed: contents.len(), contents, moved: now });
+        share.entries.insert(holder.index, Claim { owed: contents.len(), contents, since: now });
     }
 
     fn free(&mut self, holder: Holder, contents: &[ContentId]) {
@@ -231,8 +232,10 @@ impl Claims {
     }
 
     fn moves(&self, holder: Holder, now: Duration) -> bool {
-        let claim = self.shares.get(&holder.session).and_then(|share| share.entries.get(&holder.index));
-        claim.is_some_and(|claim| now.saturating_sub(claim.moved) <= CLAIM_TTL)
+        let Some(share) = self.shares.get(&holder.session) else { return false };
+        let claim = share.entries.get(&holder.index);
+        // What is asked for last comes last: while others of the same peer come it is not lost.
+        claim.is_some_and(|claim| now.saturating_sub(claim.since.max(share.delivered)) <= CLAIM_TTL)
     }
 
     fn has_room(&self, session: SessionId, bodies: usize, now: Duration) -> bool {
@@ -243,6 +246,13 @@ impl Claims {
         let contested = share.contested.is_some_and(|at| now.saturating_sub(at) <= CONTEST_SPAN);
         let is_crowded = contested && share.entries.len() >= CONTESTED_OPEN_MAX;
         !is_crowded && share.owed + bodies <= share.pace.credit()
+    }
+}
+
+impl Share {
+    fn note(&mut self, bodies: usize, now: Duration) {
+        self.delivered = now;
+        self.pace.note(bodies, now);
     }
 }
 
@@ -346,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_that_does_not_move_is_taken_over_and_one_that_moves_is_not() {
+    fn a_claim_is_taken_over_once_its_peer_delivers_nothing() {
         let (mut claims, a, b) = two();
         let mut second = pending(5, 0..10);
         claims.came(a, 1, 3, CLAIM_TTL);
@@ -471,32 +481,42 @@ mod tests {
         }
     }
 
-    /// What the table is to do, written down plainly: who fetches each content, and when each entry last moved.
+    /// What the table is to do, written down plainly: who fetches each content, since when, and when each session last
+    /// delivered.
     #[derive(Default)]
     struct Model {
         fetchers: BTreeMap<u32, (usize, u64)>,
-        moved: BTreeMap<(usize, u64), Duration>,
+        since: BTreeMap<(usize, u64), Duration>,
+        delivered: [Duration; 3],
     }
 
     impl Model {
         fn is_free(&self, content: u32, session: usize, now: Duration) -> bool {
             let fetcher = self.fetchers.get(&content);
-            fetcher.is_none_or(|entry| entry.0 != session && now - self.moved[entry] > CLAIM_TTL)
+            fetcher.is_none_or(|entry| {
+                entry.0 != session && now - self.since[entry].max(self.delivered[entry.0]) > CLAIM_TTL
+            })
         }
 
         fn take(&mut self, set: &BTreeSet<u32>, entry: (usize, u64), now: Duration) {
-            self.moved.insert(entry, now);
+            self.since.insert(entry, now);
             self.fetchers.extend(set.iter().map(|content| (*content, entry)));
+        }
+
+        fn deliver(&mut self, entry: (usize, u64), now: Duration) {
+            if self.since.contains_key(&entry) {
+                self.delivered[entry.0] = now;
+            }
         }
 
         fn free(&mut self, is_meant: impl Fn((usize, u64)) -> bool) {
             self.fetchers.retain(|_, entry| !is_meant(*entry));
-            self.moved.retain(|entry, _| !is_meant(*entry));
+            self.since.retain(|entry, _| !is_meant(*entry));
         }
     }
 
     proptest! {
-        /// A body is asked for exactly when nobody is fetching it, or whoever is has not moved for [`CLAIM_TTL`].
+        /// A body is asked for exactly when nobody is fetching it, or whoever is has not delivered for [`CLAIM_TTL`].
         #[test]
         fn one_body_one_peer(steps in steps()) {
             let mut claims = Claims::default();
@@ -505,7 +525,7 @@ mod tests {
             let mut now = secs(0);
             for step in steps {
                 match step {
-                    Step::Claim(session, index, _) if model.moved.contains_key(&(session, index)) => {}
+                    Step::Claim(session, index, _) if model.since.contains_key(&(session, index)) => {}
                     Step::Claim(session, index, set) => {
                         let mut asked = pending(index, set.clone());
                         let granted = claims.claim(sessions[session], &mut asked, &NOTHING, now);
@@ -516,10 +536,11 @@ mod tests {
                     }
                     Step::Came(session, index) => {
                         claims.came(sessions[session], index, 1, now);
-                        model.moved.entry((session, index)).and_modify(|moved| *moved = now);
+                        model.deliver((session, index), now);
                     }
                     Step::Settle(session, index) => {
                         claims.settle(sessions[session], index, now);
+                        model.deliver((session, index), now);
                         model.free(|entry| entry == (session, index));
                     }
                     Step::GiveUp(session, index) => {
@@ -529,6 +550,7 @@ mod tests {
                     Step::Reopen(session) => {
                         claims.close(sessions[session]);
                         sessions[session] = claims.open();
+                        model.delivered[session] = secs(0);
                         model.free(|entry| entry.0 == session);
                     }
                     Step::Wait(seconds) => now += secs(seconds),

@@ -73,7 +73,7 @@ pub const LINK_BYTES_PER_SECOND_MIN: u64 = 8 * 1024;
 /// The most cells of a sketch: enough for 190,000 releases that differ. A larger difference is cheaper as a list.
 pub const CELLS_MAX: usize = 256 * 1024;
 
-/// For how long what one peer was asked for, and of which nothing comes, keeps others from being asked.
+/// For how long what one peer was asked for keeps others from being asked while nothing comes of that peer.
 pub const CLAIM_TTL: Duration = Duration::from_secs(20);
 
 /// For how long a release waits at the most for bodies that are on their way from another peer, however slowly they come.

@@ -3,7 +3,7 @@
 use crate::harness::{Cert, Daemon, Place, bundle, indicators, pair, until};
 
 /// How many bundles there are, each of which becomes a release, and how many objects each has.
-const BUNDLES: u32 = 40;
+const BUNDLES: u32 = 30;
 const OBJECTS: u32 = 200;
 const ALL: u64 = BUNDLES as u64 * OBJECTS as u64;
 
