@@ -71,7 +71,9 @@ fn perform(session: &mut Session, documents: &mut usize) -> bool {
             }
             Output::OpenJournal { .. } => Input::JournalOpened { after: 0, head: 0 },
             Output::CheckReleases { first, ids } => Input::ReleasesKnown { first, known: vec![false; ids.len()] },
-            Output::CheckBodies { index, contents } => Input::BodiesHeld { index, held: vec![false; contents.len()] },
+            Output::CheckBodies { index, contents, .. } => {
+                Input::BodiesHeld { index, held: vec![false; contents.len()] }
+            }
             Output::Store { index, release, .. } => {
                 assert!(!release.manifest().kind.is_local(), "a release that never leaves its store");
                 Input::Stored { entries: vec![(index, Status::Received)] }
