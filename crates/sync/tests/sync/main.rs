@@ -16,6 +16,8 @@ mod lone;
 mod node;
 mod pair;
 mod random;
+mod recorded;
 mod refusals;
+mod sketches;
 mod slow;
 mod vectors;

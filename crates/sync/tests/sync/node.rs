@@ -9,8 +9,10 @@ use std::{
 use bytes::{Buf, Bytes};
 use mithaq_core::{
     body::Body,
-    id::{ContentId, ReleaseId},
-    release::{SignedRelease, VerifiedRelease},
+    card::VerifiedCard,
+    id::{CertId, ContentId, ReleaseId},
+    receipt::Status,
+    release::{self, SignedRelease, VerifiedRelease},
 };
 use mithaq_sync::{
     Chain, Channel, Cursor, Fault, GROUP_BYTES, INLINE_BYTES_MAX, Input, Output, Session, Setup,
@@ -32,6 +34,8 @@ pub(crate) struct Store {
     pub(crate) withdrawn: BTreeSet<ReleaseId>,
     /// How far we have the peer's journal.
     pub(crate) cursor: Option<Cursor>,
+    /// The cards of the CERTs whose releases we pass on.
+    pub(crate) origins: BTreeMap<CertId, Arc<VerifiedCard>>,
 }
 
 impl Store {
@@ -73,7 +77,9 @@ impl Store {
             let bytes: usize = bodies.iter().map(Vec::len).sum();
             (bytes <= INLINE_BYTES_MAX).then_some(bodies)
         });
-        Input::ReleaseLoaded { index, release, card: None, inline }
+        let origin = release.as_ref().map(|release| release.stored_manifest().unwrap().origin);
+        let card = origin.and_then(|origin| self.origins.get(&origin).cloned());
+        Input::ReleaseLoaded { index, release, card, inline }
     }
 }
 
@@ -165,6 +171,8 @@ pub(crate) struct Node {
     pub(crate) stored: BTreeMap<ReleaseId, usize>,
     /// Canonical bytes of bodies that were handed to the store and are not durable.
     pub(crate) storing_bytes: usize,
+    /// What its next session knows beside what `connect` tells it.
+    pub(crate) adjust: fn(&mut Setup),
 }
 
 /// What a node wants of the pair after it took an input.
@@ -190,12 +198,15 @@ impl Node {
             sent: Sent::default(),
             stored: BTreeMap::new(),
             storing_bytes: 0,
+            adjust: |_| {},
         }
     }
 
     pub(crate) fn connect(&mut self, peer: &Cert, now: Duration) {
         let (us, key) = (self.cert.card.cert_id(), Arc::clone(&self.cert.signing));
-        let setup = Setup { us, key, ..setup(self.store.id, peer, self.store.cursor) };
+        let card_serial = self.cert.card.card().serial;
+        let mut setup = Setup { us, key, card_serial, ..setup(self.store.id, peer, self.store.cursor) };
+        (self.adjust)(&mut setup);
         self.session = Some(Session::new(setup, at(now)));
         self.sent = Sent::default();
     }
@@ -280,9 +291,9 @@ impl Node {
         self.commits.push_back(commit);
     }
 
-    /// Makes all that waits durable; says which entries.
-    pub(crate) fn commit(&mut self) -> Vec<u64> {
-        let mut indexes = Vec::new();
+    /// Makes all that waits durable; says which entries, and what became of each.
+    pub(crate) fn commit(&mut self) -> Vec<(u64, Status)> {
+        let mut entries = Vec::new();
         for commit in self.commits.drain(..) {
             match commit {
                 Commit::Cursor(cursor) => self.store.cursor = Some(cursor),
@@ -296,10 +307,11 @@ impl Node {
                     let signed = release.signed().clone();
                     self.store.releases.insert(release.id(), signed);
                     self.store.cursor = Some(cursor);
-                    indexes.push(index);
+                    let takes_back = release.manifest().kind == release::Kind::Withdraw;
+                    entries.push((index, if takes_back { Status::Applied } else { Status::Received }));
                 }
             }
         }
-        indexes
+        entries
     }
 }

@@ -70,6 +70,8 @@ pub(crate) struct Pair {
     busy: [Duration; 2],
     /// A hash over every frame that was sent, in order.
     pub(crate) trace: [u8; 32],
+    /// The frames themselves, if they are to be kept: when, by whom, where, what.
+    pub(crate) frames: Option<Vec<(Duration, usize, Channel, Bytes)>>,
 }
 
 impl Pair {
@@ -85,6 +87,7 @@ impl Pair {
             arrivals: BTreeMap::new(),
             busy: [Duration::ZERO; 2],
             trace: [0; 32],
+            frames: None,
         }
     }
 
@@ -150,8 +153,7 @@ impl Pair {
             Event::Answer(input) => self.give(node, input),
             Event::Committed => {
                 self.nodes[node].committing = false;
-                let stored = self.nodes[node].commit().into_iter();
-                let entries = stored.map(|index| (index, mithaq_core::receipt::Status::Received)).collect();
+                let entries = self.nodes[node].commit();
                 self.give(node, Input::Stored { entries });
             }
         }
@@ -217,6 +219,9 @@ impl Pair {
 
     fn send(&mut self, from: usize, channel: Channel, frame: Bytes) {
         self.trace = sha256_of(&[&self.trace, &[u8::try_from(from).unwrap()], &frame]);
+        if let Some(frames) = &mut self.frames {
+            frames.push((self.now, from, channel, frame.clone()));
+        }
         let mut leaves = self.now;
         if let Some(rate) = self.world.rate {
             let takes = Duration::from_micros(frame.len() as u64 * 1_000_000 / rate);
