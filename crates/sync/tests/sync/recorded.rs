@@ -179,10 +179,11 @@ fn catching_up_and_going_live() {
         recording.pair.push(0, &parcel_of(&one, number, 2, 400));
     }
     // Bodies are on their way when the connection ends, so the next session offers them again.
-    recording.cut_session(|pair| after(pair, 45));
+    recording.cut_session(|pair| after(pair, 55));
     recording.session(|_| {});
     // A backup was put back at A: its journal is another, and everything in it is at B already.
     recording.pair.nodes[0].store.journal.reverse();
+    recording.session(|_| {});
     recording.session(|_| {});
     recording.check("catch-up");
 }
