@@ -20,8 +20,8 @@ import signed
 from check import canonical, sha256, tree
 from frames import Violation, bits, need, read_frame, split, unpack
 from journals import Side, chain
-from signed import (follows, read_card, read_checkpoint, read_cosignature, read_manifest, read_statement, signed_by,
-                    when, written)
+from signed import (follows, read_card, read_checkpoint, read_cosignature, read_manifest, read_notice,
+                    read_statement, signed_by, when, written)
 
 HERE = pathlib.Path(__file__).parent
 RELEASES = {"Manifest", "Bodies", "Gone"}
@@ -63,7 +63,7 @@ class Follower:
         index = int.from_bytes(cursor[16:24], "big") if cursor[:16] == source.hello.store else 0
         need(said.after in (0, index), "a start at an entry that the sink did not name")
         source.start = said.after
-        source.journals[source.hello.store] = {n: one for n, one in source.journal.items() if n <= said.after}
+        source.keep_journal_to(said.after)
         return f"after {said.after}"
 
     def offer(self, source, _sink, said, _channel):
@@ -97,6 +97,7 @@ class Follower:
         need(sink.cert.hex() in manifest.get("recipients", [sink.cert.hex()]), "a release that is for others")
         signed_by(card, manifest["key"], manifest["published_at"], "release", said.manifest, said.signature)
         entry.state, entry.channel, entry.contents, how = "open", channel, contents, "no bodies yet"
+        entry.kind = manifest["kind"]
         if said.bodies:
             entry.state, entry.wanted = "asked", collections.deque(contents)
             how = self.take(source, sink, entry, said.bodies) + " inline"
@@ -154,7 +155,8 @@ class Follower:
         window = min(frames.WINDOW, source.hello.window_bytes, sink.hello.window_bytes)
         need(source.window <= window, "more than the window")
         entry.state = "asked" if entry.wanted else "delivered"
-        return f"{len(found)} bodies, {size} bytes in {len(group)}"
+        notice = f", {read_notice(found[0])}" if entry.kind == "withdraw" else ""
+        return f"{len(found)} bodies, {size} bytes in {len(group)}{notice}"
 
     def gone(self, source, _sink, said, channel):
         is_named = said.index in source.entries
@@ -237,6 +239,7 @@ def follow(text, tell=lambda line: None):
                 raise Violation(f"frame {sum(counts.values()) + 1} in line {number}, of {sender}: {reason}") from reason
             counts[name] += 1
             tell(f"{int(word) / 1e6:.6f} {sender} {channel:8} {name:10} {told}")
+    need(follower, "a recording without a session")
     follower.finish()
     return counts
 
@@ -252,9 +255,10 @@ def self_test(paths):
 
 
 def main(arguments):
-    names = [name for name in arguments if not name.startswith("--")] or sorted((HERE / "sessions").glob("*.txt"))
+    everything = sorted((HERE / "sessions").glob("*.txt"))
+    names = [name for name in arguments if not name.startswith("--")] or everything
     if "--self-test" in arguments:
-        return self_test(sorted((HERE / "sessions").glob("*.txt")))
+        return self_test(everything)
     counts = collections.Counter()
     for path in map(pathlib.Path, names):
         print(f"== {path.name}")
@@ -262,6 +266,9 @@ def main(arguments):
             counts += follow(path.read_text(encoding="utf-8"), print if "--quiet" not in arguments else lambda _: None)
         except Violation as violation:
             sys.exit(f"REFUSED: {path.name}, {violation}")
+    absent = frames.NAMES - counts.keys() if names == everything else set()
+    if absent:
+        sys.exit(f"INCOMPLETE: no recording shows {', '.join(sorted(absent))}")
     for what, count in frames.skipped.items():
         package = {"group": "zstandard", "signature": "cryptography"}[what]
         print(f"\n*** NOT CHECKED: {count} {what}s. Install the Python package `{package}` ***\n", file=sys.stderr)

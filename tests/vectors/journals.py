@@ -26,6 +26,10 @@ class Side:
     def journal(self):
         return self.journals.setdefault(self.hello.store, {})
 
+    def keep_journal_to(self, index):
+        """Forgets what was named behind an entry: a journal of this store may go on otherwise, or be another."""
+        self.journals[self.hello.store] = {number: one for number, one in self.journal.items() if number <= index}
+
     def done_up_to(self, *states):
         index = self.start
         while index + 1 in self.entries and self.entries[index + 1].state in states:

@@ -115,6 +115,11 @@ CARD = shaped({
 }, {"revoked_keys": list_of(shaped({"key": is_id, "since": is_time}), 1, 64, lambda revoked: revoked["key"])})
 
 
+NOTICE = shaped({
+    "type": one_of("x-mithaq-notice"), "id": is_like("x-mithaq-notice--.{36}"), "spec_version": one_of("2.1"),
+    "created": is_time, "modified": is_time, "contents": list_of(is_id, 1, 10_000, itself), "reason": is_text(1_000)})
+
+
 def is_scope(value):
     if isinstance(value, dict) and "releases" in value:
         return shaped({"releases": list_of(is_id, 1, 1_000, itself)})(value)
@@ -188,6 +193,16 @@ def read_manifest(payload):
     need(sectors <= 4_096, "sectors of more than 4,096 bytes")
     need(manifest["kind"] == "publish" or manifest["objects"] == 1, "a withdrawal of more than one object")
     return manifest
+
+
+def read_notice(body):
+    """What a notice takes back, for the transcript: one that cannot be read is void, and breaks nothing."""
+    try:
+        notice = read_document(body, NOTICE)
+        need(notice["created"] == notice["modified"], "a notice of two times")
+    except ValueError as reason:
+        return f"a notice that is void: {reason}"
+    return f"takes back {' '.join(content[:8] for content in notice['contents'])}"
 
 
 @functools.lru_cache(maxsize=None)

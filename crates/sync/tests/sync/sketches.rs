@@ -61,11 +61,16 @@ fn item(short: u64) -> String {
     format!("{{\"short\": \"{short:016x}\", \"cells\": {}, \"cell\": \"{cell}\"}}", list(places))
 }
 
+/// The first number of a range, and the one behind its last.
+fn ends(numbers: &Range<u32>) -> String {
+    list([numbers.start, numbers.end])
+}
+
 fn set(numbers: Range<u32>) -> String {
     let mut sketch = sketch(numbers.clone());
     let digest = to_hex(&sketch.digest().to_bytes());
     let cells = list(sketch.cells(0..SHOWN).iter().map(|cell| format!("\"{}\"", to_hex(&Cell::write_all(&[*cell])))));
-    format!("{{\"numbers\": {}, \"digest\": \"{digest}\", \"cells\": {cells}}}", list([numbers.start, numbers.end]))
+    format!("{{\"numbers\": {}, \"digest\": \"{digest}\", \"cells\": {cells}}}", ends(&numbers))
 }
 
 /// What a source and a sink differ in, and the fewest cells that tell it.
@@ -76,8 +81,8 @@ fn difference(source: Range<u32>, sink: Range<u32>) -> String {
     let difference = told(fewest).unwrap();
     format!(
         "{{\"source\": {}, \"sink\": {}, \"fewest_cells\": {fewest}, \"missing\": {}, \"extra\": {}}}",
-        list([source.start, source.end]),
-        list([sink.start, sink.end]),
+        ends(&source),
+        ends(&sink),
         shorts(difference.missing),
         shorts(difference.extra)
     )
