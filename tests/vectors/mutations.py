@@ -91,9 +91,10 @@ def is_heard(lines, place):
 
 
 def is_idle(name, message, lines, place):
-    """Whether nothing depends on a frame: a want of bodies of a release that is gone before they come."""
+    """Whether nothing depends on which bodies are wanted, or come: the release is gone before all are there."""
     later = (read_frame(bytes.fromhex(line.split(" ")[3])) for line in rest_of_session(lines, place))
-    return name == "WantBodies" and not any(kind == "Bodies" and said.index == message.index for kind, said in later)
+    return name in ("WantBodies", "Bodies") and any(
+        kind == "Gone" and said.index == message.index for kind, said in later)
 
 
 def mutations(text):
@@ -112,10 +113,11 @@ def mutations(text):
         def told(what, *instead, name=name, place=place):
             return f"{name} in line {place + 1}: {what}", "\n".join(lines[:place] + list(instead) + lines[place + 1:])
 
-        fields = [] if is_idle(name, message, lines, place) else changed_fields(data)
+        idle = is_idle(name, message, lines, place)
+        fields = [] if idle and name == "WantBodies" else changed_fields(data)
         for what, other in [*fields, *changed_frames(data)]:
             yield told(what, " ".join(parts[:3] + [other.hex()]))
-        if name in NEEDED and is_heard(lines, place):
+        if name in NEEDED and is_heard(lines, place) and not idle:
             yield told("missing")
         if name != "Document" or message.kind <= 7:
             yield told("of the other side", " ".join([parts[0], "AB"[parts[1] == "A"], *parts[2:]]))

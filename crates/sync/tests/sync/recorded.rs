@@ -43,7 +43,11 @@ struct Recording {
 impl Recording {
     /// Begins with what a reader must know: both cards, the clock, and whether releases of third origins are taken.
     fn new(about: &str, adjust: fn(&mut Setup)) -> Self {
-        let mut pair = Pair::new(World::default());
+        Self::in_world(World::default(), about, adjust)
+    }
+
+    fn in_world(world: World, about: &str, adjust: fn(&mut Setup)) -> Self {
+        let mut pair = Pair::new(world);
         pair.nodes.iter_mut().for_each(|node| node.adjust = adjust);
         let mut setup = crate::fixtures::setup(1, &cert(2), None);
         adjust(&mut setup);
@@ -209,6 +213,35 @@ fn releases_that_may_go_no_longer() {
     });
     recording.session(|_| {});
     recording.check("gone");
+}
+
+#[test]
+fn frames_that_overtake_each_other() {
+    let millis = Duration::from_millis;
+    let world = World { seed: 4, jitter: millis(30), answer: millis(20), short_reads: true, ..World::default() };
+    let about = "Streams of different speed, stores that answer when they can, and a release that is gone half sent.";
+    let mut recording = Recording::in_world(world, about, |_| {});
+    let (one, two) = (cert(1), cert(2));
+    let large = parcel(&one, vec![wordy(1, 150_000), wordy(2, 150_000), wordy(3, 150_000)]);
+    recording.pair.push(0, &large);
+    for number in 1..=4 {
+        recording.pair.push(0, &parcel_of(&one, 10 * number, 1, 400));
+        recording.pair.push(1, &parcel_of(&two, 100 * number, 1, 400));
+    }
+    recording.session(|pair| {
+        // With this seed, the first group of the large one is being loaded when it may go no longer.
+        pair.run_until(Duration::from_micros(187_100));
+        pair.nodes[0].store.withdrawn.insert(large.id());
+        for number in 5..=8 {
+            pair.push(0, &parcel_of(&one, 10 * number, 1, 400));
+            pair.push(1, &parcel_of(&two, 100 * number, 1, 400));
+            after(pair, 15);
+        }
+        pair.run();
+        let sent = &pair.nodes[0].sent;
+        assert!(sent.gone == 1 && sent.bodies.keys().any(|(index, _)| *index == 1), "nothing is gone half sent");
+    });
+    recording.check("overtaking");
 }
 
 #[test]
