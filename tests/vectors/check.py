@@ -10,6 +10,8 @@ import json
 import pathlib
 import sys
 
+import sketches
+
 try:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 except ImportError:
@@ -338,6 +340,8 @@ def main():
     check_ledger(load("ledger.json"))
     check_local_ledger(load("local-ledger.json"))
     check_evidence(load("evidence.json"))
+
+    sketches.check_vectors(load("sketch.json"), same)
 
     receipt = load("receipt.json")
     says = check_document(receipt)

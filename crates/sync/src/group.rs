@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use mithaq_core::release::RELEASE_OBJECTS_MAX;
-use zstd::zstd_safe::get_frame_content_size;
+use zstd::zstd_safe::{find_frame_compressed_size, get_frame_content_size};
 
 use crate::{
     dictionary,
@@ -55,6 +55,10 @@ pub(crate) fn unpack(group: &[u8], dictionary: &[u8]) -> Result<Vec<Vec<u8>>, Fa
     let stated = get_frame_content_size(group).map_err(|_| bad())?;
     let size =
         stated.and_then(|size| usize::try_from(size).ok()).filter(|size| *size <= GROUP_BYTES_MAX).ok_or_else(bad)?;
+    // zstd would go on with the next frame, and pass over frames that say nothing.
+    if find_frame_compressed_size(group) != Ok(group.len()) {
+        return Err(bad());
+    }
     let raw = if dictionary.is_empty() {
         zstd::bulk::decompress(group, size)
     } else if dictionary == dictionary::name() {
@@ -154,6 +158,17 @@ mod tests {
             let mut lying = honest.to_vec();
             lying[5..7].copy_from_slice(&u16::to_le_bytes(stated));
             assert!(unpack(&lying, b"").is_err(), "{stated}");
+        }
+    }
+
+    #[test]
+    fn a_group_is_one_zstd_frame_and_nothing_behind_it() {
+        let group = pack(&[vec![7; 1000]]).unwrap();
+        let empty = zstd::bulk::compress(&[], LEVEL).unwrap();
+        // A frame that readers skip: its magic number, and a size of 4.
+        let skipped = [&0x184d_2a50_u32.to_le_bytes()[..], &4_u32.to_le_bytes(), b"more"].concat();
+        for behind in [&empty[..], &skipped, b"\0"] {
+            assert!(unpack(&[&group[..], behind].concat()).is_err(), "{behind:?}");
         }
     }
 

@@ -12,8 +12,9 @@ use bytes::{Buf, Bytes};
 use mithaq_core::{
     body::Body,
     card::VerifiedCard,
-    id::{ContentId, ReleaseId},
-    release::{SignedRelease, VerifiedRelease},
+    id::{CertId, ContentId, ReleaseId},
+    receipt::Status,
+    release::{self, SignedRelease, VerifiedRelease},
 };
 use mithaq_sync::{
     Chain, Channel, Claims, Cursor, DICTIONARY, Fault, GROUP_BYTES, INLINE_BYTES_MAX, Input, Output, Pending, Session,
@@ -36,8 +37,8 @@ pub(crate) struct Store {
     pub(crate) withdrawn: BTreeSet<ReleaseId>,
     /// How far we have the peer's journal.
     pub(crate) cursor: Option<Cursor>,
-    /// The CERT whose releases we pass on, if they are not our own.
-    pub(crate) origin: Option<Arc<VerifiedCard>>,
+    /// The cards of the CERTs whose releases we pass on.
+    pub(crate) origins: BTreeMap<CertId, Arc<VerifiedCard>>,
     /// Whether we advertise and deliver no bodies.
     pub(crate) is_mute: bool,
 }
@@ -81,7 +82,9 @@ impl Store {
             let bytes: usize = bodies.iter().map(Vec::len).sum();
             (bytes <= INLINE_BYTES_MAX).then_some(bodies)
         });
-        Input::ReleaseLoaded { index, release, card: self.origin.clone(), inline }
+        let origin = release.as_ref().map(|release| release.stored_manifest().unwrap().origin);
+        let card = origin.and_then(|origin| self.origins.get(&origin).cloned());
+        Input::ReleaseLoaded { index, release, card, inline }
     }
 }
 
@@ -181,7 +184,7 @@ impl Seat {
             self.waiting.insert(pending);
             return Input::BodiesElsewhere { index };
         }
-        let is_known = store.origin.is_some() && store.releases.contains_key(&pending.release);
+        let is_known = !store.origins.is_empty() && store.releases.contains_key(&pending.release);
         let held = held.into_iter().enumerate();
         let held = held.map(|(place, held)| held && (is_known || pending.was_elsewhere(place))).collect();
         Input::BodiesHeld { index, held }
@@ -208,6 +211,8 @@ pub(crate) struct Node {
     /// Where it tells other sessions of its CERT what it fetches.
     pub(crate) seat: Option<Seat>,
     now: Duration,
+    /// What its next session knows beside what `connect` tells it.
+    pub(crate) adjust: fn(&mut Setup),
 }
 
 /// What a node wants of the pair after it took an input.
@@ -235,13 +240,16 @@ impl Node {
             storing_bytes: 0,
             seat: None,
             now: Duration::ZERO,
+            adjust: |_| {},
         }
     }
 
     pub(crate) fn connect(&mut self, peer: &Cert, now: Duration) {
         let (us, key) = (self.cert.card.cert_id(), Arc::clone(&self.cert.signing));
-        let third_party = self.store.origin.is_some();
-        let setup = Setup { us, key, third_party, ..setup(self.store.id, peer, self.store.cursor) };
+        let card_serial = self.cert.card.card().serial;
+        let third_party = !self.store.origins.is_empty();
+        let mut setup = Setup { us, key, card_serial, third_party, ..setup(self.store.id, peer, self.store.cursor) };
+        (self.adjust)(&mut setup);
         self.session = Some(Session::new(setup, at(now)));
         self.sent = Sent::default();
     }
@@ -323,7 +331,7 @@ impl Node {
                 Input::BodiesLoaded { index, bodies: store.load_bodies(release, &contents) }
             }
             // Of releases of others the peer learns nothing.
-            Output::CheckReleases { first, ids } if store.origin.is_some() => {
+            Output::CheckReleases { first, ids } if !store.origins.is_empty() => {
                 Input::ReleasesKnown { first, known: vec![false; ids.len()] }
             }
             Output::CheckReleases { first, ids } => {
@@ -360,9 +368,9 @@ impl Node {
         self.commits.push_back(commit);
     }
 
-    /// Makes all that waits durable; says which entries.
-    pub(crate) fn commit(&mut self) -> Vec<u64> {
-        let mut indexes = Vec::new();
+    /// Makes all that waits durable; says which entries, and what became of each.
+    pub(crate) fn commit(&mut self) -> Vec<(u64, Status)> {
+        let mut entries = Vec::new();
         for commit in self.commits.drain(..) {
             match commit {
                 Commit::Cursor(cursor) => self.store.cursor = Some(cursor),
@@ -376,14 +384,15 @@ impl Node {
                     let signed = release.signed().clone();
                     self.store.releases.insert(release.id(), signed);
                     self.store.cursor = Some(cursor);
-                    indexes.push(index);
+                    let takes_back = release.manifest().kind == release::Kind::Withdraw;
+                    entries.push((index, if takes_back { Status::Applied } else { Status::Received }));
                 }
             }
         }
         if let Some(seat) = &self.seat {
             let mut claims = seat.claims.borrow_mut();
-            indexes.iter().for_each(|index| claims.settle(seat.session, *index, self.now));
+            entries.iter().for_each(|(index, _)| claims.settle(seat.session, *index, self.now));
         }
-        indexes
+        entries
     }
 }

@@ -72,6 +72,8 @@ pub(crate) struct Pair {
     pub(crate) trace: [u8; 32],
     /// What would have happened at the first side while it is stopped.
     stopped: Option<Vec<Event>>,
+    /// The frames themselves, if they are to be kept: when, by whom, where, what.
+    pub(crate) frames: Option<Vec<(Duration, usize, Channel, Bytes)>>,
 }
 
 impl Pair {
@@ -92,6 +94,7 @@ impl Pair {
             busy: [Duration::ZERO; 2],
             trace: [0; 32],
             stopped: None,
+            frames: None,
         }
     }
 
@@ -186,8 +189,7 @@ impl Pair {
             Event::Answer(input) => self.give(node, input),
             Event::Committed => {
                 self.nodes[node].committing = false;
-                let stored = self.nodes[node].commit().into_iter();
-                let entries = stored.map(|index| (index, mithaq_core::receipt::Status::Received)).collect();
+                let entries = self.nodes[node].commit();
                 self.give(node, Input::Stored { entries });
             }
         }
@@ -255,6 +257,9 @@ impl Pair {
 
     fn send(&mut self, from: usize, channel: Channel, frame: Bytes) {
         self.trace = sha256_of(&[&self.trace, &[u8::try_from(from).unwrap()], &frame]);
+        if let Some(frames) = &mut self.frames {
+            frames.push((self.now, from, channel, frame.clone()));
+        }
         let mut leaves = self.now;
         if let Some(rate) = self.world.rate {
             let takes = Duration::from_micros(frame.len() as u64 * 1_000_000 / rate);

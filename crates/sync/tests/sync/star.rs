@@ -34,11 +34,12 @@ impl Star {
     pub(crate) fn new(worlds: Vec<World>, are_relays: bool) -> Self {
         let claims = Rc::new(RefCell::new(Claims::default()));
         let origin = are_relays.then(|| cert(ORIGIN).card);
+        let origins: BTreeMap<_, _> = origin.into_iter().map(|card| (card.cert_id(), card)).collect();
         let shares = vec![0; worlds.len()];
         let pair = |(number, world): (u8, World)| {
             let mut source = Node::new(number, cert(number));
             let mut sink = Node::new(2, cert(2));
-            (source.store.origin, sink.store.origin) = (origin.clone(), origin.clone());
+            (source.store.origins, sink.store.origins) = (origins.clone(), origins.clone());
             sink.seat = Some(Seat::new(&claims));
             Pair::of(world, [source, sink])
         };

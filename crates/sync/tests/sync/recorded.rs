@@ -1,0 +1,399 @@
+//! Recorded sessions: every frame of both sides in the order in which they were sent, for other implementations.
+//!
+//! `tests/vectors/decode.py` follows them with nothing but the protocol's document. `MITHAQ_VECTORS=write cargo test -p
+//! mithaq-sync` writes them anew. Another zstd may compress otherwise: of groups, what they unpack to is compared.
+
+use std::{collections::BTreeSet, fmt::Write, path::Path, time::Duration};
+
+use bytes::Bytes;
+use mithaq_core::{
+    agreement::{attestation::Attestation, termination::Termination},
+    consent::{Answer, Consent, ConsentRequest, ConsentScope},
+    id::{StoreId, TreeHash, to_hex},
+    ledger::{Checkpoint, Entry, Origin, VerifiedCheckpoint},
+    merkle::{
+        Completed, Frontier,
+        nodes::{Nodes, completing_leaf, consistency_proof},
+    },
+    notice::Notice,
+    release::{Kind as ReleaseKind, ReleaseDraft, VerifiedRelease},
+    statement::{Statement, Verified},
+    stix::marking::Tlp,
+};
+use mithaq_sync::{
+    Input, Seen, Setup,
+    wire::{Bodies, Kind, Manifest},
+};
+
+use crate::{
+    fixtures::{AGREEMENT, Cert, Parcel, cert, cert_with, green, object, parcel, parcel_of, wall},
+    node::decode,
+    pair::{Pair, World},
+};
+
+/// The names of both sides in a recording.
+const SIDES: [&str; 2] = ["A", "B"];
+
+/// Two sides and what was recorded of them.
+struct Recording {
+    pair: Pair,
+    text: String,
+}
+
+impl Recording {
+    /// Begins with what a reader must know: both cards, the clock, and whether releases of third origins are taken.
+    fn new(about: &str, adjust: fn(&mut Setup)) -> Self {
+        Self::in_world(World::default(), about, adjust)
+    }
+
+    fn in_world(world: World, about: &str, adjust: fn(&mut Setup)) -> Self {
+        let mut pair = Pair::new(world);
+        pair.nodes.iter_mut().for_each(|node| node.adjust = adjust);
+        let mut setup = crate::fixtures::setup(1, &cert(2), None);
+        adjust(&mut setup);
+        let mut text = format!("# {about}\n");
+        for (side, node) in SIDES.iter().zip(&pair.nodes) {
+            let card = String::from_utf8(node.cert.card.envelope().to_json()).unwrap();
+            writeln!(text, "card {side} {}", card.trim_end()).unwrap();
+        }
+        writeln!(text, "clock {}", wall()).unwrap();
+        writeln!(text, "third-party {}", if setup.third_party { "accept" } else { "refuse" }).unwrap();
+        Self { pair, text }
+    }
+
+    /// Plays a session until nothing is on its way, and ends it.
+    fn session(&mut self, play: impl FnOnce(&mut Pair)) {
+        self.cut_session(|pair| {
+            play(pair);
+            pair.run();
+            pair.assert_converged();
+        });
+    }
+
+    /// Plays a session that is cut where `play` ends.
+    fn cut_session(&mut self, play: impl FnOnce(&mut Pair)) {
+        self.pair.frames = Some(Vec::new());
+        self.pair.connect();
+        play(&mut self.pair);
+        writeln!(self.text, "session").unwrap();
+        for (at, side, channel, frame) in self.pair.frames.take().unwrap() {
+            let (at, side, channel) = (at.as_micros(), SIDES[side], format!("{channel:?}").to_lowercase());
+            writeln!(self.text, "{at} {side} {channel} {}", to_hex(&frame)).unwrap();
+        }
+        self.pair.cut();
+    }
+
+    /// Compares the recording with the committed one.
+    fn check(self, name: &str) {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/sessions");
+        let path = folder.join(format!("{name}.txt"));
+        if std::env::var_os("MITHAQ_VECTORS").is_some() {
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(&path, &self.text).unwrap();
+        }
+        let kept = std::fs::read_to_string(&path).unwrap();
+        for (number, (found, kept)) in self.text.lines().zip(kept.lines()).enumerate() {
+            assert!(
+                found == kept || unpacked(found) == unpacked(kept),
+                "{name}, line {}, is not what it was",
+                number + 1
+            );
+        }
+        assert_eq!(self.text.lines().count(), kept.lines().count(), "{name} is longer or shorter than it was");
+    }
+}
+
+/// A line whose group, if its frame has one, is written as what it unpacks to.
+fn unpacked(line: &str) -> String {
+    let (head, digits) = line.rsplit_once(' ').unwrap();
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    let Some(frame) = digits.as_bytes().chunks(2).map(byte).collect::<Option<Vec<u8>>>() else {
+        return line.to_owned();
+    };
+    let raw = |group: &Bytes| Bytes::from(zstd::bulk::decompress(group, 4 << 20).unwrap());
+    match decode(&frame) {
+        Kind::Manifest(manifest) if !manifest.bodies.is_empty() => {
+            format!("{head} {:?}", Manifest { bodies: raw(&manifest.bodies), ..manifest })
+        }
+        Kind::Bodies(bodies) => format!("{head} {:?}", Bodies { group: raw(&bodies.group), ..bodies }),
+        _ => line.to_owned(),
+    }
+}
+
+/// An object of about `size` bytes that compress to almost nothing.
+fn wordy(number: u64, size: usize) -> Vec<u8> {
+    let text = String::from_utf8(object(number, 0)).unwrap();
+    let name = format!("\"name\":\"{}\"", "beacon ".repeat(size / 7));
+    text.replace("\"name\":\"\"", &name).into_bytes()
+}
+
+/// A release by which `cert` takes back what another of its releases published.
+fn withdrawal(cert: &Cert, of: &Parcel) -> Parcel {
+    let contents = of.release.contents().iter().copied().collect();
+    let notice = Notice { contents, reason: "false positive".to_owned() }.to_body(wall()).unwrap();
+    let label = notice.facts().own_label(green().tlp);
+    let draft = ReleaseDraft { kind: ReleaseKind::Withdraw, ..ReleaseDraft::publish(label, vec![notice.id()], wall()) };
+    let release = VerifiedRelease::sign(cert.card.cert_id(), &cert.signing, draft).unwrap();
+    Parcel { release, bodies: vec![notice.bytes().to_vec()] }
+}
+
+fn after(pair: &mut Pair, millis: u64) {
+    pair.run_until(pair.now + Duration::from_millis(millis));
+}
+
+/// One side has some of what the other releases, by whatever way.
+fn hold_bodies(pair: &mut Pair, node: usize, of: &Parcel, which: std::ops::Range<usize>) {
+    let contents = &of.release.contents()[which.clone()];
+    let bodies = contents.iter().copied().zip(of.bodies[which].iter().cloned());
+    pair.nodes[node].store.bodies.extend(bodies);
+}
+
+/// What A has before the first session: small and large, wholly new, partly held, held.
+fn backlog(pair: &mut Pair) {
+    let one = cert(1);
+    let new = parcel(&one, vec![object(1, 0), object(2, 0)]);
+    let known = parcel(&one, vec![object(3, 0)]);
+    let large = parcel(&one, vec![wordy(4, 150_000), wordy(5, 150_000), wordy(6, 150_000)]);
+    let partly_held = parcel(&one, vec![object(7, 0), object(8, 0), object(9, 0)]);
+    let held = parcel(&one, vec![object(10, 0), object(11, 0)]);
+    pair.nodes[1].store.put(&known);
+    hold_bodies(pair, 1, &partly_held, 1..2);
+    hold_bodies(pair, 1, &held, 0..2);
+    for parcel in [&new, &known, &large, &partly_held, &held] {
+        pair.push(0, parcel);
+    }
+    pair.push(1, &parcel_of(&cert(2), 100, 2, 400));
+}
+
+#[test]
+fn catching_up_and_going_live() {
+    let (one, two) = (cert(1), cert(2));
+    let mut recording = Recording::new("A backlog, fresh releases, a cut, and a journal that is another.", |_| {});
+    backlog(&mut recording.pair);
+    recording.session(|pair| {
+        pair.run();
+        pair.push(0, &parcel_of(&one, 20, 3, 400));
+        pair.push(1, &parcel_of(&two, 120, 1, 400));
+        pair.run();
+        pair.push(0, &parcel(&one, vec![wordy(30, 40_000), wordy(31, 40_000)]));
+    });
+    // Nothing is new: hello and start are all.
+    recording.session(|_| {});
+    for number in [40, 50, 60] {
+        recording.pair.push(0, &parcel_of(&one, number, 2, 400));
+    }
+    // Bodies are on their way when the connection ends, so the next session offers them again.
+    recording.cut_session(|pair| after(pair, 55));
+    recording.session(|_| {});
+    // A backup was put back at A: its journal is another, and everything in it is at B already.
+    recording.pair.nodes[0].store.journal.reverse();
+    recording.session(|_| {});
+    recording.session(|_| {});
+    recording.check("catch-up");
+}
+
+#[test]
+fn releases_that_may_go_no_longer() {
+    let one = cert(1);
+    let mut recording =
+        Recording::new("Releases that are gone before and after their manifest, and a withdrawal.", |_| {});
+    let parcels: Vec<_> = (0..3).map(|number| parcel_of(&one, 10 * number + 1, 2, 400)).collect();
+    parcels.iter().for_each(|parcel| recording.pair.push(0, parcel));
+    recording.session(|pair| {
+        pair.nodes[0].store.withdrawn.insert(parcels[0].id());
+        // B has asked for the bodies of the second, and A has not heard it yet.
+        after(pair, 45);
+        pair.nodes[0].store.withdrawn.insert(parcels[1].id());
+        pair.run();
+        let fresh = parcel_of(&one, 41, 1, 400);
+        pair.nodes[0].store.withdrawn.insert(fresh.id());
+        pair.push(0, &fresh);
+        pair.run();
+        pair.push(0, &withdrawal(&one, &parcels[2]));
+    });
+    recording.session(|_| {});
+    recording.check("gone");
+}
+
+#[test]
+fn frames_that_overtake_each_other() {
+    let millis = Duration::from_millis;
+    let world = World { seed: 4, jitter: millis(30), answer: millis(20), short_reads: true, ..World::default() };
+    let about = "Streams of different speed, stores that answer when they can, and a release that is gone half sent.";
+    let mut recording = Recording::in_world(world, about, |_| {});
+    let (one, two) = (cert(1), cert(2));
+    let large = parcel(&one, vec![wordy(1, 150_000), wordy(2, 150_000), wordy(3, 150_000)]);
+    recording.pair.push(0, &large);
+    for number in 1..=4 {
+        recording.pair.push(0, &parcel_of(&one, 10 * number, 1, 400));
+        recording.pair.push(1, &parcel_of(&two, 100 * number, 1, 400));
+    }
+    recording.session(|pair| {
+        // With this seed, the first group of the large one is being loaded when it may go no longer.
+        pair.run_until(Duration::from_micros(187_100));
+        pair.nodes[0].store.withdrawn.insert(large.id());
+        for number in 5..=8 {
+            pair.push(0, &parcel_of(&one, 10 * number, 1, 400));
+            pair.push(1, &parcel_of(&two, 100 * number, 1, 400));
+            after(pair, 15);
+        }
+        pair.run();
+        let sent = &pair.nodes[0].sent;
+        assert!(sent.gone == 1 && sent.bodies.keys().any(|(index, _)| *index == 1), "nothing is gone half sent");
+    });
+    recording.check("overtaking");
+}
+
+#[test]
+fn releases_of_third_origins_and_for_some_alone() {
+    let (one, two, three) = (cert(1), cert(2), cert(3));
+    let accept = |setup: &mut Setup| setup.third_party = true;
+    let mut recording = Recording::new("What A passes on of a third CERT, and a release that is for B alone.", accept);
+    let relayed = parcel_of(&three, 1, 2, 400);
+    let store = &mut recording.pair.nodes[0].store;
+    store.origins.insert(three.card.cert_id(), three.card.clone());
+    recording.pair.push(0, &relayed);
+    recording.pair.push(0, &parcel_of(&three, 11, 1, 400));
+    let recipients = BTreeSet::from([two.card.cert_id()]);
+    let mut label = green();
+    label.tlp = Tlp::Red;
+    label.sectors.insert("energy".to_owned());
+    let secret = Parcel {
+        release: VerifiedRelease::sign(
+            one.card.cert_id(),
+            &one.signing,
+            ReleaseDraft {
+                recipients,
+                ..ReleaseDraft::publish(label, parcel_of(&one, 21, 1, 400).release.contents().to_vec(), wall())
+            },
+        )
+        .unwrap(),
+        ..parcel_of(&one, 21, 1, 400)
+    };
+    recording.pair.push(0, &secret);
+    recording.session(|pair| {
+        pair.run();
+        // The card goes once more, since there is no order between streams.
+        pair.push(0, &parcel_of(&three, 31, 1, 400));
+        pair.push(0, &withdrawal(&three, &relayed));
+    });
+    recording.check("relay");
+}
+
+/// A's ledger towards B: a leaf for each release that it disclosed.
+#[derive(Default)]
+struct Ledger {
+    frontier: Frontier,
+    completed: Vec<Completed>,
+}
+
+impl Ledger {
+    fn of(entries: u64) -> Self {
+        let mut ledger = Self::default();
+        for release in disclosed().into_iter().take(usize::try_from(entries).unwrap()) {
+            let leaf = Entry::disclosure(release.id(), AGREEMENT, wall()).to_bytes().unwrap();
+            ledger.completed.push(ledger.frontier.push(&leaf));
+        }
+        ledger
+    }
+
+    fn checkpoint(&self, signer: &Cert) -> VerifiedCheckpoint {
+        let origin = Origin::pair(cert(1).card.cert_id(), cert(2).card.cert_id(), StoreId::from_bytes([1; 16]));
+        Checkpoint::new(origin, self.frontier.size(), self.frontier.root(), wall()).sign(&signer.signing)
+    }
+
+    /// The document with its checkpoint, which goes on from `seen` entries.
+    fn document(&self, signer: &Cert, seen: u64) -> Input {
+        let proof = consistency_proof(self, seen, self.frontier.size()).unwrap().unwrap();
+        let hashes: Vec<_> = proof.into_iter().map(|hash| format!("\"{}\"", TreeHash::from_bytes(hash))).collect();
+        let note = self.checkpoint(signer).to_string().replace('\n', "\\n");
+        send(2, format!("{{\"note\":\"{note}\",\"proof\":[{}]}}", hashes.join(",")))
+    }
+}
+
+impl Nodes for Ledger {
+    type Error = ();
+
+    fn node(&self, level: u8, index: u64) -> Result<[u8; 32], ()> {
+        let leaf = usize::try_from(completing_leaf(level, index)).map_err(drop)?;
+        self.completed.get(leaf).and_then(|hashes| hashes.get(usize::from(level))).copied().ok_or(())
+    }
+}
+
+/// A with its second card, which names another signing key.
+fn renewed() -> Cert {
+    cert_with(1, 2, 0x91)
+}
+
+/// Three releases by the first key of A, and two by its second.
+fn disclosed() -> Vec<Parcel> {
+    let (first, second) = (cert(1), renewed());
+    (1..=5).map(|number| parcel_of(if number <= 3 { &first } else { &second }, 10 * number, 1, 400)).collect()
+}
+
+fn send(kind: u32, body: impl Into<Vec<u8>>) -> Input {
+    Input::SendDocument { kind, body: body.into().into() }
+}
+
+fn statement<S: Statement>(kind: u32, says: S, signer: &Cert) -> Input {
+    send(kind, Verified::sign(says, &signer.signing).unwrap().envelope().to_json())
+}
+
+/// B's line under a checkpoint of A.
+fn cosignature(of: &VerifiedCheckpoint) -> Input {
+    let two = cert(2);
+    send(3, of.cosign(two.card.cert_id(), &two.signing, wall()).unwrap().to_string().trim_end())
+}
+
+/// What A and B say beside releases, from requests for consent to the end of the agreement.
+fn say_the_rest(pair: &mut Pair) {
+    let (one, two, three) = (renewed(), cert(2), cert(3).card.cert_id());
+    let (from, to) = (one.card.cert_id(), two.card.cert_id());
+    let request = ConsentRequest::new(from, to, three, ConsentScope::All, wall(), "they were hit too");
+    let until = wall().plus(Duration::from_secs(86_400));
+    let consent = Consent::answer(&request, Answer::Grant, ConsentScope::All, wall(), until);
+    let said = [
+        (0, statement(5, request, &one)),
+        (1, statement(6, consent, &two)),
+        (0, statement(4, Termination::new(AGREEMENT, from, wall(), "by mutual consent"), &one)),
+        (1, statement(7, Attestation::new(AGREEMENT, to, wall(), 5, 5), &two)),
+        (0, send(99, "what a later version may say")),
+    ];
+    for (node, document) in said {
+        pair.give(node, document);
+        pair.run();
+    }
+}
+
+#[test]
+fn documents_of_every_kind() {
+    let mut recording = Recording::new("Documents of every kind, beside releases, and a card that changes.", |_| {});
+    for parcel in &disclosed()[..3] {
+        recording.pair.push(0, parcel);
+    }
+    recording.session(|pair| {
+        pair.run();
+        pair.give(0, Ledger::of(3).document(&cert(1), 0));
+        pair.run();
+        pair.give(1, cosignature(&Ledger::of(3).checkpoint(&cert(1))));
+        pair.run();
+        pair.give(0, send(1, renewed().card.envelope().to_json()));
+    });
+    let [a, b] = &mut recording.pair.nodes;
+    a.cert = renewed();
+    a.adjust = |setup| setup.ledger_size = 5;
+    b.adjust = |setup| setup.seen = Some(Seen::of(3, &[1; 16], Ledger::of(3).frontier.root().as_bytes()));
+    for parcel in &disclosed()[3..] {
+        recording.pair.push(0, parcel);
+    }
+    recording.pair.push(1, &parcel_of(&cert(2), 100, 1, 400));
+    recording.session(|pair| {
+        pair.run();
+        pair.give(0, Ledger::of(5).document(&renewed(), 3));
+        pair.run();
+        pair.give(1, cosignature(&Ledger::of(5).checkpoint(&renewed())));
+        pair.run();
+        say_the_rest(pair);
+    });
+    recording.check("documents");
+}

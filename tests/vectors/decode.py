@@ -1,0 +1,281 @@
+#!/usr/bin/env python3
+"""Follows recorded sessions of the peer protocol with docs/PROTOCOL.md and nothing of Mithaq's own code.
+
+    decode.py [--quiet] [recording ...]     without a name: all of the folder `sessions`
+    decode.py --self-test                   sees refused what must be: every recording, changed in many ways
+
+Prints a line for each frame and one of counts. Exits with 1 at the first frame that breaks the protocol, and says which
+and why. A recording tells both cards, the clock and whether releases of third origins are taken, then a line for each
+frame in the order in which they were sent: microseconds, sender, channel, bytes.
+
+What takes all of STIX is left out: whether a body is valid, and covered by its release's label.
+"""
+import collections
+import pathlib
+import sys
+
+import frames
+import mutations
+import signed
+from check import canonical, sha256, tree
+from frames import Violation, bits, need, read_frame, split, unpack
+from journals import Side, chain
+from signed import (follows, read_card, read_checkpoint, read_cosignature, read_manifest, read_notice,
+                    read_statement, signed_by, when, written)
+
+HERE = pathlib.Path(__file__).parent
+RELEASES = {"Manifest", "Bodies", "Gone"}
+CHANNELS = {"control": frames.NAMES - {"Manifest", "Bodies"}, "live": RELEASES, "backfill": RELEASES}
+BEFORE_START = {"Hello", "Start", "Want", "WantBodies", "Ack", "Document"}
+
+
+class Follower:
+    """Follows both sides; each frame has a method of its name, which gives what the transcript tells of it."""
+
+    def __init__(self, sides, clock, third_party):
+        self.sides, self.clock, self.third_party = sides, clock, third_party
+
+    def frame(self, sender, channel, data):
+        name, message = read_frame(data)
+        us, peer = self.sides[sender], self.sides["B" if sender == "A" else "A"]
+        need(name in CHANNELS.get(channel, ()), f"a {name} on the stream {channel}")
+        need(name == "Hello" or us.hello and peer.hello, "a frame before the hellos")
+        need(name in BEFORE_START or us.start is not None, "a frame before the start")
+        return name, getattr(self, name.lower())(us, peer, message, channel)
+
+    def hello(self, us, peer, said, _channel):
+        need(us.hello is None, "a second hello")
+        need(said.protocol == 1, "another version")
+        need(peer.hello is None or peer.hello.agreement == said.agreement, "another agreement")
+        is_enough = said.window_bytes >= frames.WINDOW_LEAST and said.releases_open_max >= 1
+        need(said.frame_bytes_max >= frames.FRAME and is_enough, "limits that are too small for one release")
+        us.hello, index = said, int.from_bytes(said.cursor[16:24], "big")
+        if said.cursor:
+            need(index <= peer.passed, "a cursor over what is not durable")
+            need(chain(peer.journals.get(said.cursor[:16], {}), index) == said.cursor[24:], "a cursor of another chain")
+        size, store, root = us.accepted or (0, b"", b"")
+        need(said.seen == (size.to_bytes(8, "big") + store[:4] + root[:8] if size else b""), "another checkpoint seen")
+        return f"store {said.store.hex()[:8]}, cursor {index if said.cursor else 'none'}, ledger {said.ledger_size}"
+
+    def start(self, source, sink, said, _channel):
+        need(source.start is None, "a second start")
+        cursor = sink.hello.cursor
+        index = int.from_bytes(cursor[16:24], "big") if cursor[:16] == source.hello.store else 0
+        need(said.after in (0, index), "a start at an entry that the sink did not name")
+        source.start = said.after
+        source.keep_journal_to(said.after)
+        return f"after {said.after}"
+
+    def offer(self, source, _sink, said, _channel):
+        named = split(said.ids)
+        for index, release in enumerate(named, said.first):
+            source.name_entry(index, release)
+        source.offers[said.first] = len(named)
+        return f"{said.first}..{said.first + len(named) - 1}: {' '.join(one.hex()[:8] for one in named)}"
+
+    def want(self, _sink, source, said, _channel):
+        need(source.offers.pop(said.first, None) == said.count, "a want that answers no offer")
+        wanted = bits(said.bitmap, said.count)
+        for index, bit in enumerate(wanted, said.first):
+            source.entries[index].state = "wanted" if bit else "held"
+        return f"{said.first}..{said.first + said.count - 1}: {sum(wanted)} of {said.count}"
+
+    def manifest(self, source, sink, said, channel):
+        manifest, release = read_manifest(said.manifest), sha256(said.manifest)
+        is_asked = said.index in source.entries
+        entry = source.entry(said.index, "wanted") if is_asked else source.name_entry(said.index, release)
+        need(entry.id == release, "another release than was offered")
+        need(is_asked == (channel == "backfill"), f"{'a wanted' if is_asked else 'an unasked'} release on {channel}")
+        open_most = min(frames.OPEN, source.hello.releases_open_max, sink.hello.releases_open_max)
+        need(source.open() < open_most, "too many releases at once")
+        contents = split(said.contents)
+        need(contents == sorted(set(contents)), "contents that do not ascend")
+        need(len(contents) == manifest["objects"], "more or fewer contents than objects")
+        need(tree(contents).hex() == manifest["tree"], "contents of another tree")
+        card = self.card_of(source, sink, manifest, said.card, channel)
+        need(when(manifest["published_at"]) <= self.clock + 300_000_000, "a release from the future")
+        need(sink.cert.hex() in manifest.get("recipients", [sink.cert.hex()]), "a release that is for others")
+        signed_by(card, manifest["key"], manifest["published_at"], "release", said.manifest, said.signature)
+        entry.state, entry.channel, entry.contents, how = "open", channel, contents, "no bodies yet"
+        entry.kind = manifest["kind"]
+        if said.bodies:
+            entry.state, entry.wanted = "asked", collections.deque(contents)
+            how = self.take(source, sink, entry, said.bodies) + " inline"
+            need(entry.state == "delivered", "a release with some of its bodies")
+            need(entry.bytes <= frames.INLINE, "bodies inline over their limit")
+        origin = "" if card is source.card else f", of {card['name']}{' with its card' if said.card else ''}"
+        return f"{said.index}: {manifest['kind']} {release.hex()[:8]} of {len(contents)}, {how}{origin}"
+
+    def card_of(self, source, sink, manifest, shown, channel):
+        """The card of the origin: the source's, or the last of a third origin that was shown, on this stream too."""
+        origin = manifest["origin"]
+        if origin == source.cert.hex():
+            return source.card
+        need(origin != sink.cert.hex(), "a release of the sink's own")
+        need(self.third_party or manifest["kind"] == "withdraw", "a release of a third origin, which is not taken")
+        if shown:
+            card, cert = read_card(shown)
+            need(cert == origin, "a card with a release of another origin")
+            if source.origins.get(cert, card)["serial"] <= card["serial"]:
+                source.origins[cert] = card
+            source.shown.add((channel, cert))
+        need((channel, origin) in source.shown, "a release of an origin whose card was not shown on its stream")
+        need(len(source.origins) <= frames.ORIGINS, "cards of too many origins")
+        return source.origins[origin]
+
+    def wantbodies(self, _sink, source, said, _channel):
+        entry = source.entry(said.index, "open")
+        wanted = bits(said.bitmap, len(entry.contents))
+        need(any(wanted), "a want of no bodies")
+        entry.wanted = collections.deque(content for content, bit in zip(entry.contents, wanted) if bit)
+        entry.state = "asked"
+        return f"{said.index}: {sum(wanted)} of {len(wanted)}"
+
+    def bodies(self, source, sink, said, channel):
+        # Without zstandard nobody can tell which bodies are still to come.
+        entry = source.entry(said.index, "asked", *(() if frames.zstandard else ("delivered",)))
+        need(entry.channel == channel, "bodies on another stream than their manifest")
+        need(source.begun in (None, said.index), "bodies of a release before those of another are complete")
+        told = self.take(source, sink, entry, said.group)
+        source.begun = said.index if entry.state == "asked" else None
+        return f"{said.index}: {told}"
+
+    def take(self, source, sink, entry, group):
+        if frames.zstandard is None:
+            frames.skipped["group"] += 1
+            entry.state = "delivered"
+            return "a group"
+        found = unpack(group)
+        for body in found:
+            need(entry.wanted and sha256(body) == entry.wanted.popleft(), "a body that is not the next that was wanted")
+        size = sum(map(len, found))
+        need(not entry.wanted or size >= frames.GROUP, "a group that is not full, and not the last")
+        entry.bytes, source.window = entry.bytes + size, source.window + size
+        need(entry.bytes <= frames.RELEASE, "a release that is too large")
+        window = min(frames.WINDOW, source.hello.window_bytes, sink.hello.window_bytes)
+        need(source.window <= window, "more than the window")
+        entry.state = "asked" if entry.wanted else "delivered"
+        notice = f", {read_notice(found[0])}" if entry.kind == "withdraw" else ""
+        return f"{len(found)} bodies, {size} bytes in {len(group)}{notice}"
+
+    def gone(self, source, _sink, said, channel):
+        is_named = said.index in source.entries
+        entry = source.entry(said.index, "wanted", "asked") if is_named else source.name_entry(said.index, said.id)
+        need(entry.id == said.id, "another release than was named")
+        need(channel == entry.channel, "a gone on another stream than the manifest")
+        entry.state, source.begun = "gone", None if source.begun == said.index else source.begun
+        return f"{said.index}: {said.id.hex()[:8]}"
+
+    def ack(self, sink, source, said, _channel):
+        entries = []
+        statuses = [{1: "received", 2: "applied", 3: "held"}.get(status) for status in said.statuses]
+        for index in said.indexes:
+            # An open release of which no bodies were wanted was held by the sink.
+            entries.append(source.entry(index, *(("open", "delivered") if said.signature else ("gone",))))
+            entries[-1].state = "settled"
+            source.window -= entries[-1].bytes
+        if not said.signature:
+            need(entries and not (said.statuses or said.at or said.key), "an unsigned ack with more than indexes")
+            return f"{' '.join(map(str, said.indexes))}: gone"
+        need(len(statuses) == len(entries) and None not in statuses, "statuses that do not fit")
+        need(said.at <= self.clock + 300_000_000, "a receipt from the future")
+        receipt = {
+            "agreement": source.hello.agreement.hex(), "at": written(said.at),
+            "entries": sorted([index, entry.id.hex(), status]
+                              for index, entry, status in zip(said.indexes, entries, statuses)),
+            "from": sink.cert.hex(), "key": said.key.hex(), "schema": "mithaq-receipt/1",
+            "store": source.hello.store.hex(), "suite": "ed25519", "to": source.cert.hex()}
+        signed_by(sink.card, receipt["key"], receipt["at"], "receipt", canonical(receipt).encode(), said.signature)
+        return ", ".join(f"{index} {status}" for index, status in zip(said.indexes, statuses)) + ": signed"
+
+    def document(self, us, peer, said, _channel):
+        if said.kind == 1:
+            card, cert = read_card(said.body)
+            need(cert == us.cert.hex() and card["serial"] >= us.card["serial"], "another CERT's card, or an older one")
+            need(card["serial"] > us.card["serial"] or card == us.card, "two cards of one serial")
+            us.card = card
+            return f"card, serial {card['serial']}"
+        if said.kind == 2:
+            origin = f"mithaq.ledger/{us.cert.hex()}/{peer.cert.hex()}/{us.hello.store.hex()}"
+            size, root, text, proof = read_checkpoint(said.body, us.card, us.cert.hex(), origin)
+            seen, store, seen_root = peer.accepted if peer.hello.seen else (0, b"", b"")
+            follows(seen if store == us.hello.store else 0, seen_root, size, root, proof)
+            us.checkpoint = (size, us.hello.store, root), text
+            return f"checkpoint of {size} entries, from {seen}"
+        if said.kind == 3:
+            need(peer.checkpoint, "a cosignature of no checkpoint")
+            read_cosignature(said.body, us.card, us.cert.hex(), peer.checkpoint[1])
+            us.accepted = peer.checkpoint[0]
+            return f"cosignature of {us.accepted[0]} entries"
+        return read_statement(said.kind, said.body, us.card, us.cert.hex(), peer.cert.hex())
+
+    def finish(self):
+        """Nothing may be open where a recording ends."""
+        for side in self.sides.values():
+            need(side.start is not None and not side.offers, "an offer without its want at the end")
+            last = side.done_up_to("held", "settled")
+            need(last == max(side.entries, default=side.start), f"entry {last + 1} is not settled at the end")
+
+
+def follow(text, tell=lambda line: None):
+    """Follows a recording; gives how many frames of each kind there are. Its lines are told as a transcript."""
+    sides, facts, counts, follower = {}, {}, collections.Counter(), None
+    for number, line in enumerate(text.splitlines(), 1):
+        word, _, rest = line.partition(" ")
+        if word == "card":
+            sides[rest[0]] = Side(rest[0], read_card(rest[2:].encode())[0])
+        elif word == "session":
+            follower = follower or Follower(sides, when(facts["clock"]), facts["third-party"] == "accept")
+            for side in sides.values():
+                side.begin()
+            tell("session")
+        elif not word.isdigit():
+            facts[word] = rest
+        else:
+            sender, channel, data = rest.split()
+            try:
+                name, told = follower.frame(sender, channel, bytes.fromhex(data))
+            except ValueError as reason:
+                raise Violation(f"frame {sum(counts.values()) + 1} in line {number}, of {sender}: {reason}") from reason
+            counts[name] += 1
+            tell(f"{int(word) / 1e6:.6f} {sender} {channel:8} {name:10} {told}")
+    need(follower, "a recording without a session")
+    follower.finish()
+    return counts
+
+
+def self_test(paths):
+    if frames.zstandard is None or signed.Ed25519PublicKey is None:
+        sys.exit("The self-test needs the Python packages `zstandard` and `cryptography`.")
+    for path in paths:
+        count, accepted = mutations.check(path, follow, Violation)
+        if accepted:
+            sys.exit("\n".join(["NOT REFUSED:", *accepted]))
+        print(f"{path.name}: {count} changes, each refused")
+
+
+def main(arguments):
+    everything = sorted((HERE / "sessions").glob("*.txt"))
+    names = [name for name in arguments if not name.startswith("--")] or everything
+    if "--self-test" in arguments:
+        return self_test(everything)
+    counts = collections.Counter()
+    for path in map(pathlib.Path, names):
+        print(f"== {path.name}")
+        try:
+            counts += follow(path.read_text(encoding="utf-8"), print if "--quiet" not in arguments else lambda _: None)
+        except Violation as violation:
+            sys.exit(f"REFUSED: {path.name}, {violation}")
+    absent = frames.NAMES - counts.keys() if names == everything else set()
+    if absent:
+        sys.exit(f"INCOMPLETE: no recording shows {', '.join(sorted(absent))}")
+    for what, count in frames.skipped.items():
+        package = {"group": "zstandard", "signature": "cryptography"}[what]
+        print(f"\n*** NOT CHECKED: {count} {what}s. Install the Python package `{package}` ***\n", file=sys.stderr)
+    kinds = ", ".join(f"{count} {name}" for name, count in counts.items())
+    print(f"{len(names)} recordings, {sum(counts.values())} frames: {kinds}"
+          + "".join(f"; {count} {what}s NOT CHECKED" for what, count in frames.skipped.items()))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,62 @@
+"""The two sides of recorded sessions and their journals: section 6 of docs/PROTOCOL.md, and what entries go through."""
+import types
+
+from check import sha256
+from frames import AHEAD, need
+
+
+class Side:
+    """One side: a source of its journal, and a sink of the other's."""
+
+    def __init__(self, name, card):
+        self.name, self.card, self.cert = name, card, sha256(bytes.fromhex(card["root"]))
+        self.journals = {}      # by store: the ids that were named, by number
+        self.accepted = None    # the last checkpoint of the peer that was cosigned
+        self.start, self.passed = None, 0
+        self.begin()
+
+    def begin(self):
+        """A session begins: what was under way is forgotten."""
+        if self.start is not None:
+            self.passed = self.done_up_to("held", "delivered", "gone", "settled")
+        self.hello = self.start = self.begun = self.checkpoint = None
+        self.entries, self.offers, self.shown, self.origins, self.window = {}, {}, set(), {}, 0
+
+    @property
+    def journal(self):
+        return self.journals.setdefault(self.hello.store, {})
+
+    def keep_journal_to(self, index):
+        """Forgets what was named behind an entry: a journal of this store may go on otherwise, or be another."""
+        self.journals[self.hello.store] = {number: one for number, one in self.journal.items() if number <= index}
+
+    def done_up_to(self, *states):
+        index = self.start
+        while index + 1 in self.entries and self.entries[index + 1].state in states:
+            index += 1
+        return index
+
+    def name_entry(self, index, release):
+        """Notes an entry of this journal that the sink is told of for the first time."""
+        need(index not in self.entries, f"entry {index} is named twice")
+        oldest = self.done_up_to("held", "settled") + 1
+        need(oldest <= index < oldest + AHEAD, f"entry {index} is outside the window from {oldest}")
+        self.journal[index] = release
+        self.entries[index] = types.SimpleNamespace(id=release, state="offered", channel="control", bytes=0)
+        return self.entries[index]
+
+    def entry(self, index, *states):
+        found = self.entries.get(index)
+        need(found and found.state in states, f"entry {index} is {found.state if found else 'not named'}")
+        return found
+
+    def open(self):
+        return sum(entry.state in ("open", "asked", "delivered") for entry in self.entries.values())
+
+
+def chain(journal, index):
+    link = bytes(32)
+    for number in range(1, index + 1):
+        need(number in journal, "a cursor over entries that were not named")
+        link = sha256(link, journal[number])
+    return link
