@@ -13,12 +13,10 @@ use mithaq_core::{
     release::{SignedRelease, VerifiedRelease},
 };
 use mithaq_sync::{
-    Chain, Channel, Cursor, Fault, GROUP_BYTES, INLINE_BYTES_MAX, Input, Output, Session, Setup,
-    wire::{Frame, Kind, frame_length},
+    Chain, Channel, Cursor, Fault, GROUP_BYTES, INLINE_BYTES_MAX, Input, Output, Session, Setup, wire::Kind,
 };
-use prost::Message;
 
-use crate::fixtures::{Cert, Parcel, Rng, at, setup};
+use crate::fixtures::{Cert, Parcel, Rng, at, decode, setup};
 
 /// What survives a crash.
 #[derive(Debug, Default)]
@@ -129,13 +127,6 @@ impl Sent {
         }
         self.frames.push((channel, kind));
     }
-}
-
-/// Reads a frame with its length.
-pub(crate) fn decode(frame: &[u8]) -> Kind {
-    let (skip, length) = frame_length(frame).unwrap().unwrap();
-    assert_eq!(frame.len(), skip + length);
-    Frame::decode(&frame[skip..]).unwrap().kind.unwrap()
 }
 
 fn unpack(index: u64, group: &[u8]) -> Vec<(u64, ContentId)> {
