@@ -25,6 +25,7 @@ pub(crate) enum Event {
     /// One end learns that the connection is over.
     Lost(EndKey),
     Question(EndKey, Box<Output>),
+    Answer(EndKey, Input),
     Give(EndKey, Input),
     /// A commit of a node is durable, if the node still runs as it did.
     Committed {
@@ -201,7 +202,12 @@ impl World {
             Event::Dial(edge) => self.dial(edge),
             Event::Arrive(key, channel) => self.arrive(key, channel),
             Event::Lost(key) => drop(self.lose(key)),
-            Event::Question(key, question) => self.answer(key, &question),
+            Event::Question(key, question) => {
+                if let Some(input) = self.find_out(key, &question) {
+                    self.answer(key, input);
+                }
+            }
+            Event::Answer(key, input) => self.answer(key, input),
             Event::Give(key, input) => self.give(key, input),
             Event::Committed { node, boot } if self.nodes[node].boot == boot => self.committed(node),
             Event::Committed { .. } => {}
