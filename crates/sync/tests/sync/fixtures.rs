@@ -1,91 +1,11 @@
-//! CERTs, objects and releases, all made from small numbers.
+//! The two CERTs of a pair, their agreement, and releases in their usual form.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use mithaq_core::{
-    card::{CardDetails, DatedKey, VerifiedCard},
-    id::{AgreementId, ContentId, ReleaseId},
-    keys::{SecretKey, Suite},
-    label::{Category, Label},
-    release::{ReleaseDraft, VerifiedRelease},
-    stix::marking::Tlp,
-    time::Time,
-};
-use mithaq_sync::{Cursor, Now, Setup};
+use mithaq_core::{id::AgreementId, label::Label, release::ReleaseDraft, time::Time};
+use mithaq_sync::{Cursor, Setup};
 
-/// SplitMix64: small, seeded, good enough to shuffle tests with.
-#[derive(Debug, Clone)]
-pub(crate) struct Rng(pub(crate) u64);
-
-impl Rng {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A number below `bound`, which is not 0.
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    pub(crate) fn size(&mut self, bound: usize) -> usize {
-        usize::try_from(self.below(bound as u64)).unwrap()
-    }
-
-    pub(crate) fn duration(&mut self, bound: Duration) -> Duration {
-        Duration::from_micros(self.below(u64::try_from(bound.as_micros()).unwrap() + 1))
-    }
-}
-
-/// The wall clock of every test.
-pub(crate) fn wall() -> Time {
-    "2026-11-21T12:00:00Z".parse().unwrap()
-}
-
-pub(crate) fn at(monotonic: Duration) -> Now {
-    Now { wall: wall(), monotonic }
-}
-
-/// A CERT with its keys.
-#[derive(Debug)]
-pub(crate) struct Cert {
-    pub(crate) signing: Arc<SecretKey>,
-    pub(crate) card: Arc<VerifiedCard>,
-}
-
-pub(crate) fn cert(number: u8) -> Cert {
-    cert_with(number, 1, number ^ 0x80)
-}
-
-/// A CERT with a later card, which names the signing key of this seed.
-pub(crate) fn cert_with(number: u8, serial: u64, signing: u8) -> Cert {
-    let root = SecretKey::from_seed(&[number; 32]).unwrap();
-    let signing = SecretKey::from_seed(&[signing; 32]).unwrap();
-    let tls = SecretKey::from_seed(&[number ^ 0x40; 32]).unwrap();
-    let dated = |key: &SecretKey| DatedKey {
-        suite: Suite::Ed25519,
-        public: key.public(),
-        not_before: "2026-01-01T00:00:00Z".parse().unwrap(),
-        not_after: "2027-12-31T00:00:00Z".parse().unwrap(),
-    };
-    let details = CardDetails {
-        name: format!("CERT {number}"),
-        country: "QQ".into(),
-        contacts: vec!["duty@cert.example".into()],
-        serial,
-        issued_at: "2026-01-01T00:00:00Z".parse().unwrap(),
-        signing_keys: vec![dated(&signing)],
-        tls_keys: vec![dated(&tls)],
-        revoked_keys: Vec::new(),
-        identities: BTreeSet::new(),
-        endpoints: vec!["cert.example:4433".into()],
-    };
-    let card = Arc::new(VerifiedCard::sign(&root, details).unwrap());
-    Cert { signing: Arc::new(signing), card }
-}
+pub(crate) use crate::cast::*;
 
 pub(crate) const AGREEMENT: AgreementId = AgreementId::from_bytes([0xaa; 32]);
 
@@ -106,49 +26,9 @@ pub(crate) fn setup(number: u8, peer: &Cert, cursor: Option<Cursor>) -> Setup {
     }
 }
 
-/// The canonical bytes of an indicator of about `size` bytes.
-pub(crate) fn object(number: u64, size: usize) -> Vec<u8> {
-    let mut rng = Rng(number);
-    let mut name = String::new();
-    while name.len() + 330 < size {
-        name.push_str(&format!("{:016x}", rng.next()));
-    }
-    format!(
-        "{{\"created\":\"2026-01-01T00:00:00.000Z\",\
-         \"id\":\"indicator--00000000-0000-4000-8000-{number:012x}\",\
-         \"modified\":\"2026-01-01T00:00:00.000Z\",\"name\":\"{name}\",\
-         \"pattern\":\"[ipv4-addr:value = '192.0.2.1']\",\"pattern_type\":\"stix\",\
-         \"spec_version\":\"2.1\",\"type\":\"indicator\",\"valid_from\":\"2026-01-01T00:00:00Z\"}}"
-    )
-    .into_bytes()
-}
-
-pub(crate) fn green() -> Label {
-    Label::new(Tlp::Green, Category::Threat)
-}
-
-/// A release with its bodies in the order of its contents.
-#[derive(Debug, Clone)]
-pub(crate) struct Parcel {
-    pub(crate) release: VerifiedRelease,
-    pub(crate) bodies: Vec<Vec<u8>>,
-}
-
-impl Parcel {
-    pub(crate) fn id(&self) -> ReleaseId {
-        self.release.id()
-    }
-}
-
 /// Signs a release of these bodies.
 pub(crate) fn parcel_at(cert: &Cert, bodies: Vec<Vec<u8>>, label: Label, time: Time) -> Parcel {
-    let mut bodies: Vec<_> = bodies.into_iter().map(|body| (ContentId::of(&body), body)).collect();
-    bodies.sort();
-    bodies.dedup();
-    let contents = bodies.iter().map(|(id, _)| *id).collect();
-    let origin = cert.card.cert_id();
-    let release = VerifiedRelease::sign(origin, &cert.signing, ReleaseDraft::publish(label, contents, time)).unwrap();
-    Parcel { release, bodies: bodies.into_iter().map(|(_, body)| body).collect() }
+    signed(cert, bodies, |contents| ReleaseDraft::publish(label, contents, time))
 }
 
 pub(crate) fn parcel(cert: &Cert, bodies: Vec<Vec<u8>>) -> Parcel {

@@ -262,7 +262,7 @@ fn the_hello_carries_the_cursor_and_tells_the_instance() {
     let Some(Output::Send { frame, .. }) = session.poll_output() else {
         panic!("no hello");
     };
-    assert!(matches!(crate::node::decode(&frame), Kind::Hello(hello) if hello.cursor == cursor.to_bytes()));
+    assert!(matches!(crate::fixtures::decode(&frame), Kind::Hello(hello) if hello.cursor == cursor.to_bytes()));
 }
 
 /// A side that is slow to open its own journal may answer the other's before its start (seed 58).

@@ -14,10 +14,7 @@ use mithaq_sync::{
     wire::{Ack, Frame, Hello, Kind, Manifest, Start, Want, frame_length},
 };
 
-use crate::{
-    fixtures::{AGREEMENT, Cert, Parcel, at, cert, setup, wall},
-    node::decode,
-};
+use crate::fixtures::{AGREEMENT, Cert, Parcel, at, cert, decode, setup, wall};
 
 /// A session with a peer that the test plays.
 #[derive(Debug)]

@@ -18,12 +18,10 @@ use mithaq_core::{
 };
 use mithaq_sync::{
     Chain, Channel, Claims, Cursor, DICTIONARY, Fault, GROUP_BYTES, INLINE_BYTES_MAX, Input, Output, Pending, Session,
-    SessionId, Setup, Waiting,
-    wire::{Frame, Kind, frame_length},
+    SessionId, Setup, Waiting, wire::Kind,
 };
-use prost::Message;
 
-use crate::fixtures::{Cert, Parcel, Rng, at, setup};
+use crate::fixtures::{Cert, Parcel, Rng, at, decode, setup};
 
 /// What survives a crash.
 #[derive(Debug, Default)]
@@ -140,13 +138,6 @@ impl Sent {
         }
         self.frames.push((channel, kind));
     }
-}
-
-/// Reads a frame with its length.
-pub(crate) fn decode(frame: &[u8]) -> Kind {
-    let (skip, length) = frame_length(frame).unwrap().unwrap();
-    assert_eq!(frame.len(), skip + length);
-    Frame::decode(&frame[skip..]).unwrap().kind.unwrap()
 }
 
 fn unpack(index: u64, group: &[u8], dictionary: &[u8]) -> Vec<(u64, ContentId)> {

@@ -7,19 +7,10 @@ use mithaq_sync::{Input, Output, wire::Kind};
 use proptest::prelude::*;
 
 use crate::{
-    fixtures::{Rng, object, parcel, parcel_of},
+    fixtures::{Rng, object, parcel, parcel_of, seeds},
     lone::{Lone, bare, group, hello, manifest},
     pair::{Pair, World},
 };
-
-/// How many seeds are tried; `MITHAQ_SEEDS` sets another number and `MITHAQ_SEED` tries a single one.
-fn seeds() -> std::ops::Range<u64> {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
-    match number("MITHAQ_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("MITHAQ_SEEDS").unwrap_or(60),
-    }
-}
 
 fn world(seed: u64, rng: &mut Rng) -> World {
     let millis = |rng: &mut Rng, bound| Duration::from_millis(rng.below(bound));
@@ -61,7 +52,7 @@ fn run(seed: u64) -> Pair {
 
 /// A release of objects of which some are held on either side, in other releases.
 fn push(pair: &mut Pair, node: usize, rng: &mut Rng) {
-    let size = [300, 300, 300, 2_000, 2_000, 100_000][rng.size(6)];
+    let size = rng.pick(&[300, 300, 300, 2_000, 2_000, 100_000]);
     let count = 1 + rng.below(12);
     let objects = (0..count).map(|_| object(rng.below(80), size));
     let parcel = parcel(&pair.nodes[node].cert, objects.collect());
@@ -85,7 +76,7 @@ fn withdraw(pair: &mut Pair, node: usize, rng: &mut Rng) {
 
 #[test]
 fn every_seed_converges() {
-    for seed in seeds() {
+    for seed in seeds(60) {
         let result = std::panic::catch_unwind(|| {
             let pair = run(seed);
             pair.assert_converged();

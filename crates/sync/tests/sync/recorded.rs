@@ -26,8 +26,7 @@ use mithaq_sync::{
 };
 
 use crate::{
-    fixtures::{AGREEMENT, Cert, Parcel, cert, cert_with, green, object, parcel, parcel_of, wall},
-    node::decode,
+    fixtures::{AGREEMENT, Cert, Parcel, cert, cert_with, decode, green, object, parcel, parcel_of, wall},
     pair::{Pair, World},
 };
 

@@ -285,7 +285,7 @@ fn who_waits_is_heard_of() {
         lone.give(Input::Tick);
         for output in lone.take_all() {
             let mithaq_sync::Output::Send { channel: Channel::Control, frame } = output else { panic!("{output:?}") };
-            let Kind::WantBodies(want) = crate::node::decode(&frame) else { panic!("not a want") };
+            let Kind::WantBodies(want) = crate::fixtures::decode(&frame) else { panic!("not a want") };
             assert_eq!((want.index, &want.bitmap[..]), (1, &[0][..]));
             told += 1;
         }

@@ -21,9 +21,8 @@ use mithaq_sync::{
 };
 
 use crate::{
-    fixtures::{AGREEMENT, Parcel, at, cert, green, object, parcel, setup, wall},
+    fixtures::{AGREEMENT, Parcel, at, cert, decode, green, object, parcel, setup, wall},
     lone::{bare, group, hello as hello_of_two, manifest, receipt},
-    node::decode,
 };
 
 /// The release of the vectors: two objects of CERT 1.

@@ -1,0 +1,408 @@
+//! A world in motion: one thread, virtual time, and a queue of what happens next. A seed replays all of it.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use mithaq_core::{id::ReleaseId, receipt::Status};
+use mithaq_sync::{Channel, Input, Output};
+
+use crate::{
+    cast::Rng,
+    checks::Records,
+    disk::{Change, Edition, Journal},
+    driver::{End, EndKey},
+    links::{Connection, Link},
+    node::{Done, Job, Node, Pact},
+    plan::{Action, Plan, Policy, REGRET_MAX, Terms},
+    pool::{Deed, LARGEST, POOL},
+};
+
+/// What happens next.
+#[derive(Debug)]
+pub(crate) enum Event {
+    Act(Action),
+    Dial(usize),
+    Arrive(EndKey, Channel),
+    /// One end learns that the connection is over.
+    Lost(EndKey),
+    Question(EndKey, Box<Output>),
+    Answer(EndKey, Input),
+    Give(EndKey, Input),
+    /// A commit of a node is durable, if the node still runs as it did.
+    Committed {
+        node: usize,
+        boot: u32,
+    },
+    Start(usize),
+    /// A node takes up a new agreement.
+    Install {
+        node: usize,
+        peer: usize,
+        pact: Pact,
+    },
+    Second,
+}
+
+/// What has happened, so that a test can tell that something has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) connections: usize,
+    pub(crate) published: usize,
+    pub(crate) withdrawn: usize,
+    pub(crate) stored: usize,
+    /// Of those, the ones that came from a node other than the origin.
+    pub(crate) relayed: usize,
+    pub(crate) receipts: usize,
+    pub(crate) offers: usize,
+    pub(crate) manifests: usize,
+    pub(crate) inline: usize,
+    pub(crate) gone: usize,
+    /// Of those, the ones whose manifest had been sent.
+    pub(crate) gone_midway: usize,
+    /// Journals that went on behind a cursor, and such that began anew for one.
+    pub(crate) resumed: usize,
+    pub(crate) restarted: usize,
+    /// Bodies that were asked for, and of those the ones that were on their way from another peer.
+    pub(crate) bodies_wanted: usize,
+    pub(crate) bodies_wanted_twice: usize,
+    /// Releases that came again although they had been acknowledged to the very same peer.
+    pub(crate) came_again: usize,
+    pub(crate) crashes: usize,
+    pub(crate) restores: usize,
+    pub(crate) cuts: usize,
+    pub(crate) renewals: usize,
+    pub(crate) endings: usize,
+    pub(crate) restrictions: usize,
+    /// Sessions that ended by the fault of a hostile node.
+    pub(crate) faults: usize,
+}
+
+impl Counts {
+    fn all(&mut self) -> [&mut usize; 23] {
+        [
+            &mut self.connections,
+            &mut self.published,
+            &mut self.withdrawn,
+            &mut self.stored,
+            &mut self.relayed,
+            &mut self.receipts,
+            &mut self.offers,
+            &mut self.manifests,
+            &mut self.inline,
+            &mut self.gone,
+            &mut self.gone_midway,
+            &mut self.resumed,
+            &mut self.restarted,
+            &mut self.bodies_wanted,
+            &mut self.bodies_wanted_twice,
+            &mut self.came_again,
+            &mut self.crashes,
+            &mut self.restores,
+            &mut self.cuts,
+            &mut self.renewals,
+            &mut self.endings,
+            &mut self.restrictions,
+            &mut self.faults,
+        ]
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        let mut other = *other;
+        self.all().into_iter().zip(other.all()).for_each(|(count, more)| *count += *more);
+    }
+
+    /// How often that happened which happened least.
+    pub(crate) fn smallest(mut self) -> usize {
+        self.all().into_iter().map(|count| *count).min().unwrap()
+    }
+}
+
+/// A world in motion.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) plan: Plan,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) links: Vec<Link>,
+    pub(crate) connections: BTreeMap<u64, Connection>,
+    pub(crate) ends: BTreeMap<EndKey, End>,
+    pub(crate) now: Duration,
+    pub(crate) rng: Rng,
+    pub(crate) records: Records,
+    pub(crate) counts: Counts,
+    /// A hash over every frame that was sent, in order.
+    pub(crate) trace: [u8; 32],
+    queue: BTreeMap<(Duration, u64), Event>,
+    sequence: u64,
+    /// How many releases each node has published.
+    published: Vec<usize>,
+    /// Whether each event is told, for one who looks for the cause of a failure.
+    told: bool,
+}
+
+impl World {
+    pub(crate) fn new(plan: Plan) -> Self {
+        let mut nodes: Vec<Node> =
+            (0..plan.nodes).map(|number| Node::new(number, plan.vices.get(&number).copied())).collect();
+        for edge in &plan.edges {
+            let ([a, b], pact) = (edge.ends, Pact { version: 1, terms: edge.terms, ended: false });
+            nodes[a].pacts.insert(b, pact);
+            nodes[b].pacts.insert(a, pact);
+        }
+        let mut world = Self {
+            nodes,
+            links: vec![Link::default(); plan.edges.len()],
+            connections: BTreeMap::new(),
+            ends: BTreeMap::new(),
+            now: Duration::ZERO,
+            rng: Rng(plan.seed ^ 0x5117),
+            records: Records::new(plan.nodes),
+            counts: Counts::default(),
+            trace: [0; 32],
+            queue: BTreeMap::new(),
+            sequence: 0,
+            published: vec![0; plan.nodes],
+            told: std::env::var_os("MITHAQ_TOLD").is_some(),
+            plan,
+        };
+        world.schedule_plan();
+        world
+    }
+
+    fn schedule_plan(&mut self) {
+        for (at, action) in self.plan.actions.clone() {
+            self.schedule(at, Event::Act(action));
+        }
+        for edge in 0..self.plan.edges.len() {
+            self.schedule(Duration::ZERO, Event::Dial(edge));
+        }
+        self.schedule(Duration::from_secs(1), Event::Second);
+    }
+
+    pub(crate) fn schedule(&mut self, delay: Duration, event: Event) {
+        self.sequence += 1;
+        self.queue.insert((self.now + delay, self.sequence), event);
+    }
+
+    /// Runs until `time`.
+    pub(crate) fn run_until(&mut self, time: Duration) {
+        while let Some(entry) = self.queue.first_entry().filter(|entry| entry.key().0 <= time) {
+            let ((at, _), event) = entry.remove_entry();
+            self.now = at;
+            if self.told && !matches!(event, Event::Second | Event::Dial(_)) {
+                eprintln!("{:>9.3} {event:?}", self.now.as_secs_f64());
+            }
+            self.happen(event);
+        }
+        self.now = time;
+        assert!(self.sequence < 3_000_000, "it goes on for ever");
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Act(action) => self.act(action),
+            Event::Dial(edge) => self.dial(edge),
+            Event::Arrive(key, channel) => self.arrive(key, channel),
+            Event::Lost(key) => drop(self.lose(key)),
+            Event::Question(key, question) => {
+                if let Some(input) = self.find_out(key, &question) {
+                    self.answer(key, input);
+                }
+            }
+            Event::Answer(key, input) => self.answer(key, input),
+            Event::Give(key, input) => self.give(key, input),
+            Event::Committed { node, boot } if self.nodes[node].boot == boot => self.committed(node),
+            Event::Committed { .. } => {}
+            Event::Start(node) => self.start(node),
+            Event::Install { node, peer, pact } => self.install(node, peer, pact),
+            Event::Second => {
+                let keys: Vec<EndKey> = self.ends.keys().copied().collect();
+                keys.into_iter().for_each(|key| self.give(key, Input::Tick));
+                self.schedule(Duration::from_secs(1), Event::Second);
+            }
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Publish(node) => self.publish(node),
+            Action::Crowd(node) => POOL.crowd(node).iter().for_each(|id| self.push(node, *id)),
+            Action::Withdraw(node) => self.withdraw(node),
+            Action::Regret(node) => {
+                self.push(node, POOL.publication(node, LARGEST).unwrap());
+                let later = self.rng.duration(REGRET_MAX);
+                self.schedule(later, Event::Act(Action::Withdraw(node)));
+            }
+            Action::Crash { node, down } => self.crash(node, down),
+            Action::Backup(node) => self.nodes[node].backup = Some(self.nodes[node].disk.clone()),
+            Action::Restore { node, fresh_id, down } => self.restore(node, fresh_id, down),
+            Action::Cut { edge, lasts } => self.cut(edge, lasts),
+            Action::Isolate { node, lasts } => {
+                let edges = self.plan.edges.iter().enumerate().filter(|(_, edge)| edge.ends.contains(&node));
+                let edges: Vec<usize> = edges.map(|(number, _)| number).collect();
+                edges.into_iter().for_each(|edge| self.cut(edge, lasts));
+            }
+            Action::Renew { edge, terms, later } => self.renew(edge, terms, later),
+            Action::Terminate { edge, by } => self.terminate(edge, by),
+            Action::Restrict { node, policy } => self.restrict(node, policy),
+        }
+    }
+
+    fn publish(&mut self, node: usize) {
+        if let Some(id) = POOL.publication(node, self.published[node]) {
+            self.published[node] += 1;
+            self.push(node, id);
+        }
+    }
+
+    fn push(&mut self, node: usize, id: ReleaseId) {
+        let origin = &mut self.nodes[node];
+        if origin.up && !origin.disk.releases.contains(&id) {
+            self.counts.published += 1;
+            origin.enqueue(Job { change: Change::Published(id), done: Done::Analyst(id) });
+            self.stir(node);
+        }
+    }
+
+    /// Takes back one of the node's own releases, most often the last.
+    fn withdraw(&mut self, node: usize) {
+        let disk = &self.nodes[node].disk;
+        let is_own = |id: &&_| {
+            let sample = POOL.sample(**id);
+            sample.origin == node && matches!(sample.deed, Deed::Publish { .. }) && !disk.void.contains(*id)
+        };
+        let own: Vec<_> = disk.log.iter().filter(is_own).filter_map(|id| POOL.withdrawal_of(*id)).collect();
+        if !own.is_empty() {
+            self.counts.withdrawn += 1;
+            let place = if self.rng.below(3) == 0 { self.rng.size(own.len()) } else { own.len() - 1 };
+            self.push(node, own[place]);
+        }
+    }
+
+    fn crash(&mut self, node: usize, down: Duration) {
+        if self.nodes[node].up {
+            self.counts.crashes += 1;
+            self.nodes[node].die(&mut self.rng);
+            self.lose_all(node);
+            self.schedule(down, Event::Start(node));
+        }
+    }
+
+    fn restore(&mut self, node: usize, fresh_id: bool, down: Duration) {
+        let Some(backup) = self.nodes[node].backup.clone().filter(|_| self.nodes[node].up) else { return };
+        self.counts.restores += 1;
+        self.crash(node, down);
+        self.nodes[node].disk = backup;
+        if fresh_id {
+            let mut store = [0xfe; 16];
+            store[..8].copy_from_slice(&self.rng.next().to_be_bytes());
+            self.nodes[node].disk.store = store;
+        }
+        self.records.restored(node, &self.nodes[node].disk);
+    }
+
+    fn start(&mut self, node: usize) {
+        self.nodes[node].up = true;
+        self.nodes[node].boot += 1;
+        self.stir(node);
+    }
+
+    fn renew(&mut self, edge: usize, terms: Terms, later: Duration) {
+        let [a, b] = self.plan.edges[edge].ends;
+        let pact = Pact { version: self.nodes[a].pacts[&b].version + 1, terms, ended: false };
+        self.counts.renewals += 1;
+        self.install(a, b, pact);
+        self.schedule(later, Event::Install { node: b, peer: a, pact });
+    }
+
+    fn install(&mut self, node: usize, peer: usize, pact: Pact) {
+        if self.nodes[node].pacts[&peer].version < pact.version {
+            self.nodes[node].pacts.insert(peer, pact);
+            self.hang_up(node);
+            self.stir(node);
+        }
+    }
+
+    fn terminate(&mut self, edge: usize, by: usize) {
+        let ends = self.plan.edges[edge].ends;
+        let (node, peer) = (ends[by], ends[1 - by]);
+        self.counts.endings += 1;
+        self.nodes[node].pacts.entry(peer).and_modify(|pact| pact.ended = true);
+        let keys: Vec<EndKey> = self.ends.keys().filter(|key| key.node == node).copied().collect();
+        let serving = keys.into_iter().filter(|key| self.ends[key].peer == peer && self.ends[key].claimed);
+        for key in serving.collect::<Vec<_>>() {
+            self.tell_of_the_end(key);
+        }
+    }
+
+    fn restrict(&mut self, node: usize, policy: Policy) {
+        self.counts.restrictions += 1;
+        self.nodes[node].restrict(policy);
+        self.hang_up(node);
+        self.stir(node);
+    }
+
+    /// Has the outboxes of a node look at what is new, and the committer begin.
+    fn stir(&mut self, node: usize) {
+        let stirred = &mut self.nodes[node];
+        if !stirred.up {
+            return;
+        }
+        let peers: Vec<usize> = stirred.pacts.keys().copied().collect();
+        peers.into_iter().for_each(|peer| stirred.extend(peer, self.plan.rows));
+        if stirred.begin_commit() {
+            let boot = stirred.boot;
+            let takes = self.rng.duration(self.plan.commit);
+            self.schedule(takes, Event::Committed { node, boot });
+        }
+    }
+
+    /// Has the storer of a session go on with what waits for it.
+    pub(crate) fn drive_storer(&mut self, node: usize, connection: u64) {
+        let Some(storer) = self.nodes[node].storers.get_mut(&connection) else { return };
+        let jobs = storer.work();
+        if storer.is_over() {
+            self.nodes[node].storers.remove(&connection);
+        }
+        jobs.into_iter().for_each(|job| self.nodes[node].enqueue(job));
+        self.stir(node);
+    }
+
+    fn committed(&mut self, node: usize) {
+        let jobs = self.nodes[node].end_commit();
+        let mut done = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            self.nodes[node].disk.apply(job.change.clone());
+            self.check_durable(node, &job);
+            done.push(job.done);
+        }
+        done.into_iter().for_each(|done| self.tell(node, done));
+        self.stir(node);
+    }
+
+    /// Tells who waits for it that something is durable.
+    fn tell(&mut self, node: usize, done: Done) {
+        match done {
+            Done::Analyst(id) => self.records.keeps(node, id),
+            Done::Outbox(peer, edition) => self.tell_sessions(node, peer, edition),
+            Done::Storer { connection, entries, last } => {
+                let disk = &self.nodes[node].disk;
+                let entries: Vec<(u64, Status)> =
+                    entries.into_iter().map(|(index, id)| (index, disk.status(id))).collect();
+                if let Some(storer) = self.nodes[node].storers.get_mut(&connection) {
+                    storer.stored(last);
+                }
+                self.report(EndKey { connection, node }, Input::Stored { entries });
+                self.drive_storer(node, connection);
+            }
+        }
+    }
+
+    fn tell_sessions(&mut self, node: usize, peer: usize, edition: Edition) {
+        if !self.nodes[node].extended(peer, edition) {
+            return;
+        }
+        let head = self.nodes[node].journal(peer, edition).map_or(0, Journal::head);
+        let is_meant = |(key, end): &(&EndKey, &End)| key.node == node && end.peer == peer && end.edition == edition;
+        let keys: Vec<EndKey> = self.ends.iter().filter(is_meant).map(|(key, _)| *key).collect();
+        keys.into_iter().for_each(|key| self.give(key, Input::JournalGrew { head }));
+    }
+}
