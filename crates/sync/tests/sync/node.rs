@@ -18,7 +18,10 @@ use mithaq_sync::{
 };
 use prost::Message;
 
-use crate::fixtures::{Cert, Parcel, Rng, at, setup};
+use crate::{
+    fixtures::{Cert, Parcel, Rng, at, setup},
+    sketched::Sketched,
+};
 
 /// What survives a crash.
 #[derive(Debug, Default)]
@@ -32,6 +35,8 @@ pub(crate) struct Store {
     pub(crate) withdrawn: BTreeSet<ReleaseId>,
     /// How far we have the peer's journal.
     pub(crate) cursor: Option<Cursor>,
+    /// The sketch of our journal, if it was ever asked for; a daemon keeps it in memory.
+    pub(crate) sketched: Option<Sketched>,
 }
 
 impl Store {
@@ -195,7 +200,8 @@ impl Node {
 
     pub(crate) fn connect(&mut self, peer: &Cert, now: Duration) {
         let (us, key) = (self.cert.card.cert_id(), Arc::clone(&self.cert.signing));
-        let setup = Setup { us, key, ..setup(self.store.id, peer, self.store.cursor) };
+        let held = self.store.held().len() as u64;
+        let setup = Setup { us, key, held, ..setup(self.store.id, peer, self.store.cursor) };
         self.session = Some(Session::new(setup, at(now)));
         self.sent = Sent::default();
     }
@@ -228,7 +234,7 @@ impl Node {
     }
 
     fn perform_one(&mut self, output: Output, rng: &mut Option<Rng>, effects: &mut Vec<Effect>) {
-        let store = &self.store;
+        let store = &mut self.store;
         let answer = match output {
             Output::Send { channel, frame } => {
                 self.sent.note(channel, &frame);
@@ -265,6 +271,12 @@ impl Node {
             Output::CheckReleases { first, ids } => {
                 Input::ReleasesKnown { first, known: ids.iter().map(|id| store.releases.contains_key(id)).collect() }
             }
+            Output::SettleJournal => Input::JournalSettled { head: store.journal.len() as u64 },
+            Output::OpenSketch { key, cells } => store.open_sketch(key, cells),
+            Output::ReadCells { from, count } => store.read_cells(from, count),
+            Output::FindMarks { shorts } => store.find_marks(&shorts),
+            Output::ReadEntries { indexes } => store.read_entries(&indexes),
+            Output::CompareSketch { key, cells } => store.compare_sketch(key, &cells),
             Output::CheckBodies { index, contents } => {
                 Input::BodiesHeld { index, held: contents.iter().map(|id| store.bodies.contains_key(id)).collect() }
             }
