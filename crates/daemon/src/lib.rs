@@ -13,6 +13,7 @@
 mod clock;
 mod consents;
 mod feed;
+mod held;
 mod identity;
 mod ledger;
 mod local;

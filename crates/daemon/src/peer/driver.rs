@@ -24,7 +24,7 @@ use super::{
     storer::{self, Item, Received},
 };
 use crate::{
-    clock,
+    clock, held,
     ledger::Ledger,
     node::{Node, PeerEntry},
     outbox::Outbox,
@@ -41,6 +41,9 @@ const ANSWERS: usize = 64;
 
 /// How long the reason for the end of a stream may take to arrive.
 const CLOSE_GRACE: Duration = Duration::from_secs(1);
+
+/// How long a journal that is being made anew is waited for before it is reconciled as far as it is.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// How often timeouts are checked.
 const TICK: Duration = Duration::from_millis(500);
@@ -199,7 +202,7 @@ impl Pump {
         let key = cursor_key(entry, agreement.id());
         let identity = node.identity();
         let signing_key = identity.signing_key(clock::wall()).map_err(|error| End::NoKey(error.to_string()))?;
-        let known = read_known(node, entry.cert(), key.clone()).await?;
+        let known = read_known(node, entry, key.clone()).await?;
         let setup = Setup {
             us: node.us,
             key: Arc::clone(signing_key),
@@ -209,6 +212,7 @@ impl Pump {
             card_serial: node.identity().card.card().serial,
             peer: Arc::new(entry.peer.card.clone()),
             cursor: known.cursor,
+            held: known.held,
             ledger_size: known.ledger_size,
             seen: known.seen,
             third_party: agreement.agreement().third_party == ThirdParty::Accept,
@@ -227,9 +231,9 @@ impl Pump {
         let (answers_in, answers) = mpsc::channel(ANSWERS);
         let (requests, requests_out) = mpsc::unbounded_channel();
         let (items, items_out) = mpsc::unbounded_channel();
-        let loader = Loader { node: Arc::clone(node), outbox: outbox.clone(), peer: entry.cert() };
+        let loader = Loader { node: Arc::clone(node), outbox: outbox.clone(), entry: Arc::clone(entry) };
         node.tasks.spawn(loader::run(loader, requests_out, answers_in.clone()));
-        let storing = node.tasks.spawn(storer::run(Arc::clone(node), key, items_out, answers_in.clone()));
+        let storing = node.tasks.spawn(storer::run(Arc::clone(node), entry.cert(), key, items_out, answers_in.clone()));
         let (documents, documents_out) = mpsc::unbounded_channel();
         let courier = Courier::new(Arc::clone(node), Arc::clone(entry));
         let delivering = node.tasks.spawn(documents::run(courier, documents_out, answers_in));
@@ -333,6 +337,12 @@ impl Pump {
                 }
                 Output::Close(fault) => return Err(End::Fault(fault)),
                 Output::OpenJournal { cursor } => self.request(Request::OpenJournal { cursor }),
+                Output::SettleJournal => self.settle_journal(),
+                Output::OpenSketch { key, cells } => self.request(Request::OpenSketch { key, cells }),
+                Output::ReadCells { from, count } => self.request(Request::ReadCells { from, count }),
+                Output::FindMarks { shorts } => self.request(Request::FindMarks { shorts }),
+                Output::ReadEntries { indexes } => self.request(Request::ReadEntries { indexes }),
+                Output::CompareSketch { key, cells } => self.request(Request::CompareSketch { key, cells }),
                 Output::ReadJournal { after, limit } => self.request(Request::ReadJournal { after, limit }),
                 Output::LoadRelease { index, id, inline } => self.request(Request::LoadRelease { index, id, inline }),
                 Output::LoadBodies { index, release, contents } => {
@@ -348,6 +358,22 @@ impl Pump {
     /// The machine bounds how much it asks for before it is answered, so this queue is bounded too.
     fn request(&self, request: Request) {
         let _ = self.requests.send(request);
+    }
+
+    /// Has the loader say how long our journal is once the rule was asked of all that the log has now.
+    fn settle_journal(&self) {
+        let (outbox, entry, head) = (self.outbox.clone(), Arc::clone(&self.entry), self.node.store.head());
+        // The loader ends with the session, whoever waits here.
+        let requests = self.requests.downgrade();
+        self.node.tasks.spawn(async move {
+            tokio::select! {
+                () = entry.cancel.cancelled() => return,
+                _ = tokio::time::timeout(SETTLE_TIMEOUT, scanned(&outbox, &entry, head)) => {}
+            }
+            if let Some(requests) = requests.upgrade() {
+                let _ = requests.send(Request::CountJournal);
+            }
+        });
     }
 
     /// Queues a frame. What waits on the data streams is bounded by the window that the machine keeps; what waits on
@@ -408,6 +434,19 @@ impl Pump {
     }
 }
 
+/// Waits until the rule was asked of all rows of the log up to `head`.
+async fn scanned(outbox: &Outbox, entry: &PeerEntry, head: u64) {
+    let mut journal = entry.journal_head.subscribe();
+    loop {
+        let worker = outbox.clone();
+        let scanned = tokio::task::spawn_blocking(move || worker.is_scanned(head));
+        // Who cannot read the log is told so by the next request.
+        if !matches!(scanned.await, Ok(Ok(false))) || journal.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
 fn lost(error: quinn::ConnectionError) -> End {
     match frames::closed_by_peer(&error) {
         Some((code, text)) => End::ClosedByPeer(code, text),
@@ -423,18 +462,30 @@ fn has_begun(agreement: &VerifiedAgreement) -> bool {
 /// What our hello tells of what we have of a peer.
 struct Known {
     cursor: Option<Cursor>,
+    held: u64,
     ledger_size: u64,
     seen: Option<Seen>,
 }
 
-async fn read_known(node: &Arc<Node>, peer: CertId, cursor_key: Vec<u8>) -> Result<Known, End> {
-    let node = Arc::clone(node);
+async fn read_known(node: &Arc<Node>, entry: &Arc<PeerEntry>, cursor_key: Vec<u8>) -> Result<Known, End> {
+    let (node, entry) = (Arc::clone(node), Arc::clone(entry));
     let read = tokio::task::spawn_blocking(move || {
         let cursor = node.store.state(&cursor_key)?.and_then(|bytes| Cursor::from_bytes(&bytes));
-        let ledger = Ledger::new(&node, peer);
-        Ok::<_, StoreError>(Known { cursor, ledger_size: ledger.frontier()?.size(), seen: ledger.seen()? })
+        let ledger = Ledger::new(&node, entry.cert());
+        let held = about_held(&node, &entry, cursor)?;
+        Ok::<_, StoreError>(Known { cursor, held, ledger_size: ledger.frontier()?.size(), seen: ledger.seen()? })
     });
     Ok(read.await.map_err(|_| End::GoingAway)??)
+}
+
+/// About how many of a peer's releases we may say that we hold. They are counted only if neither a sketch nor a cursor
+/// tells: the number decides no more than how the peer finds out what we lack, if our cursor does not fit.
+fn about_held(node: &Node, entry: &PeerEntry, cursor: Option<Cursor>) -> Result<u64, StoreError> {
+    let passed = cursor.map(|cursor| cursor.index).filter(|index| *index > 0);
+    match entry.sketches.count_held().or(passed) {
+        Some(count) => Ok(count),
+        None => held::each(node, entry.cert(), |_| ()),
+    }
 }
 
 /// Opens our streams: the dialling side opens the control stream, the other takes it.

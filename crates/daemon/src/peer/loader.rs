@@ -4,16 +4,20 @@ use std::sync::Arc;
 
 use mithaq_core::{
     card::VerifiedCard,
-    id::{CertId, ContentId, ReleaseId},
+    id::{ContentId, ReleaseId},
     release::{Manifest, SignedRelease},
 };
 use mithaq_store::StoreError;
-use mithaq_sync::{Cursor, GROUP_BYTES, INLINE_BYTES_MAX, Input};
+use mithaq_sync::{
+    Cursor, GROUP_BYTES, INLINE_BYTES_MAX, Input,
+    sketch::{Cell, SketchKey},
+};
 use tokio::sync::mpsc;
 
 use super::driver::End;
 use crate::{
-    node::Node,
+    held,
+    node::{Node, PeerEntry},
     origins,
     outbox::{self, Outbox},
 };
@@ -31,6 +35,12 @@ pub(super) enum Request {
     ReadJournal { after: u64, limit: usize },
     LoadRelease { index: u64, id: ReleaseId, inline: bool },
     LoadBodies { index: u64, release: ReleaseId, contents: Vec<ContentId> },
+    CountJournal,
+    OpenSketch { key: SketchKey, cells: usize },
+    ReadCells { from: usize, count: usize },
+    FindMarks { shorts: Vec<u64> },
+    ReadEntries { indexes: Vec<u64> },
+    CompareSketch { key: SketchKey, cells: Vec<Cell> },
     CheckReleases { first: u64, ids: Vec<ReleaseId> },
     CheckBodies { index: u64, contents: Vec<ContentId> },
 }
@@ -72,7 +82,7 @@ fn unless_damaged<T: Default>(read: Result<T, StoreError>) -> Result<T, StoreErr
 pub(super) struct Loader {
     pub(super) node: Arc<Node>,
     pub(super) outbox: Outbox,
-    pub(super) peer: CertId,
+    pub(super) entry: Arc<PeerEntry>,
 }
 
 impl Loader {
@@ -83,10 +93,22 @@ impl Loader {
                 Ok(Input::JournalOpened { after: self.outbox.resume_at(cursor)?, head })
             }
             Request::ReadJournal { after, limit } => Ok(Input::JournalRead { ids: self.outbox.read(after, limit)? }),
+            Request::CountJournal => Ok(Input::JournalSettled { head: self.outbox.position()?.head }),
+            Request::OpenSketch { key, cells } => self.entry.sketches.open(&self.outbox, key, cells),
+            Request::ReadCells { from, count } => {
+                Ok(Input::CellsRead { cells: self.entry.sketches.cells(from, count) })
+            }
+            Request::FindMarks { shorts } => Ok(Input::MarksFound { indexes: self.entry.sketches.find(&shorts) }),
+            Request::ReadEntries { indexes } => Ok(Input::EntriesRead { ids: self.outbox.read_each(&indexes)? }),
+            Request::CompareSketch { key, cells } => {
+                let compared = self.entry.sketches.compare(&self.node, self.entry.cert(), key, &cells)?;
+                Ok(Input::SketchCompared(compared))
+            }
             Request::LoadRelease { index, id, inline } => self.load_release(index, id, inline),
             Request::LoadBodies { index, release, contents } => self.load_bodies(index, release, &contents),
             Request::CheckReleases { first, ids } => {
-                let known = ids.iter().map(|id| self.is_known(*id)).collect::<Result<_, _>>()?;
+                let known = ids.iter().map(|id| held::is_held(&self.node, self.entry.cert(), *id));
+                let known = known.collect::<Result<_, _>>()?;
                 Ok(Input::ReleasesKnown { first, known })
             }
             Request::CheckBodies { index, contents } => Ok(Input::BodiesHeld { index, held: self.held(&contents)? }),
@@ -141,12 +163,6 @@ impl Loader {
         Ok(Input::BodiesLoaded { index, bodies })
     }
 
-    /// Whether we hold a release that the peer itself signed; of others it learns nothing.
-    fn is_known(&self, id: ReleaseId) -> Result<bool, StoreError> {
-        let Some((_, release)) = self.node.store.release(id)? else { return Ok(false) };
-        Ok(release.stored_manifest().is_ok_and(|manifest| manifest.origin == self.peer))
-    }
-
     /// Which bodies we hold and may say so: those that the peer itself released to us, or that it may see of ours.
     fn held(&self, contents: &[ContentId]) -> Result<Vec<bool>, StoreError> {
         let held = self.node.store.has_bodies(contents)?;
@@ -156,7 +172,7 @@ impl Loader {
     fn may_tell(&self, content: ContentId) -> Result<bool, StoreError> {
         for seq in self.node.store.rows_of(content)? {
             let Some((row, release, manifest)) = self.node.release_at(seq)? else { continue };
-            if manifest.origin == self.peer || self.may_go(row.release, &release, &manifest)? {
+            if manifest.origin == self.entry.cert() || self.may_go(row.release, &release, &manifest)? {
                 return Ok(true);
             }
         }
@@ -164,7 +180,7 @@ impl Loader {
     }
 
     fn may_go(&self, id: ReleaseId, release: &SignedRelease, manifest: &Manifest) -> Result<bool, StoreError> {
-        let Some(entry) = self.node.peer(self.peer) else { return Ok(false) };
+        let Some(entry) = self.node.peer(self.entry.cert()) else { return Ok(false) };
         Ok(outbox::ask(&self.node, id, release, manifest, &entry)?.released)
     }
 }

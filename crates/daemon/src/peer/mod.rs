@@ -8,6 +8,7 @@ mod endpoint;
 mod frames;
 mod links;
 mod loader;
+mod sketches;
 mod storer;
 #[cfg(test)]
 mod tests;
@@ -15,3 +16,4 @@ mod tls;
 
 pub(crate) use endpoint::{accept, bind, start_peer};
 pub(crate) use links::{LinkStatus, Links};
+pub(crate) use sketches::Sketches;
