@@ -338,7 +338,10 @@ impl Pump {
                 Output::Close(fault) => return Err(End::Fault(fault)),
                 Output::OpenJournal { cursor } => self.request(Request::OpenJournal { cursor }),
                 Output::SettleJournal => self.settle_journal(),
-                Output::OpenSketch { key, cells } => self.request(Request::OpenSketch { key, cells }),
+                Output::OpenSketch { key, cells } => {
+                    tracing::info!("the peer's cursor does not fit: what the peer lacks is found by a sketch");
+                    self.request(Request::OpenSketch { key, cells });
+                }
                 Output::ReadCells { from, count } => self.request(Request::ReadCells { from, count }),
                 Output::FindMarks { shorts } => self.request(Request::FindMarks { shorts }),
                 Output::ReadEntries { indexes } => self.request(Request::ReadEntries { indexes }),
