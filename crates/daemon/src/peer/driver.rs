@@ -10,7 +10,7 @@ use mithaq_core::{
     id::CertId,
 };
 use mithaq_store::StoreError;
-use mithaq_sync::{Channel, Cursor, Fault, Input, Output, Seen, Session, Setup};
+use mithaq_sync::{Channel, Fault, Input, Output, Session, Setup};
 use quinn::{Connection, RecvStream, SendStream};
 use tokio::{sync::mpsc, task::JoinSet};
 use tracing::Instrument;
@@ -19,13 +19,13 @@ use super::{
     documents::{self, Courier, Work},
     endpoint::HANDSHAKE_TIMEOUT,
     frames::{self, StreamError},
+    known,
     links::Claim,
     loader::{self, Loader, Request},
     storer::{self, Item, Received},
 };
 use crate::{
-    clock, held,
-    ledger::Ledger,
+    clock,
     node::{Node, PeerEntry},
     outbox::Outbox,
 };
@@ -202,7 +202,7 @@ impl Pump {
         let key = cursor_key(entry, agreement.id());
         let identity = node.identity();
         let signing_key = identity.signing_key(clock::wall()).map_err(|error| End::NoKey(error.to_string()))?;
-        let known = read_known(node, entry, key.clone()).await?;
+        let known = known::read(node, entry, key.clone()).await?;
         let setup = Setup {
             us: node.us,
             key: Arc::clone(signing_key),
@@ -460,35 +460,6 @@ fn lost(error: quinn::ConnectionError) -> End {
 /// Whether an agreement has begun. Once it is over a session still carries what takes back.
 fn has_begun(agreement: &VerifiedAgreement) -> bool {
     agreement.agreement().valid_from <= clock::wall()
-}
-
-/// What our hello tells of what we have of a peer.
-struct Known {
-    cursor: Option<Cursor>,
-    held: u64,
-    ledger_size: u64,
-    seen: Option<Seen>,
-}
-
-async fn read_known(node: &Arc<Node>, entry: &Arc<PeerEntry>, cursor_key: Vec<u8>) -> Result<Known, End> {
-    let (node, entry) = (Arc::clone(node), Arc::clone(entry));
-    let read = tokio::task::spawn_blocking(move || {
-        let cursor = node.store.state(&cursor_key)?.and_then(|bytes| Cursor::from_bytes(&bytes));
-        let ledger = Ledger::new(&node, entry.cert());
-        let held = about_held(&node, &entry, cursor)?;
-        Ok::<_, StoreError>(Known { cursor, held, ledger_size: ledger.frontier()?.size(), seen: ledger.seen()? })
-    });
-    Ok(read.await.map_err(|_| End::GoingAway)??)
-}
-
-/// About how many of a peer's releases we may say that we hold. They are counted only if neither a sketch nor a cursor
-/// tells: the number decides no more than how the peer finds out what we lack, if our cursor does not fit.
-fn about_held(node: &Node, entry: &PeerEntry, cursor: Option<Cursor>) -> Result<u64, StoreError> {
-    let passed = cursor.map(|cursor| cursor.index).filter(|index| *index > 0);
-    match entry.sketches.count_held().or(passed) {
-        Some(count) => Ok(count),
-        None => held::each(node, entry.cert(), |_| ()),
-    }
 }
 
 /// Opens our streams: the dialling side opens the control stream, the other takes it.

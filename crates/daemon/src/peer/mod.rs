@@ -6,6 +6,7 @@ mod documents;
 mod driver;
 mod endpoint;
 mod frames;
+mod known;
 mod links;
 mod loader;
 mod sketches;
