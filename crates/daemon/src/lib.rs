@@ -14,6 +14,7 @@ mod clock;
 mod consents;
 mod feed;
 mod fetching;
+mod held;
 mod identity;
 mod ledger;
 mod local;

@@ -75,12 +75,15 @@ pub(crate) struct PeerEntry {
     /// The last row of the log of which the rule was asked for it.
     pub(crate) scanned: AtomicU64,
     pub(crate) status: Mutex<crate::peer::LinkStatus>,
+    /// Of our journal towards it, and of what it releases to us.
+    pub(crate) sketches: crate::peer::Sketches,
 }
 
 impl PeerEntry {
     fn new(peer: Peer, cancel: CancellationToken) -> Self {
         let status = Mutex::new(crate::peer::LinkStatus::default());
-        Self { peer, cancel, journal_head: watch::Sender::new(0), scanned: AtomicU64::new(0), status }
+        let sketches = crate::peer::Sketches::default();
+        Self { peer, cancel, journal_head: watch::Sender::new(0), scanned: AtomicU64::new(0), status, sketches }
     }
 
     /// Its id.

@@ -21,7 +21,7 @@ use mithaq_store::{Batch, Expect, StateChange, StoreError};
 use mithaq_sync::{Chain, Cursor};
 
 use crate::{
-    clock, consents,
+    clock, consents, held,
     ledger::Ledger,
     node::{Node, PeerEntry},
     origins, standing,
@@ -81,6 +81,11 @@ impl Outbox {
         Some(Self { node, entry, agreement, key })
     }
 
+    /// What names the journal.
+    pub(crate) fn name(&self) -> [u8; 64] {
+        self.key
+    }
+
     fn position_key(&self) -> Vec<u8> {
         [b"s/", &self.key[..]].concat()
     }
@@ -116,8 +121,8 @@ impl Outbox {
             let before = position;
             let mut released = Vec::new();
             for row in &rows {
-                if self.may_go(row.release)? {
-                    released.push(row.release);
+                if let Some(origin) = self.may_go(row.release)? {
+                    released.push((row.release, origin));
                 }
             }
             position.scanned = last.seq;
@@ -129,7 +134,7 @@ impl Outbox {
     }
 
     /// Writes what may go into the journal and into the ledger, in one commit.
-    fn write(&self, before: Position, scanned: u64, released: &[ReleaseId]) -> Result<Position, StoreError> {
+    fn write(&self, before: Position, scanned: u64, released: &[(ReleaseId, CertId)]) -> Result<Position, StoreError> {
         // The stored position may lag behind `before` by rows that the rule withheld, but never in its head.
         let key = self.position_key();
         let stored = self.node.store.state(&key)?;
@@ -140,7 +145,8 @@ impl Outbox {
         let ledger = Ledger::new(&self.node, self.entry.cert());
         let (mut position, now) = (Position { scanned, ..before }, clock::wall());
         let (mut changes, mut disclosures) = (Vec::new(), Vec::new());
-        for release in released {
+        let mut held = held::Rows::default();
+        for (release, origin) in released {
             position.head += 1;
             position.chain = position.chain.after(*release);
             let value = [release.as_bytes(), &position.chain.as_bytes()[..]].concat();
@@ -149,21 +155,27 @@ impl Outbox {
             if !ledger.place(*release)?.is_some_and(|place| place.is_under(self.agreement.id())) {
                 disclosures.push(Entry::disclosure(*release, self.agreement.id(), now));
             }
+            // The peer may release it to us too, and knows then that we have it.
+            if *origin != self.node.us && !held::is_held(&self.node, self.entry.cert(), *release)? {
+                held.add(self.entry.cert(), *release);
+            }
         }
+        changes.extend(held.to_changes());
         let expect = stored.map_or(Expect::Absent, Expect::Value);
         changes.push(StateChange { key, expect, value: Some(position.to_bytes()) });
         ledger.append(&disclosures, changes)?;
+        held.note(&self.node);
         Ok(position)
     }
 
-    /// Whether the rule lets a release of our store go to the peer now. A damaged release goes nowhere, and holds up
-    /// nothing behind it. Blocks.
-    fn may_go(&self, id: ReleaseId) -> Result<bool, StoreError> {
-        match self.load(id) {
-            Ok(release) => Ok(release.is_some()),
+    /// The origin of a release of our store, if the rule lets it go to the peer now. A damaged release goes nowhere, and
+    /// holds up nothing behind it. Blocks.
+    fn may_go(&self, id: ReleaseId) -> Result<Option<CertId>, StoreError> {
+        match self.load_with_origin(id) {
+            Ok(loaded) => Ok(loaded.map(|(_, origin)| origin)),
             Err(StoreError::Corrupt { what }) => {
                 tracing::error!(what, "a damaged release is not shared: run `mithaq store check`");
-                Ok(false)
+                Ok(None)
             }
             Err(error) => Err(error),
         }
@@ -171,6 +183,10 @@ impl Outbox {
 
     /// A release of our store, if the rule lets it go to the peer now. Blocks.
     pub(crate) fn load(&self, id: ReleaseId) -> Result<Option<SignedRelease>, StoreError> {
+        Ok(self.load_with_origin(id)?.map(|(release, _)| release))
+    }
+
+    fn load_with_origin(&self, id: ReleaseId) -> Result<Option<(SignedRelease, CertId)>, StoreError> {
         let Some((_, release)) = self.node.store.release(id)? else {
             return Ok(None);
         };
@@ -179,7 +195,7 @@ impl Outbox {
             .map_err(|_| StoreError::Corrupt { what: format!("release {}", id.fmt_short()) })?;
         let decision = ask(&self.node, id, &release, &manifest, &self.entry)?;
         self.ask_origin(&manifest, &decision);
-        Ok(decision.released.then_some(release))
+        Ok(decision.released.then_some((release, manifest.origin)))
     }
 
     /// Asks the origin of what would go if it consented.
@@ -193,9 +209,32 @@ impl Outbox {
 
     /// At most `limit` entries after entry `after`. Blocks.
     pub(crate) fn read(&self, after: u64, limit: usize) -> Result<Vec<ReleaseId>, StoreError> {
+        Ok(self.read_with_chain(after, limit)?.into_iter().map(|(release, _)| release).collect())
+    }
+
+    /// The same, each with the chain up to it. Blocks.
+    pub(crate) fn read_with_chain(&self, after: u64, limit: usize) -> Result<Vec<(ReleaseId, Chain)>, StoreError> {
         let prefix = [b"j/", &self.key[..]].concat();
         let rows = self.node.store.state_range(&prefix, Some(&self.entry_key(after)), limit)?;
-        rows.iter().map(|(_, value)| Ok(entry_of(value)?.0)).collect()
+        rows.iter().map(|(_, value)| entry_of(value)).collect()
+    }
+
+    /// The releases of these entries. Blocks.
+    pub(crate) fn read_each(&self, indexes: &[u64]) -> Result<Vec<ReleaseId>, StoreError> {
+        let read = |index: &u64| {
+            let value = self.node.store.state(&self.entry_key(*index))?;
+            let value = value.ok_or_else(|| StoreError::Corrupt { what: format!("journal entry {index}") })?;
+            Ok(entry_of(&value)?.0)
+        };
+        indexes.iter().map(read).collect()
+    }
+
+    /// Whether the rule was asked of all rows of the log up to `head`. Blocks.
+    pub(crate) fn is_scanned(&self, head: u64) -> Result<bool, StoreError> {
+        let scanned = self.entry.scanned.load(Ordering::Acquire);
+        // What is left out between was purged.
+        let next = self.node.store.log(scanned, 1)?.first().map(|row| row.seq);
+        Ok(scanned >= head || next.is_none_or(|next| next > head))
     }
 
     /// Where the journal goes on for a peer with this cursor: at the cursor if it is into this very journal, else at
@@ -312,8 +351,8 @@ pub(crate) async fn follow(outbox: Outbox) {
         match extended.await {
             Ok(Ok(extended)) => {
                 position = Some(extended);
-                entry.journal_head.send_replace(extended.head);
                 entry.scanned.store(extended.scanned, Ordering::Release);
+                entry.journal_head.send_replace(extended.head);
             }
             Ok(Err(error)) => {
                 tracing::error!(peer = entry.peer.name, %error, "the journal towards the peer cannot be written; trying again");

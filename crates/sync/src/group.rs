@@ -163,12 +163,12 @@ mod tests {
 
     #[test]
     fn a_group_is_one_zstd_frame_and_nothing_behind_it() {
-        let group = pack(&[vec![7; 1000]]).unwrap();
+        let group = pack(&[vec![7; 1000]], false).unwrap().group;
         let empty = zstd::bulk::compress(&[], LEVEL).unwrap();
         // A frame that readers skip: its magic number, and a size of 4.
         let skipped = [&0x184d_2a50_u32.to_le_bytes()[..], &4_u32.to_le_bytes(), b"more"].concat();
         for behind in [&empty[..], &skipped, b"\0"] {
-            assert!(unpack(&[&group[..], behind].concat()).is_err(), "{behind:?}");
+            assert!(unpack(&[&group[..], behind].concat(), b"").is_err(), "{behind:?}");
         }
     }
 

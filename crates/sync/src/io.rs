@@ -14,7 +14,8 @@ use mithaq_core::{
 
 use crate::{
     fault::Fault,
-    journal::Cursor,
+    journal::{Chain, Cursor},
+    sketch::{Cell, Compared, Digest, SketchKey},
     wire::{Frame, Kind},
 };
 
@@ -114,6 +115,39 @@ pub enum Input {
     },
     /// A document of [`Output::Document`] was dealt with, and another may come.
     DocumentTaken,
+    /// Answer to [`Output::SettleJournal`].
+    JournalSettled {
+        /// The number of our journal's last entry.
+        head: u64,
+    },
+    /// Answer to [`Output::OpenSketch`].
+    SketchOpened {
+        /// The last entry that the sketch has.
+        through: u64,
+        /// The chain up to it.
+        chain: Chain,
+        /// The digest of the sketch.
+        digest: Digest,
+        /// Its first cells, as many as were asked for; none if there can be no sketch of this journal.
+        cells: Vec<Cell>,
+    },
+    /// Answer to [`Output::ReadCells`].
+    CellsRead {
+        /// As many as were asked for.
+        cells: Vec<Cell>,
+    },
+    /// Answer to [`Output::FindMarks`].
+    MarksFound {
+        /// The number of each entry, in the order asked for; `None` if the sketch has no such release.
+        indexes: Vec<Option<u64>>,
+    },
+    /// Answer to [`Output::ReadEntries`].
+    EntriesRead {
+        /// The release of each entry, in the order asked for.
+        ids: Vec<ReleaseId>,
+    },
+    /// Answer to [`Output::CompareSketch`].
+    SketchCompared(Compared),
     /// Time has passed; to be given every second or so.
     Tick,
 }
@@ -152,6 +186,40 @@ pub enum Output {
         after: u64,
         /// At most so many.
         limit: usize,
+    },
+    /// Wait, but not for ever, until the rule was asked of all that our log has now; then say how long the journal is.
+    SettleJournal,
+    /// Open the sketch of our journal as it is now, with the number of its entry for each release.
+    OpenSketch {
+        /// What short ids are made with.
+        key: SketchKey,
+        /// How many cells are needed first.
+        cells: usize,
+    },
+    /// Read more of the cells of that sketch.
+    ReadCells {
+        /// The number of the first, from 0.
+        from: usize,
+        /// How many.
+        count: usize,
+    },
+    /// Find the entries of that sketch with these short ids.
+    FindMarks {
+        /// The short ids.
+        shorts: Vec<u64>,
+    },
+    /// Read these entries of our journal.
+    ReadEntries {
+        /// Their numbers, ascending.
+        indexes: Vec<u64>,
+    },
+    /// Compare the peer's sketch with one of what we may say to the peer that we have: what
+    /// [`Output::CheckReleases`] would say of each.
+    CompareSketch {
+        /// What short ids are made with.
+        key: SketchKey,
+        /// The first cells of the peer's sketch.
+        cells: Vec<Cell>,
     },
     /// Load one of our releases, after asking the rule again.
     LoadRelease {

@@ -10,6 +10,8 @@
 //! source                         sink
 //!   Hello  <------------------->  Hello        agreement, store, cursor into the other's journal
 //!   Start   ------------------->               where the journal goes on
+//!   Reconcile ----------------->               if nowhere, and the sink has much of it: a sketch of its releases
+//!           <-----------------  Missing        short ids of those that the sink lacks
 //!   Offer   ------------------->               ids of releases
 //!           <-------------------  Want         which of them are missing
 //!   Manifest ------------------>               signed manifest and content ids

@@ -70,6 +70,24 @@ pub const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// What even the slowest link carries: 64 kbit/s.
 pub const LINK_BYTES_PER_SECOND_MIN: u64 = 8 * 1024;
 
+/// A journal of no more entries is offered whole: that costs less than finding out what of it is missing.
+pub const RECONCILE_ENTRIES_MIN: u64 = 64;
+
+/// The fewest cells of the first frame of a sketch.
+pub const CELLS_FIRST_MIN: usize = 32;
+
+/// The most cells in one frame.
+pub const CELLS_FRAME_MAX: usize = 4_096;
+
+/// The most cells that a sink may ask for at a time.
+pub const CELLS_WANT_MAX: usize = 32 * 1024;
+
+/// The most short ids in one frame.
+pub const SHORTS_FRAME_MAX: usize = 4_096;
+
+/// How often a sink compares sketches before it asks for a list.
+pub const COMPARISONS_MAX: usize = 16;
+
 /// The most cells of a sketch: enough for 190,000 releases that differ. A larger difference is cheaper as a list.
 pub const CELLS_MAX: usize = 256 * 1024;
 

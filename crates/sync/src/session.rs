@@ -20,6 +20,7 @@ use crate::{
     },
     receipts::Receipts,
     sink::Sink,
+    sketch::SketchKey,
     source::{Loaded, Source},
     wire::{Document, Frame, Hello, Kind},
 };
@@ -43,6 +44,8 @@ pub struct Setup {
     pub peer: Arc<VerifiedCard>,
     /// How far we have the peer's journal under this agreement.
     pub cursor: Option<Cursor>,
+    /// About how many of the peer's releases we may say to it that we have.
+    pub held: u64,
     /// How many entries our ledger towards the peer has.
     pub ledger_size: u64,
     /// The last checkpoint of the peer's ledger towards us that we have accepted.
@@ -126,6 +129,7 @@ impl Session {
             held_card_serial: setup.peer.card().serial,
             ledger_size: setup.ledger_size,
             seen: setup.seen.map(|seen| seen.to_bytes().into()).unwrap_or_default(),
+            held: setup.held,
             dictionaries: Bytes::from_static(dictionary::name()),
         };
         outputs.send(Channel::Control, Kind::Hello(hello));
@@ -204,6 +208,14 @@ impl Session {
             Input::JournalOpened { after, head } => source.open(after, head, outputs),
             Input::JournalGrew { head } => source.grow(head, outputs),
             Input::JournalRead { ids } => source.journal_read(ids, outputs),
+            Input::JournalSettled { head } => source.journal_settled(head, outputs),
+            Input::SketchOpened { through, chain, digest, cells } => {
+                source.sketch_opened(through, chain, digest, cells, outputs);
+            }
+            Input::CellsRead { cells } => source.cells_read(&cells, outputs),
+            Input::MarksFound { indexes } => source.marks_found(&indexes, outputs)?,
+            Input::EntriesRead { ids } => source.entries_read(&ids, outputs),
+            Input::SketchCompared(compared) => sink.sketch_compared(compared, outputs),
             Input::ReleaseLoaded { index, release, card, inline } => {
                 source.release_loaded(index, Loaded { release, card, inline }, outputs)?
             }
@@ -242,8 +254,15 @@ impl Session {
             Kind::Want(want) => source.want(&want, now.monotonic, outputs)?,
             Kind::WantBodies(want) => source.want_bodies(&want, now.monotonic, outputs)?,
             Kind::Ack(ack) => source.ack(&ack, receipts, now, outputs)?,
+            Kind::WantCells(want) => source.want_cells(&want, outputs)?,
+            Kind::Missing(missing) => source.missing(&missing, now.monotonic, outputs)?,
             _ if !self.established => return Err(Fault::Misbehaved("a frame before the start")),
             Kind::Offer(offer) => sink.offer(&offer, outputs)?,
+            Kind::Reconcile(sketch) => sink.reconcile(&sketch, outputs)?,
+            Kind::Cells(cells) => {
+                sink.cells(&cells, outputs)?;
+                sink.delivered(now.monotonic);
+            }
             Kind::Manifest(manifest) => {
                 sink.manifest(&manifest, now.wall, outputs)?;
                 sink.delivered(now.monotonic);
@@ -303,8 +322,9 @@ impl Session {
             seen,
         }));
         let ours = self.setup.cursor.filter(|cursor| cursor.store == store);
-        self.sink.set_cursor(ours.unwrap_or(Cursor::start(store)));
-        self.source.set_limits(hello)?;
+        let (us, agreement) = (self.setup.instance, self.setup.agreement);
+        self.sink.greet(ours.unwrap_or(Cursor::start(store)), SketchKey::new(agreement, instance, us));
+        self.source.greet(hello, SketchKey::new(agreement, us, instance))?;
         self.outputs.push(Output::OpenJournal { cursor: cursor.filter(|cursor| cursor.store == self.setup.store) });
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! The receiving half: what the peer offers, what of it we lack, and the checks that stand before the store.
 
+mod reconcile;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -17,6 +19,7 @@ use mithaq_core::{
     time::Time,
 };
 
+use self::reconcile::Gap;
 use crate::{
     elsewhere::Elsewhere,
     fault::Fault,
@@ -24,11 +27,12 @@ use crate::{
     io::{Channel, Output, Outputs},
     journal::Cursor,
     limits::{
-        GROUP_BYTES_MAX, INLINE_BYTES_MAX, LINK_BYTES_PER_SECOND_MIN, OFFER_IDS_MAX, OFFERS_OPEN_MAX, ORIGINS_MAX,
-        RELEASE_BYTES_MAX, RELEASES_OPEN_MAX, STALL_TIMEOUT, WINDOW_BYTES,
+        GROUP_BYTES_MAX, INLINE_BYTES_MAX, LINK_BYTES_PER_SECOND_MIN, OFFER_IDS_MAX, ORIGINS_MAX, RELEASE_BYTES_MAX,
+        RELEASES_OPEN_MAX, STALL_TIMEOUT, WINDOW_BYTES,
     },
     receipts::Receipts,
     session::Setup,
+    sketch::SketchKey,
     wire::{self, Ack, Bodies, Gone, Kind, Manifest, Offer, Want, WantBodies},
 };
 
@@ -85,6 +89,12 @@ pub(crate) struct Sink {
     origins: BTreeMap<CertId, Arc<VerifiedCard>>,
     /// The last entry of which all before it are done.
     cursor: Cursor,
+    /// Whether our hello says that we have releases of the peer.
+    has_any: bool,
+    /// What short ids of the peer's releases are made with, from its hello on.
+    key: Option<SketchKey>,
+    /// What our cursor has not passed while we take what comes behind.
+    gap: Option<Gap>,
     started: bool,
     entries: BTreeMap<u64, Entry>,
     /// How many of `entries` are open.
@@ -111,6 +121,9 @@ impl Sink {
             third_party: setup.third_party,
             origins: BTreeMap::new(),
             cursor: Cursor::start([0; 16]),
+            has_any: setup.held > 0,
+            key: None,
+            gap: None,
             started: false,
             entries: BTreeMap::new(),
             open: 0,
@@ -124,8 +137,9 @@ impl Sink {
         }
     }
 
-    pub(crate) fn set_cursor(&mut self, cursor: Cursor) {
+    pub(crate) fn greet(&mut self, cursor: Cursor, key: SketchKey) {
         self.cursor = cursor;
+        self.key = Some(key);
     }
 
     /// Entries that we have.
@@ -149,7 +163,7 @@ impl Sink {
 
     /// Notes the time while the peer owes nothing.
     pub(crate) fn watch(&mut self, now: Duration) {
-        if self.awaited == 0 {
+        if self.awaited == 0 && !self.awaits_gap() {
             self.waiting_since = now;
         }
     }
@@ -181,8 +195,8 @@ impl Sink {
     }
 
     fn check_index(&self, index: u64) -> Result<(), Fault> {
-        let last = self.cursor.index.saturating_add(OFFERS_OPEN_MAX);
-        if index > self.cursor.index && index <= last {
+        let (before, last) = self.window(index);
+        if index > before && index <= last {
             Ok(())
         } else {
             Err(Fault::Misbehaved("a journal entry outside the window"))
@@ -203,6 +217,7 @@ impl Sink {
 
     pub(crate) fn offer(&mut self, offer: &Offer, outputs: &mut Outputs) -> Result<(), Fault> {
         let ids = wire::ids(&offer.ids, OFFER_IDS_MAX, ReleaseId::from_bytes)?;
+        self.note_offer(offer.first)?;
         self.check_index(offer.first)?;
         self.check_index(offer.first.saturating_add(ids.len() as u64 - 1))?;
         for (index, id) in (offer.first..).zip(&ids) {
@@ -226,7 +241,9 @@ impl Sink {
         }
         let count = u32::try_from(known.len()).unwrap_or(u32::MAX);
         outputs.send(Channel::Control, Kind::Want(Want { first, bitmap: wire::bitmap(&wanted), count }));
-        self.advance_and_save(outputs);
+        let before = self.cursor.index;
+        self.advance();
+        self.save_cursor_after(before, outputs);
     }
 
     pub(crate) fn manifest(&mut self, frame: &Manifest, now: Time, outputs: &mut Outputs) -> Result<(), Fault> {
@@ -237,7 +254,7 @@ impl Sink {
         let signature = Signature::from_bytes(signature);
         let signed = SignedRelease { manifest: frame.manifest.to_vec(), signature, contents };
         match self.entries.get(&frame.index) {
-            None => {}
+            None => self.take_missing(frame.index, signed.id())?,
             Some(Entry { id, state: State::Wanted }) if *id == signed.id() => {}
             Some(_) => return Err(Fault::Misbehaved("a release that was not asked for")),
         }
@@ -400,6 +417,7 @@ impl Sink {
         };
         self.objects_received += open.bodies.len() as u64;
         self.storing.insert(index, (id, open.bytes));
+        self.settle_missing(index);
         self.advance();
         outputs.push(Output::Store {
             index,
@@ -424,12 +442,19 @@ impl Sink {
         if let Some(what) = refusal {
             return Err(Fault::Misbehaved(what));
         }
+        if !self.entries.contains_key(&frame.index) {
+            self.take_missing(frame.index, id)?;
+        }
         if let Some(Entry { state: State::Open(open), .. }) = self.put(frame.index, id, State::Done) {
             self.window_used -= open.bytes;
             outputs.push(Output::BodiesGone { index: frame.index });
         }
         outputs.send(Channel::Control, Kind::Ack(Ack { indexes: vec![frame.index], ..Ack::default() }));
-        self.advance_and_save(outputs);
+        let before = self.cursor.index;
+        self.settle_missing(frame.index);
+        self.advance();
+        self.save_cursor_after(before, outputs);
+        self.check_gap(outputs);
         Ok(())
     }
 
@@ -451,26 +476,12 @@ impl Sink {
         if !settled.is_empty() {
             outputs.send(Channel::Control, Kind::Ack(receipts.sign(&settled, now)?));
         }
+        self.check_gap(outputs);
         Ok(())
     }
 
-    /// Moves the cursor over all entries that are done without a gap.
-    fn advance(&mut self) -> bool {
-        let before = self.cursor.index;
-        while let Some(entry) = self.entries.first_entry() {
-            let done = matches!(entry.get().state, State::Done) && *entry.key() == self.cursor.index + 1;
-            if !done {
-                break;
-            }
-            self.cursor.chain = self.cursor.chain.after(entry.get().id);
-            self.cursor.index += 1;
-            entry.remove();
-        }
-        self.cursor.index > before
-    }
-
-    fn advance_and_save(&mut self, outputs: &mut Outputs) {
-        if self.advance() {
+    fn save_cursor_after(&self, before: u64, outputs: &mut Outputs) {
+        if self.cursor.index > before {
             outputs.push(Output::SaveCursor(self.cursor));
         }
     }

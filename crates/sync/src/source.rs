@@ -1,5 +1,7 @@
 //! The sending half: our journal towards the peer, offered in order, and what the peer wants of it.
 
+mod reconcile;
+
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
@@ -13,6 +15,7 @@ use mithaq_core::{
     release::SignedRelease,
 };
 
+use self::reconcile::Reconciling;
 use crate::{
     dictionary,
     fault::Fault,
@@ -23,6 +26,7 @@ use crate::{
         OFFERS_OPEN_MAX, RELEASE_BYTES_MAX, RELEASES_OPEN_MAX, STALL_TIMEOUT, WINDOW_BYTES, WINDOW_BYTES_MIN,
     },
     receipts::Receipts,
+    sketch::SketchKey,
     wire::{self, Ack, Bodies, Gone, Hello, Kind, Manifest, Offer, Start, Want, WantBodies},
 };
 
@@ -86,6 +90,8 @@ pub(crate) struct Source {
     head: u64,
     /// The next entry to read.
     next: u64,
+    /// What is done about entries before that if the peer's cursor does not fit.
+    reconciling: Reconciling,
     /// How many entries we asked for, while they are being read.
     reading: Option<usize>,
     /// Whether the peer has nearly everything: what comes now goes out unasked.
@@ -122,6 +128,7 @@ impl Source {
             opened: false,
             head: 0,
             next: 1,
+            reconciling: Reconciling::default(),
             reading: None,
             caught_up: false,
             entries: BTreeMap::new(),
@@ -143,7 +150,7 @@ impl Source {
     }
 
     /// Takes the limits that the peer told; it must take at least one release of the largest size.
-    pub(crate) fn set_limits(&mut self, hello: &Hello) -> Result<(), Fault> {
+    pub(crate) fn greet(&mut self, hello: &Hello, key: SketchKey) -> Result<(), Fault> {
         let window = usize::try_from(hello.window_bytes).unwrap_or(usize::MAX);
         let releases = usize::try_from(hello.releases_open_max).unwrap_or(usize::MAX);
         let frame = usize::try_from(hello.frame_bytes_max).unwrap_or(usize::MAX);
@@ -153,6 +160,7 @@ impl Source {
         self.window_bytes = window.min(WINDOW_BYTES);
         self.releases_open_max = releases.min(RELEASES_OPEN_MAX);
         self.dictionary = dictionary::is_listed(&hello.dictionaries)?;
+        self.reconciling.set_peer(hello.held, key);
         Ok(())
     }
 
@@ -165,6 +173,9 @@ impl Source {
         self.head = self.head.max(head).max(after);
         self.next = after.saturating_add(1);
         outputs.send(Channel::Control, Kind::Start(Start { after }));
+        if after == 0 {
+            self.begin_reconciling(outputs);
+        }
         self.pump(outputs);
     }
 
@@ -181,7 +192,7 @@ impl Source {
     /// Entries that the peer lacks.
     pub(crate) fn lag(&self) -> u64 {
         let unread = self.head.saturating_add(1).saturating_sub(self.next);
-        unread.saturating_add(self.entries.len() as u64)
+        unread.saturating_add(self.entries.len() as u64).saturating_add(self.reconciling.unread())
     }
 
     pub(crate) fn objects_sent(&self) -> u64 {
@@ -195,7 +206,7 @@ impl Source {
 
     /// Notes the time while the peer owes nothing.
     pub(crate) fn watch(&mut self, now: Duration) {
-        let owes = !self.offers.is_empty() || self.open > self.loading;
+        let owes = !self.offers.is_empty() || self.open > self.loading || self.reconciling.awaits_peer();
         if !owes || self.loading_bodies {
             self.waiting_since = now;
         }
@@ -208,21 +219,35 @@ impl Source {
         now.saturating_sub(self.waiting_since) > patience
     }
 
+    /// Is done with an entry.
+    fn settle(&mut self, index: u64) {
+        if self.entries.remove(&index).is_some() {
+            self.reconciling.settle(index);
+        }
+    }
+
+    /// How many of the entries that are read in order are open.
+    fn open_in_order(&self) -> usize {
+        self.entries.len() - self.reconciling.open()
+    }
+
     /// Asks for whatever can be gone on with.
     pub(crate) fn pump(&mut self, outputs: &mut Outputs) {
-        if !self.opened {
+        if !self.opened || self.reconciling.holds_back() {
             return;
         }
         // A few entries on the way are no backlog: under a steady load there are always some.
-        self.caught_up |= self.next > self.head && self.entries.len() <= EAGER_OPEN_MAX / 2;
+        self.caught_up |= self.next > self.head && self.open_in_order() <= EAGER_OPEN_MAX / 2;
         self.pump_journal(outputs);
+        self.pump_reconciling(outputs);
         self.pump_releases(outputs);
         self.pump_bodies(outputs);
     }
 
     fn pump_journal(&mut self, outputs: &mut Outputs) {
         // The sink counts from its cursor, which stands before the oldest entry that is not done with.
-        let oldest = self.entries.first_key_value().map_or(self.next, |(index, _)| *index);
+        let behind = self.reconciling.floor().saturating_add(1);
+        let oldest = self.entries.range(behind..).next().map_or(self.next, |(index, _)| *index);
         let room = oldest.saturating_add(OFFERS_OPEN_MAX).saturating_sub(self.next);
         if self.reading.is_some() || self.next > self.head || room == 0 {
             return;
@@ -270,7 +295,7 @@ impl Source {
             // There should have been entries; the next tick asks again.
             return;
         }
-        self.caught_up &= self.entries.len() + count <= EAGER_OPEN_MAX;
+        self.caught_up &= self.open_in_order() + count <= EAGER_OPEN_MAX;
         if !self.caught_up {
             let ids = wire::join_ids(ids.iter().map(ReleaseId::as_bytes));
             outputs.send(Channel::Control, Kind::Offer(Offer { first, ids }));
@@ -298,7 +323,7 @@ impl Source {
         let bits = wire::bits(&want.bitmap, count)?;
         for (index, wanted) in (want.first..).zip(bits) {
             if !wanted {
-                self.entries.remove(&index);
+                self.settle(index);
             } else if let Some(entry) = self.entries.get_mut(&index) {
                 entry.state = State::Queued;
                 self.queue.insert((Channel::Backfill, index));
@@ -445,7 +470,7 @@ impl Source {
                 _ => return Err(Fault::Misbehaved("an acknowledgement of what was not sent")),
             };
             settled.push((*index, id));
-            self.entries.remove(index);
+            self.settle(*index);
             self.open -= 1;
             self.unconfirmed.subtract(weight);
             self.waiting_since = now.monotonic;

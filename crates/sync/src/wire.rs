@@ -7,14 +7,15 @@ use prost::Message;
 
 use crate::{
     fault::Fault,
-    limits::{CONTROL_FRAME_BYTES_MAX, DOCUMENT_FRAME_BYTES_MAX, FRAME_BYTES_MAX},
+    limits::{CELLS_FRAME_MAX, CONTROL_FRAME_BYTES_MAX, DOCUMENT_FRAME_BYTES_MAX, FRAME_BYTES_MAX},
+    sketch::Cell,
 };
 
 /// One frame.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct Frame {
     /// What it says.
-    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10")]
+    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14")]
     pub kind: Option<Kind>,
 }
 
@@ -51,6 +52,18 @@ pub enum Kind {
     /// Something signed that is no release.
     #[prost(message, tag = "10")]
     Document(Document),
+    /// A sketch of the source's journal, in place of offers from its start.
+    #[prost(message, tag = "11")]
+    Reconcile(Reconcile),
+    /// More of that sketch.
+    #[prost(message, tag = "12")]
+    Cells(Cells),
+    /// How much more of the sketch the sink takes.
+    #[prost(message, tag = "13")]
+    WantCells(WantCells),
+    /// Which releases of the sketched journal the sink lacks.
+    #[prost(message, tag = "14")]
+    Missing(Missing),
 }
 
 /// The first frame of each side, on the control stream.
@@ -92,6 +105,9 @@ pub struct Hello {
     /// The last checkpoint of the receiver's ledger towards the sender that the sender has accepted, 20 bytes, or empty.
     #[prost(bytes = "bytes", tag = "12")]
     pub seen: Bytes,
+    /// About how many of the receiver's releases the sender has; 0 if it has none or wants them offered one by one.
+    #[prost(uint64, tag = "13")]
+    pub held: u64,
     /// The names of the dictionaries that the sender has, 8 bytes each.
     #[prost(bytes = "bytes", tag = "14")]
     pub dictionaries: Bytes,
@@ -224,6 +240,59 @@ pub struct Document {
     pub body: Bytes,
 }
 
+/// A sketch of the source's journal, in place of offers from its start.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Reconcile {
+    /// The last entry that the sketch has.
+    #[prost(uint64, tag = "1")]
+    pub through: u64,
+    /// The journal's chain up to it, 32 bytes.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub chain: Bytes,
+    /// The digest of the releases up to it, 16 bytes.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub digest: Bytes,
+    /// The sketch's first cells, 12 bytes each.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub cells: Bytes,
+}
+
+/// More of a sketch.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Cells {
+    /// The number of the first, from 0.
+    #[prost(uint64, tag = "1")]
+    pub from: u64,
+    /// They, 12 bytes each.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub cells: Bytes,
+}
+
+/// How much more of a sketch the sink takes.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct WantCells {
+    /// The number of the first, from 0: the one after the last that came.
+    #[prost(uint64, tag = "1")]
+    pub from: u64,
+    /// How many.
+    #[prost(uint32, tag = "2")]
+    pub count: u32,
+}
+
+/// Which releases of a sketched journal the sink lacks.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Missing {
+    /// Their short ids, 8 bytes each.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub shorts: Bytes,
+    /// Whether these are the last.
+    #[prost(bool, tag = "2")]
+    pub last: bool,
+    /// The sink wants the journal offered from its start instead.
+    #[prost(bool, tag = "3")]
+    pub give_up: bool,
+}
+
 impl Frame {
     /// Writes a frame with its length before it.
     #[must_use]
@@ -251,7 +320,7 @@ fn check_shape(frame: &[u8]) -> Result<(), Fault> {
     let bytes_max = match (key >> 3, key & 7) {
         (5 | 8, 2) => FRAME_BYTES_MAX,
         (10, 2) => DOCUMENT_FRAME_BYTES_MAX,
-        (1..=9, 2) => CONTROL_FRAME_BYTES_MAX,
+        (1..=9 | 11..=14, 2) => CONTROL_FRAME_BYTES_MAX,
         _ => return Err(unknown),
     };
     if frame.len() > bytes_max {
@@ -296,6 +365,26 @@ pub(crate) fn ids<T>(bytes: &[u8], max: usize, make: fn([u8; 32]) -> T) -> Resul
 /// Writes a run of 32-byte ids.
 pub(crate) fn join_ids<'a>(ids: impl Iterator<Item = &'a [u8; 32]>) -> Bytes {
     ids.flatten().copied().collect()
+}
+
+/// Splits a run of at most `max` short ids.
+pub(crate) fn shorts(bytes: &[u8], max: usize) -> Result<Vec<u64>, Fault> {
+    let (shorts, rest) = bytes.as_chunks::<8>();
+    if !rest.is_empty() || shorts.len() > max {
+        return Err(Fault::Misbehaved("a list of short ids that is too long or cut"));
+    }
+    Ok(shorts.iter().copied().map(u64::from_be_bytes).collect())
+}
+
+/// Writes a run of short ids.
+pub(crate) fn join_shorts(shorts: &[u64]) -> Bytes {
+    shorts.iter().flat_map(|short| short.to_be_bytes()).collect()
+}
+
+/// Splits a run of cells, at least one and no more than a frame may have.
+pub(crate) fn cells(bytes: &[u8]) -> Result<Vec<Cell>, Fault> {
+    let cells = Cell::read_all(bytes).filter(|cells| !cells.is_empty() && cells.len() <= CELLS_FRAME_MAX);
+    cells.ok_or(Fault::Misbehaved("a run of cells that is empty, too long or cut"))
 }
 
 /// Writes a bitmap, the lowest bit first.

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use mithaq_core::{id::AgreementId, receipt::Status};
 use mithaq_sync::{
     DOCUMENTS_OPEN_MAX, Input, Now, OFFERS_OPEN_MAX, Output, RELEASES_OPEN_MAX, Session, Setup, WINDOW_BYTES,
+    sketch::{Sketch, compare},
     wire::frame_length,
 };
 
@@ -26,6 +27,7 @@ pub fn session() -> Session {
         card_serial: 1,
         peer: TWO.card.clone(),
         cursor: None,
+        held: 3,
         ledger_size: 0,
         seen: None,
         third_party: true,
@@ -78,6 +80,7 @@ fn perform(session: &mut Session, documents: &mut usize) -> bool {
                 assert!(!release.manifest().kind.is_local(), "a release that never leaves its store");
                 Input::Stored { entries: vec![(index, Status::Received)] }
             }
+            Output::CompareSketch { cells, .. } => Input::SketchCompared(compare(&cells, &mut Sketch::new())),
             Output::Document { .. } => {
                 *documents += 1;
                 if *documents % 2 == 1 {

@@ -10,7 +10,7 @@ use mithaq_core::{
     id::CertId,
 };
 use mithaq_store::StoreError;
-use mithaq_sync::{Channel, Cursor, Fault, Input, Output, Seen, Session, Setup};
+use mithaq_sync::{Channel, Fault, Input, Output, Session, Setup};
 use quinn::{Connection, RecvStream, SendStream};
 use tokio::{sync::mpsc, task::JoinSet};
 use tracing::Instrument;
@@ -19,6 +19,7 @@ use super::{
     documents::{self, Courier, Work},
     endpoint::HANDSHAKE_TIMEOUT,
     frames::{self, StreamError},
+    known,
     links::Claim,
     loader::{self, Loader, Request},
     storer::{self, Item, Received},
@@ -26,7 +27,6 @@ use super::{
 use crate::{
     clock,
     fetching::Seat,
-    ledger::Ledger,
     node::{Node, PeerEntry},
     outbox::Outbox,
 };
@@ -42,6 +42,9 @@ const ANSWERS: usize = 64;
 
 /// How long the reason for the end of a stream may take to arrive.
 const CLOSE_GRACE: Duration = Duration::from_secs(1);
+
+/// How long a journal that is being made anew is waited for before it is reconciled as far as it is.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// How often timeouts are checked.
 const TICK: Duration = Duration::from_millis(500);
@@ -202,7 +205,7 @@ impl Pump {
         let key = cursor_key(entry, agreement.id());
         let identity = node.identity();
         let signing_key = identity.signing_key(clock::wall()).map_err(|error| End::NoKey(error.to_string()))?;
-        let known = read_known(node, entry.cert(), key.clone()).await?;
+        let known = known::read(node, entry, key.clone()).await?;
         let setup = Setup {
             us: node.us,
             key: Arc::clone(signing_key),
@@ -212,6 +215,7 @@ impl Pump {
             card_serial: node.identity().card.card().serial,
             peer: Arc::new(entry.peer.card.clone()),
             cursor: known.cursor,
+            held: known.held,
             ledger_size: known.ledger_size,
             seen: known.seen,
             third_party: agreement.agreement().third_party == ThirdParty::Accept,
@@ -231,9 +235,9 @@ impl Pump {
         let (requests, requests_out) = mpsc::unbounded_channel();
         let (items, items_out) = mpsc::unbounded_channel();
         let seat = Arc::new(Seat::new(&node.fetching));
-        let loader = Loader::new(Arc::clone(node), outbox.clone(), entry.cert(), Arc::clone(&seat));
+        let loader = Loader::new(Arc::clone(node), outbox.clone(), Arc::clone(entry), Arc::clone(&seat));
         node.tasks.spawn(loader::run(loader, requests_out, answers_in.clone()));
-        let storing = node.tasks.spawn(storer::run(Arc::clone(node), key, items_out, answers_in.clone()));
+        let storing = node.tasks.spawn(storer::run(Arc::clone(node), entry.cert(), key, items_out, answers_in.clone()));
         let (documents, documents_out) = mpsc::unbounded_channel();
         let courier = Courier::new(Arc::clone(node), Arc::clone(entry));
         let delivering = node.tasks.spawn(documents::run(courier, documents_out, answers_in));
@@ -341,6 +345,15 @@ impl Pump {
                 }
                 Output::Close(fault) => return Err(End::Fault(fault)),
                 Output::OpenJournal { cursor } => self.request(Request::OpenJournal { cursor }),
+                Output::SettleJournal => self.settle_journal(),
+                Output::OpenSketch { key, cells } => {
+                    tracing::info!("the peer's cursor does not fit: what the peer lacks is found by a sketch");
+                    self.request(Request::OpenSketch { key, cells });
+                }
+                Output::ReadCells { from, count } => self.request(Request::ReadCells { from, count }),
+                Output::FindMarks { shorts } => self.request(Request::FindMarks { shorts }),
+                Output::ReadEntries { indexes } => self.request(Request::ReadEntries { indexes }),
+                Output::CompareSketch { key, cells } => self.request(Request::CompareSketch { key, cells }),
                 Output::ReadJournal { after, limit } => self.request(Request::ReadJournal { after, limit }),
                 Output::LoadRelease { index, id, inline } => self.request(Request::LoadRelease { index, id, inline }),
                 Output::LoadBodies { index, release, contents } => {
@@ -360,6 +373,22 @@ impl Pump {
     /// The machine bounds how much it asks for before it is answered, so this queue is bounded too.
     fn request(&self, request: Request) {
         let _ = self.requests.send(request);
+    }
+
+    /// Has the loader say how long our journal is once the rule was asked of all that the log has now.
+    fn settle_journal(&self) {
+        let (outbox, entry, head) = (self.outbox.clone(), Arc::clone(&self.entry), self.node.store.head());
+        // The loader ends with the session, whoever waits here.
+        let requests = self.requests.downgrade();
+        self.node.tasks.spawn(async move {
+            tokio::select! {
+                () = entry.cancel.cancelled() => return,
+                _ = tokio::time::timeout(SETTLE_TIMEOUT, scanned(&outbox, &entry, head)) => {}
+            }
+            if let Some(requests) = requests.upgrade() {
+                let _ = requests.send(Request::CountJournal);
+            }
+        });
     }
 
     /// Queues a frame. What waits on the data streams is bounded by the window that the machine keeps; what waits on
@@ -422,6 +451,19 @@ impl Pump {
     }
 }
 
+/// Waits until the rule was asked of all rows of the log up to `head`.
+async fn scanned(outbox: &Outbox, entry: &PeerEntry, head: u64) {
+    let mut journal = entry.journal_head.subscribe();
+    loop {
+        let worker = outbox.clone();
+        let scanned = tokio::task::spawn_blocking(move || worker.is_scanned(head));
+        // Who cannot read the log is told so by the next request.
+        if !matches!(scanned.await, Ok(Ok(false))) || journal.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
 fn lost(error: quinn::ConnectionError) -> End {
     match frames::closed_by_peer(&error) {
         Some((code, text)) => End::ClosedByPeer(code, text),
@@ -432,23 +474,6 @@ fn lost(error: quinn::ConnectionError) -> End {
 /// Whether an agreement has begun. Once it is over a session still carries what takes back.
 fn has_begun(agreement: &VerifiedAgreement) -> bool {
     agreement.agreement().valid_from <= clock::wall()
-}
-
-/// What our hello tells of what we have of a peer.
-struct Known {
-    cursor: Option<Cursor>,
-    ledger_size: u64,
-    seen: Option<Seen>,
-}
-
-async fn read_known(node: &Arc<Node>, peer: CertId, cursor_key: Vec<u8>) -> Result<Known, End> {
-    let node = Arc::clone(node);
-    let read = tokio::task::spawn_blocking(move || {
-        let cursor = node.store.state(&cursor_key)?.and_then(|bytes| Cursor::from_bytes(&bytes));
-        let ledger = Ledger::new(&node, peer);
-        Ok::<_, StoreError>(Known { cursor, ledger_size: ledger.frontier()?.size(), seen: ledger.seen()? })
-    });
-    Ok(read.await.map_err(|_| End::GoingAway)??)
 }
 
 /// Opens our streams: the dialling side opens the control stream, the other takes it.

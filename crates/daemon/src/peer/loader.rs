@@ -4,17 +4,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use mithaq_core::{
     card::VerifiedCard,
-    id::{CertId, ContentId, ReleaseId},
+    id::{ContentId, ReleaseId},
     release::{Manifest, SignedRelease},
 };
 use mithaq_store::StoreError;
-use mithaq_sync::{Cursor, GROUP_BYTES, INLINE_BYTES_MAX, Input, Pending, Waiting};
+use mithaq_sync::{
+    Cursor, GROUP_BYTES, INLINE_BYTES_MAX, Input, Pending, Waiting,
+    sketch::{Cell, SketchKey},
+};
 use tokio::sync::mpsc;
 
 use super::driver::End;
 use crate::{
     fetching::{self, Seat},
-    node::Node,
+    held,
+    node::{Node, PeerEntry},
     origins,
     outbox::{self, Outbox},
 };
@@ -32,6 +36,12 @@ pub(super) enum Request {
     ReadJournal { after: u64, limit: usize },
     LoadRelease { index: u64, id: ReleaseId, inline: bool },
     LoadBodies { index: u64, release: ReleaseId, contents: Vec<ContentId> },
+    CountJournal,
+    OpenSketch { key: SketchKey, cells: usize },
+    ReadCells { from: usize, count: usize },
+    FindMarks { shorts: Vec<u64> },
+    ReadEntries { indexes: Vec<u64> },
+    CompareSketch { key: SketchKey, cells: Vec<Cell> },
     CheckReleases { first: u64, ids: Vec<ReleaseId> },
     CheckBodies { index: u64, release: ReleaseId, contents: Vec<ContentId> },
 }
@@ -79,15 +89,15 @@ fn unless_damaged<T: Default>(read: Result<T, StoreError>) -> Result<T, StoreErr
 pub(super) struct Loader {
     node: Arc<Node>,
     outbox: Outbox,
-    peer: CertId,
+    entry: Arc<PeerEntry>,
     seat: Arc<Seat>,
     /// Releases whose bodies are on their way from elsewhere.
     waiting: Mutex<Waiting>,
 }
 
 impl Loader {
-    pub(super) fn new(node: Arc<Node>, outbox: Outbox, peer: CertId, seat: Arc<Seat>) -> Self {
-        Self { node, outbox, peer, seat, waiting: Mutex::default() }
+    pub(super) fn new(node: Arc<Node>, outbox: Outbox, entry: Arc<PeerEntry>, seat: Arc<Seat>) -> Self {
+        Self { node, outbox, entry, seat, waiting: Mutex::default() }
     }
 
     fn has_waiting(&self) -> bool {
@@ -116,10 +126,22 @@ impl Loader {
                 Ok(Input::JournalOpened { after: self.outbox.resume_at(cursor)?, head })
             }
             Request::ReadJournal { after, limit } => Ok(Input::JournalRead { ids: self.outbox.read(after, limit)? }),
+            Request::CountJournal => Ok(Input::JournalSettled { head: self.outbox.position()?.head }),
+            Request::OpenSketch { key, cells } => self.entry.sketches.open(&self.outbox, key, cells),
+            Request::ReadCells { from, count } => {
+                Ok(Input::CellsRead { cells: self.entry.sketches.cells(from, count) })
+            }
+            Request::FindMarks { shorts } => Ok(Input::MarksFound { indexes: self.entry.sketches.find(&shorts) }),
+            Request::ReadEntries { indexes } => Ok(Input::EntriesRead { ids: self.outbox.read_each(&indexes)? }),
+            Request::CompareSketch { key, cells } => {
+                let compared = self.entry.sketches.compare(&self.node, self.entry.cert(), key, &cells)?;
+                Ok(Input::SketchCompared(compared))
+            }
             Request::LoadRelease { index, id, inline } => self.load_release(index, id, inline),
             Request::LoadBodies { index, release, contents } => self.load_bodies(index, release, &contents),
             Request::CheckReleases { first, ids } => {
-                let known = ids.iter().map(|id| self.is_known(*id)).collect::<Result<_, _>>()?;
+                let known = ids.iter().map(|id| held::is_held(&self.node, self.entry.cert(), *id));
+                let known = known.collect::<Result<_, _>>()?;
                 Ok(Input::ReleasesKnown { first, known })
             }
             Request::CheckBodies { index, release, contents } => {
@@ -176,12 +198,6 @@ impl Loader {
         Ok(Input::BodiesLoaded { index, bodies })
     }
 
-    /// Whether we hold a release that the peer itself signed; of others it learns nothing.
-    fn is_known(&self, id: ReleaseId) -> Result<bool, StoreError> {
-        let Some((_, release)) = self.node.store.release(id)? else { return Ok(false) };
-        Ok(release.stored_manifest().is_ok_and(|manifest| manifest.origin == self.peer))
-    }
-
     /// Which bodies of a release to ask for, unless some of them are on their way from elsewhere.
     fn check_bodies(&self, mut pending: Pending) -> Result<Input, StoreError> {
         let (index, freed) = (pending.index, self.seat.freed());
@@ -216,13 +232,13 @@ impl Loader {
     /// Whether we hold a release that another than the peer signed.
     fn holds_of_third(&self, id: ReleaseId) -> Result<bool, StoreError> {
         let Some((_, release)) = self.node.store.release(id)? else { return Ok(false) };
-        Ok(release.stored_manifest().is_ok_and(|manifest| manifest.origin != self.peer))
+        Ok(release.stored_manifest().is_ok_and(|manifest| manifest.origin != self.entry.cert()))
     }
 
     fn may_tell(&self, content: ContentId) -> Result<bool, StoreError> {
         for seq in self.node.store.rows_of(content)? {
             let Some((row, release, manifest)) = self.node.release_at(seq)? else { continue };
-            if manifest.origin == self.peer || self.may_go(row.release, &release, &manifest)? {
+            if manifest.origin == self.entry.cert() || self.may_go(row.release, &release, &manifest)? {
                 return Ok(true);
             }
         }
@@ -230,7 +246,7 @@ impl Loader {
     }
 
     fn may_go(&self, id: ReleaseId, release: &SignedRelease, manifest: &Manifest) -> Result<bool, StoreError> {
-        let Some(entry) = self.node.peer(self.peer) else { return Ok(false) };
+        let Some(entry) = self.node.peer(self.entry.cert()) else { return Ok(false) };
         Ok(outbox::ask(&self.node, id, release, manifest, &entry)?.released)
     }
 }

@@ -6,8 +6,10 @@ mod documents;
 mod driver;
 mod endpoint;
 mod frames;
+mod known;
 mod links;
 mod loader;
+mod sketches;
 mod storer;
 #[cfg(test)]
 mod tests;
@@ -15,3 +17,4 @@ mod tls;
 
 pub(crate) use endpoint::{accept, bind, start_peer};
 pub(crate) use links::{LinkStatus, Links};
+pub(crate) use sketches::Sketches;

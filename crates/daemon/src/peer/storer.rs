@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use mithaq_core::{body::Body, card::VerifiedCard, receipt::Status, release::Kind, release::VerifiedRelease};
+use mithaq_core::{
+    body::Body, card::VerifiedCard, id::CertId, receipt::Status, release::Kind, release::VerifiedRelease,
+};
 use mithaq_store::{Arrival, Batch, StateChange, StoreError};
 use mithaq_sync::{Cursor, Input};
 use tokio::sync::mpsc;
 
 use super::driver::End;
 use crate::{
+    held,
     node::Node,
     origins::Successor,
     standing::{self, Judgement},
@@ -41,6 +44,7 @@ pub(super) struct Received {
 /// commit for each frame, and a cursor that is behind costs an offer that is answered from the index.
 pub(super) async fn run(
     node: Arc<Node>,
+    from: CertId,
     cursor_key: Vec<u8>,
     mut items: mpsc::UnboundedReceiver<Item>,
     answers: mpsc::Sender<Result<Input, End>>,
@@ -56,7 +60,7 @@ pub(super) async fn run(
             continue;
         }
         let (worker, key) = (Arc::clone(&node), cursor_key.clone());
-        let stored = tokio::task::spawn_blocking(move || work.store(&worker, &key)).await;
+        let stored = tokio::task::spawn_blocking(move || work.store(&worker, from, &key)).await;
         let Ok(stored) = stored else { return node.fail("storing for a session") };
         let failed = stored.is_err();
         // The session may be gone; what it verified is stored all the same.
@@ -85,7 +89,7 @@ impl Work {
         }
     }
 
-    fn store(self, node: &Node, cursor_key: &[u8]) -> Result<Vec<(u64, Status)>, StoreError> {
+    fn store(self, node: &Node, from: CertId, cursor_key: &[u8]) -> Result<Vec<(u64, Status)>, StoreError> {
         let received = self.received.iter().map(|received| (&received.release, &received.bodies[..]));
         let claims = standing::claims(node, received)?;
         let turn = node.publishing.turn(claims);
@@ -103,7 +107,7 @@ impl Work {
                 part.push(next);
             }
             let cursor = if received.peek().is_none() { last } else { part.last().map(|received| received.cursor) };
-            entries.extend(store_part(node, part, cursor, cursor_key, &mut successors)?);
+            entries.extend(store_part(node, from, part, cursor, cursor_key, &mut successors)?);
         }
         // What they put into quarantine takes turns of its own.
         drop(turn);
@@ -118,7 +122,7 @@ impl Work {
     }
 }
 
-fn is_of(received: &Received, origin: mithaq_core::id::CertId, kind: Kind) -> bool {
+fn is_of(received: &Received, origin: CertId, kind: Kind) -> bool {
     let manifest = received.release.manifest();
     manifest.origin == origin && manifest.kind == kind
 }
@@ -126,6 +130,7 @@ fn is_of(received: &Received, origin: mithaq_core::id::CertId, kind: Kind) -> bo
 /// Judges and commits releases of one origin, with the cursor behind them.
 fn store_part(
     node: &Node,
+    from: CertId,
     part: Vec<Received>,
     cursor: Option<Cursor>,
     cursor_key: &[u8],
@@ -136,6 +141,7 @@ fn store_part(
     let successor = Successor::among(node, part.iter().filter_map(|received| received.card.as_ref()))?;
     batch.state.extend(successor.as_ref().map(Successor::to_change));
     let mut entries = Vec::with_capacity(part.len());
+    let mut held = held::Rows::default();
     for Received { index, release, bodies, .. } in part {
         let judgement = match release.manifest().kind {
             Kind::Withdraw => withdraw(node, &release, &bodies, &mut batch)?,
@@ -143,9 +149,12 @@ fn store_part(
         };
         entries.push((index, judgement.status));
         batch.state.extend(judgement.changes);
+        held.add_received(node, from, release.id(), release.manifest());
         batch.arrivals.push(Arrival { release, bodies });
     }
+    batch.state.extend(held.to_changes());
     node.commit(batch)?;
+    held.note(node);
     successors.extend(successor);
     Ok(entries)
 }

@@ -25,6 +25,8 @@ use quinn::{Connection, ConnectionError, Endpoint};
 use super::{cards::take_card, endpoint, tls};
 use crate::{clock, node::Node, standing::Standing, start};
 
+mod sketches;
+
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// A CERT whose daemon's parts are there and whose tasks the tests run as they need them.

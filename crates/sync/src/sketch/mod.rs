@@ -7,6 +7,7 @@
 //! Items are known by *short* ids of 8 bytes, keyed by the agreement and by random numbers of both daemons: nobody
 //! else can prepare releases whose short ids collide, and a sketch stays good from one session to the next.
 
+mod compare;
 mod decode;
 mod mapping;
 
@@ -18,8 +19,11 @@ use std::{
 
 use mithaq_core::id::{AgreementId, ReleaseId, sha256_of};
 
-pub use self::decode::{Difference, Undecided, decode};
 use self::mapping::Mapping;
+pub use self::{
+    compare::{Compared, compare},
+    decode::{Difference, Undecided, decode},
+};
 use crate::limits::CELLS_MAX;
 
 /// What a cell takes on the wire.

@@ -214,6 +214,8 @@ fn setup(node: &Node, peer: usize, cursor: Option<Cursor>) -> Setup {
         card_serial: 1,
         peer: Arc::clone(&theirs.card),
         cursor,
+        // No node tells what it holds, so that journals are offered and never sketched.
+        held: 0,
         ledger_size: 0,
         seen: None,
         third_party: node.pacts[&peer].terms.third_party,

@@ -20,6 +20,7 @@ pub(crate) fn setup(number: u8, peer: &Cert, cursor: Option<Cursor>) -> Setup {
         card_serial: 1,
         peer: Arc::clone(&peer.card),
         cursor,
+        held: 0,
         ledger_size: 0,
         seen: None,
         third_party: false,

@@ -10,7 +10,7 @@ use mithaq_core::{
     time::Time,
 };
 use mithaq_sync::{
-    Channel, FRAME_BYTES_MAX, Fault, Input, Now, Output, PROTOCOL, RELEASES_OPEN_MAX, Session, WINDOW_BYTES,
+    Channel, FRAME_BYTES_MAX, Fault, Input, Now, Output, PROTOCOL, RELEASES_OPEN_MAX, Session, Setup, WINDOW_BYTES,
     wire::{Ack, Frame, Hello, Kind, Manifest, Start, Want, frame_length},
 };
 
@@ -40,6 +40,7 @@ pub(crate) fn hello() -> Hello {
         held_card_serial: 1,
         ledger_size: 0,
         seen: Bytes::new(),
+        held: 0,
         dictionaries: Bytes::new(),
     }
 }
@@ -99,8 +100,14 @@ pub(crate) fn manifest(index: u64, parcel: &Parcel) -> Manifest {
 impl Lone {
     /// A session that has said hello and heard nothing.
     pub(crate) fn new() -> Self {
+        Self::holding(0)
+    }
+
+    /// The same of one that says that it has so many releases of the peer.
+    pub(crate) fn holding(held: u64) -> Self {
         let peer = cert(2);
-        let mut session = Session::new(setup(1, &peer, None), at(Duration::ZERO));
+        let setup = Setup { held, ..setup(1, &peer, None) };
+        let mut session = Session::new(setup, at(Duration::ZERO));
         assert!(matches!(session.poll_output(), Some(Output::Send { .. })));
         Self { session, peer, now: Duration::ZERO, wall: wall() }
     }
@@ -115,11 +122,17 @@ impl Lone {
 
     /// A session in which both journals are open, ours with `head` entries of which the first are asked for.
     pub(crate) fn started(head: u64) -> Self {
-        let mut lone = Self::greeted();
+        Self::greeted().start(head)
+    }
+
+    /// Opens both journals.
+    pub(crate) fn start(mut self, head: u64) -> Self {
+        let lone = &mut self;
+        lone.take_all();
         lone.receive(Kind::Start(Start { after: 0 }));
         lone.give(Input::JournalOpened { after: 0, head });
         assert!(matches!(lone.take_all()[0], Output::Established));
-        lone
+        self
     }
 
     pub(crate) fn give(&mut self, input: Input) {

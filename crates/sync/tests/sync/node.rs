@@ -21,7 +21,10 @@ use mithaq_sync::{
     SessionId, Setup, Waiting, wire::Kind,
 };
 
-use crate::fixtures::{Cert, Parcel, Rng, at, decode, setup};
+use crate::{
+    fixtures::{Cert, Parcel, Rng, at, decode, setup},
+    sketched::Sketched,
+};
 
 /// What survives a crash.
 #[derive(Debug, Default)]
@@ -39,6 +42,8 @@ pub(crate) struct Store {
     pub(crate) origins: BTreeMap<CertId, Arc<VerifiedCard>>,
     /// Whether we advertise and deliver no bodies.
     pub(crate) is_mute: bool,
+    /// The sketch of our journal, if it was ever asked for; a daemon keeps it in memory.
+    pub(crate) sketched: Option<Sketched>,
 }
 
 impl Store {
@@ -239,7 +244,9 @@ impl Node {
         let (us, key) = (self.cert.card.cert_id(), Arc::clone(&self.cert.signing));
         let card_serial = self.cert.card.card().serial;
         let third_party = !self.store.origins.is_empty();
-        let mut setup = Setup { us, key, card_serial, third_party, ..setup(self.store.id, peer, self.store.cursor) };
+        let held = self.store.held().len() as u64;
+        let mut setup =
+            Setup { us, key, card_serial, held, third_party, ..setup(self.store.id, peer, self.store.cursor) };
         (self.adjust)(&mut setup);
         self.session = Some(Session::new(setup, at(now)));
         self.sent = Sent::default();
@@ -286,7 +293,7 @@ impl Node {
     }
 
     fn perform_one(&mut self, output: Output, rng: &mut Option<Rng>, effects: &mut Vec<Effect>) {
-        let store = &self.store;
+        let store = &mut self.store;
         let answer = match output {
             Output::Send { channel, frame } => {
                 self.sent.note(channel, &frame);
@@ -328,6 +335,12 @@ impl Node {
             Output::CheckReleases { first, ids } => {
                 Input::ReleasesKnown { first, known: ids.iter().map(|id| store.releases.contains_key(id)).collect() }
             }
+            Output::SettleJournal => Input::JournalSettled { head: store.journal.len() as u64 },
+            Output::OpenSketch { key, cells } => store.open_sketch(key, cells),
+            Output::ReadCells { from, count } => store.read_cells(from, count),
+            Output::FindMarks { shorts } => store.find_marks(&shorts),
+            Output::ReadEntries { indexes } => store.read_entries(&indexes),
+            Output::CompareSketch { key, cells } => store.compare_sketch(key, &cells),
             Output::CheckBodies { index, release, contents } => match &mut self.seat {
                 Some(seat) => seat.check(Pending::new(index, release, contents), store, self.now),
                 None => {

@@ -6,12 +6,13 @@ use std::{collections::BTreeMap, time::Duration};
 use bytes::Bytes;
 use mithaq_core::id::sha256_of;
 use mithaq_sync::{
-    Channel, Input, OFFERS_OPEN_MAX, Progress, RELEASES_OPEN_MAX, Session, WINDOW_BYTES, wire::frame_length,
+    Channel, Input, OFFERS_OPEN_MAX, Progress, RELEASES_OPEN_MAX, Session, WINDOW_BYTES,
+    wire::{Frame, Kind, frame_length},
 };
 
 use crate::{
     fixtures::{Parcel, Rng, cert},
-    node::{Effect, Node},
+    node::{Effect, Node, decode},
 };
 
 /// How the world around two sessions behaves.
@@ -74,6 +75,8 @@ pub(crate) struct Pair {
     stopped: Option<Vec<Event>>,
     /// The frames themselves, if they are to be kept: when, by whom, where, what.
     pub(crate) frames: Option<Vec<(Duration, usize, Channel, Bytes)>>,
+    /// What somebody on node 0 changes in the frames that it sends or takes.
+    pub(crate) tamper: Option<fn(&mut Kind)>,
 }
 
 impl Pair {
@@ -95,6 +98,7 @@ impl Pair {
             trace: [0; 32],
             stopped: None,
             frames: None,
+            tamper: None,
         }
     }
 
@@ -257,6 +261,7 @@ impl Pair {
 
     fn send(&mut self, from: usize, channel: Channel, frame: Bytes) {
         self.trace = sha256_of(&[&self.trace, &[u8::try_from(from).unwrap()], &frame]);
+        let frame = self.tampered(frame);
         if let Some(frames) = &mut self.frames {
             frames.push((self.now, from, channel, frame.clone()));
         }
@@ -273,6 +278,13 @@ impl Pair {
         self.schedule(1 - from, delay, Event::Frame(channel, frame));
     }
 
+    fn tampered(&self, frame: Bytes) -> Bytes {
+        let Some(tamper) = self.tamper else { return frame };
+        let mut kind = decode(&frame);
+        tamper(&mut kind);
+        Frame::encode_with_length(kind)
+    }
+
     fn schedule(&mut self, node: usize, delay: Duration, event: Event) {
         self.sequence += 1;
         self.queue.insert((self.now + delay, self.sequence), (node, event));
@@ -284,7 +296,8 @@ impl Pair {
         let Some(held) = side.session.as_ref().map(Session::in_flight) else {
             return;
         };
-        let entries = usize::try_from(OFFERS_OPEN_MAX).unwrap();
+        // Once before where a sketch ended, and once behind.
+        let entries = 2 * usize::try_from(OFFERS_OPEN_MAX).unwrap();
         assert!(held.entries_out <= entries && held.entries_in <= entries, "{held:?}");
         assert!(held.releases_out <= RELEASES_OPEN_MAX, "{held:?}");
         assert!(held.releases_in <= RELEASES_OPEN_MAX, "{held:?}");

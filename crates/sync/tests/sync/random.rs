@@ -3,7 +3,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use mithaq_sync::{Input, Output, wire::Kind};
+use mithaq_core::id::ReleaseId;
+use mithaq_sync::{
+    Chain, Input, Output,
+    sketch::{Cell, Compared, Digest},
+    wire::{Hello, Kind},
+};
 use proptest::prelude::*;
 
 use crate::{
@@ -35,6 +40,9 @@ fn run(seed: u64) -> Pair {
         match rng.below(20) {
             0 => {
                 pair.cut();
+                if rng.below(2) == 0 {
+                    begin_another_journal(&mut pair, node, &mut rng);
+                }
                 pair.connect();
             }
             1 => withdraw(&mut pair, node, &mut rng),
@@ -64,6 +72,18 @@ fn push(pair: &mut Pair, node: usize, rng: &mut Rng) {
 fn push_small(pair: &mut Pair, node: usize, rng: &mut Rng) {
     let parcel = parcel_of(&pair.nodes[node].cert, 1_000 + rng.below(1 << 40), 1, 300);
     pair.push(node, &parcel);
+}
+
+/// Another agreement or policy: the same releases in a journal of another order, and the sink may have no cursor.
+fn begin_another_journal(pair: &mut Pair, node: usize, rng: &mut Rng) {
+    let store = &mut pair.nodes[node].store;
+    for last in (1..store.journal.len()).rev() {
+        store.journal.swap(last, rng.size(last + 1));
+    }
+    store.sketched = None;
+    if rng.below(2) == 0 {
+        pair.nodes[1 - node].store.cursor = None;
+    }
 }
 
 fn withdraw(pair: &mut Pair, node: usize, rng: &mut Rng) {
@@ -98,7 +118,9 @@ fn the_same_seed_sends_the_same_bytes() {
 
 /// One valid frame of each kind.
 fn valid_frames() -> Vec<Bytes> {
-    use mithaq_sync::wire::{Ack, Bodies, Gone, Manifest, Offer, Start, Want, WantBodies};
+    use mithaq_sync::wire::{
+        Ack, Bodies, Cells, Gone, Manifest, Missing, Offer, Reconcile, Start, Want, WantBodies, WantCells,
+    };
     let lone = Lone::new();
     let parcel = parcel_of(&lone.peer, 1, 3, 400);
     let id = Bytes::copy_from_slice(parcel.id().as_bytes());
@@ -117,6 +139,16 @@ fn valid_frames() -> Vec<Bytes> {
         Kind::WantBodies(WantBodies { index: 1, bitmap }),
         Kind::Bodies(Bodies { index: 1, group, dictionary: Bytes::new() }),
         Kind::Ack(Ack { indexes: vec![1, 2], ..Ack::default() }),
+        Kind::Reconcile(Reconcile {
+            through: 80,
+            chain: Bytes::from_static(&[1; 32]),
+            digest: Bytes::from_static(&[0; 16]),
+            cells: Bytes::from_static(&[0; 24]),
+        }),
+        Kind::Cells(Cells { from: 2, cells: Bytes::from_static(&[0; 24]) }),
+        Kind::WantCells(WantCells { from: 32, count: 5 }),
+        Kind::Missing(Missing { shorts: Bytes::from_static(&[0; 16]), last: true, give_up: false }),
+        Kind::Missing(Missing { give_up: true, ..Missing::default() }),
     ];
     kinds.into_iter().map(bare).collect()
 }
@@ -133,10 +165,35 @@ fn answer(lone: &mut Lone) -> bool {
             Output::CheckBodies { index, contents, .. } => {
                 lone.give(Input::BodiesHeld { index, held: vec![false; contents.len()] })
             }
+            Output::SettleJournal => lone.give(Input::JournalSettled { head: 80 }),
+            Output::OpenSketch { cells, .. } => lone.give(Input::SketchOpened {
+                through: 80,
+                chain: Chain::START,
+                digest: Digest::default(),
+                cells: vec![Cell::default(); cells],
+            }),
+            Output::ReadCells { count, .. } => lone.give(Input::CellsRead { cells: vec![Cell::default(); count] }),
+            Output::FindMarks { shorts } => {
+                lone.give(Input::MarksFound { indexes: (1..).map(Some).take(shorts.len()).collect() })
+            }
+            Output::ReadEntries { indexes } => {
+                lone.give(Input::EntriesRead { ids: vec![ReleaseId::from_bytes([1; 32]); indexes.len()] })
+            }
+            Output::CompareSketch { cells, .. } => lone.give(Input::SketchCompared(match cells.len() {
+                2 => Compared::Undecided { cells: 4 },
+                _ => Compared::Differs { missing: Vec::new(), common: Digest::default() },
+            })),
             _ => {}
         }
     }
     closed
+}
+
+/// A session in which both sides say that they have releases of the other.
+fn reconciling() -> Lone {
+    let mut lone = Lone::holding(80);
+    lone.receive(Kind::Hello(Hello { held: 80, ..hello() }));
+    lone.start(80)
 }
 
 /// Changes a frame a little, or cuts it, or leaves it whole.
@@ -159,13 +216,12 @@ fn mutated_frames_in_any_order_never_end_the_program() {
     let frames = valid_frames();
     for seed in 0..3_000 {
         let mut rng = Rng(seed);
-        let mut lone = if rng.below(4) == 0 {
-            Lone::new()
-        } else {
-            let head = rng.below(4);
-            Lone::started(head)
+        let mut lone = match rng.below(4) {
+            0 => Lone::new(),
+            1 => reconciling(),
+            _ => Lone::started(rng.below(4)),
         };
-        lone.give(Input::JournalRead { ids: vec![mithaq_core::id::ReleaseId::from_bytes([1; 32]); 3] });
+        lone.give(Input::JournalRead { ids: vec![ReleaseId::from_bytes([1; 32]); 3] });
         for _ in 0..12 {
             let frame = &frames[rng.size(frames.len())];
             lone.give(Input::Received(mutate(frame, &mut rng)));
@@ -183,10 +239,10 @@ proptest! {
     #[test]
     fn arbitrary_bytes_never_end_the_program(
         frames in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..80), 1..6),
-        kind in 1_u8..=9,
+        kind in 1_u8..=14,
     ) {
         for started in [false, true] {
-            let mut lone = if started { Lone::started(3) } else { Lone::new() };
+            let mut lone = if started { reconciling() } else { Lone::new() };
             for frame in &frames {
                 let length = u8::try_from(frame.len()).unwrap();
                 let shaped = [&[kind << 3 | 2, length][..], frame].concat();
@@ -205,7 +261,7 @@ proptest! {
         count in prop_oneof![0_u32..20, any::<u32>()],
         length in 0_usize..40,
     ) {
-        use mithaq_sync::wire::{Ack, Bodies, Gone, Offer, Start, Want, WantBodies};
+        use mithaq_sync::wire::{Ack, Bodies, Cells, Gone, Missing, Offer, Reconcile, Start, Want, WantBodies, WantCells};
         let bitmap = Bytes::from(vec![0xff; length]);
         let ids = Bytes::from(vec![7; 32 * length]);
         let id = Bytes::from_static(&[7; 32]);
@@ -217,9 +273,19 @@ proptest! {
             Kind::WantBodies(WantBodies { index, bitmap: bitmap.clone() }),
             Kind::Bodies(Bodies { index, group: bitmap, dictionary: Bytes::new() }),
             Kind::Ack(Ack { indexes: vec![index, index], ..Ack::default() }),
+            Kind::Reconcile(Reconcile {
+                through: index,
+                chain: Bytes::from_static(&[1; 32]),
+                digest: Bytes::from_static(&[0; 16]),
+                cells: vec![0; 12 * length].into(),
+            }),
+            Kind::Cells(Cells { from: index, cells: vec![0; 12 * length].into() }),
+            Kind::WantCells(WantCells { from: index, count }),
+            Kind::Missing(Missing { shorts: vec![7; 8 * length].into(), last: count % 2 == 0, give_up: false }),
         ] {
-            let mut lone = Lone::started(2);
-            lone.give(Input::JournalRead { ids: vec![mithaq_core::id::ReleaseId::from_bytes([1; 32]); 2] });
+            let is_of_sketch = matches!(kind, Kind::Reconcile(_) | Kind::Cells(_) | Kind::WantCells(_) | Kind::Missing(_));
+            let mut lone = if is_of_sketch { reconciling() } else { Lone::started(2) };
+            lone.give(Input::JournalRead { ids: vec![ReleaseId::from_bytes([1; 32]); 2] });
             lone.receive(kind);
             answer(&mut lone);
         }

@@ -9,7 +9,7 @@ use mithaq_core::{
     agreement::termination::{Termination, VerifiedTermination},
     canonical,
     dsse::pre_authentication_encoding,
-    id::{AgreementId, ContentId, StoreId, sha256, to_hex},
+    id::{AgreementId, ContentId, ReleaseId, StoreId, sha256, to_hex},
     notice::Notice,
     pairing::{GROUPS, PairingCode},
     receipt::{Journal, Receipt, ReceiptEntry, Status},
@@ -17,7 +17,11 @@ use mithaq_core::{
 };
 use mithaq_sync::{
     Chain, Cursor, DICTIONARY, Input, Output, Seen, Session, Setup,
-    wire::{Ack, Bodies, Document, Frame, Gone, Kind, Manifest, Offer, Start, Want, WantBodies},
+    sketch::{Cell, Sketch, SketchKey, compare},
+    wire::{
+        Ack, Bodies, Cells, Document, Frame, Gone, Kind, Manifest, Missing, Offer, Reconcile, Start, Want, WantBodies,
+        WantCells,
+    },
 };
 
 use crate::{
@@ -62,7 +66,7 @@ fn termination() -> Vec<u8> {
 /// Our first frame as CERT 1, which has entries in its ledger and has accepted some of the peer's, from the session itself.
 fn hello() -> Bytes {
     let seen = Some(Seen::of(5, &[2; 16], &[0x55; 32]));
-    let setup = Setup { ledger_size: 3, seen, ..setup(1, &cert(2), Some(cursor())) };
+    let setup = Setup { held: 2, ledger_size: 3, seen, ..setup(1, &cert(2), Some(cursor())) };
     let mut session = Session::new(setup, at(Duration::ZERO));
     match session.poll_output() {
         Some(Output::Send { frame, .. }) => frame,
@@ -106,7 +110,69 @@ fn frames() -> Vec<(&'static str, Bytes)> {
         ("ack", encode(Kind::Ack(Ack { indexes: vec![1, 300], ..Ack::default() }))),
         ("receipt", encode(Kind::Ack(receipt(&[(1, example().id())])))),
         ("document", encode(Kind::Document(Document { kind: 4, body: termination().into() }))),
+        ("reconcile", encode(Kind::Reconcile(reconcile()))),
+        ("cells", encode(Kind::Cells(Cells { from: 4, cells: cells(4..6) }))),
+        ("want-cells", encode(Kind::WantCells(WantCells { from: 4, count: 2 }))),
+        ("missing", encode(Kind::Missing(missing()))),
+        ("give-up", encode(Kind::Missing(Missing { give_up: true, ..Missing::default() }))),
     ]
+}
+
+/// The journal of which the vectors have a sketch: the example, and two releases whose ids are all that is known.
+fn sketched_journal() -> [ReleaseId; 3] {
+    [example().id(), ReleaseId::from_bytes([0x11; 32]), ReleaseId::from_bytes([0x22; 32])]
+}
+
+/// The key of what CERT 1 releases to CERT 2.
+fn sketch_key() -> SketchKey {
+    SketchKey::new(AGREEMENT, [0xf1; 16], [0xf2; 16])
+}
+
+fn sketch_of(releases: &[ReleaseId]) -> Sketch<()> {
+    let mut sketch = Sketch::new();
+    releases.iter().for_each(|release| assert!(sketch.insert(sketch_key().mark(*release), ())));
+    sketch
+}
+
+fn cells(range: std::ops::Range<usize>) -> Bytes {
+    Cell::write_all(sketch_of(&sketched_journal()).cells(range)).into()
+}
+
+fn reconcile() -> Reconcile {
+    let journal = sketched_journal();
+    let chain = journal.iter().fold(Chain::START, |chain, release| chain.after(*release));
+    Reconcile {
+        through: 3,
+        chain: Bytes::copy_from_slice(chain.as_bytes()),
+        digest: Bytes::copy_from_slice(&sketch_of(&journal).digest().to_bytes()),
+        cells: cells(0..4),
+    }
+}
+
+/// The answer of a sink that has all but the example.
+fn missing() -> Missing {
+    let shorts = Bytes::copy_from_slice(&sketch_key().mark(example().id()).short.to_be_bytes());
+    Missing { shorts, last: true, give_up: false }
+}
+
+/// What the protocol's document shows of sketches.
+fn sketches() -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, value: String| writeln!(text, "{name}: {value}").unwrap();
+    let key = [b"mithaq-sketch/1\0", &AGREEMENT.as_bytes()[..], &[0xf1; 16], &[0xf2; 16]].concat();
+    line("key of sketches", to_hex(&sha256(&key)));
+    for release in sketched_journal() {
+        let mark = sketch_key().mark(release);
+        line("release", release.to_string());
+        line("its short id and weight", format!("{:016x} {:016x}", mark.short, mark.digest));
+        let mut alone = sketch_of(&[release]);
+        let cells = alone.cells(0..200).iter().enumerate().filter(|(_, cell)| **cell != Cell::default());
+        let cells: Vec<_> = cells.map(|(number, _)| number.to_string()).collect();
+        line("its cells below 200", cells.join(" "));
+        line("a cell of it alone", to_hex(&Cell::write_all(&alone.cells(0..1).to_vec())));
+    }
+    line("digest of all three", to_hex(&sketch_of(&sketched_journal()).digest().to_bytes()));
+    text
 }
 
 /// What the protocol's document shows of the signed formats.
@@ -174,6 +240,11 @@ fn frames_are_what_they_were() {
 }
 
 #[test]
+fn sketches_are_what_they_were() {
+    check("sketches.txt", &sketches());
+}
+
+#[test]
 fn signed_formats_are_what_they_were() {
     check("formats.txt", &formats());
 }
@@ -187,7 +258,7 @@ fn document() -> String {
 #[test]
 fn the_document_shows_the_vectors() {
     let document = document();
-    for line in formats().lines().filter(|line| !line.starts_with("card")) {
+    for line in formats().lines().chain(sketches().lines()).filter(|line| !line.starts_with("card")) {
         assert!(document.contains(line), "it lacks {line:?}");
     }
     for (name, frame) in frames().into_iter().filter(|(_, frame)| frame.len() < 180) {
@@ -220,6 +291,11 @@ fn the_document_tells_the_limits() {
     row("reason of a notice", size(mithaq_core::notice::NOTICE_REASON_BYTES_MAX));
     row("ids in an offer", size(mithaq_sync::OFFER_IDS_MAX));
     row("entries from the oldest unsettled to the newest named", mithaq_sync::OFFERS_OPEN_MAX);
+    row("cells in one frame", size(mithaq_sync::CELLS_FRAME_MAX));
+    row("cells that are asked for at a time", size(mithaq_sync::CELLS_WANT_MAX));
+    row("cells of a sketch", size(mithaq_sync::CELLS_MAX));
+    row("short ids in one frame", size(mithaq_sync::SHORTS_FRAME_MAX));
+    row("comparisons before a sink gives up", size(mithaq_sync::COMPARISONS_MAX));
     row("releases whose manifest went and that are not acknowledged", size(mithaq_sync::RELEASES_OPEN_MAX));
     row("window: canonical bytes of bodies sent and not acknowledged", size(mithaq_sync::WINDOW_BYTES));
     row("smallest window that may be told", size(mithaq_sync::WINDOW_BYTES_MIN));
@@ -273,6 +349,23 @@ fn the_vectors_are_understood() {
     assert_eq!(stored, [example().release.contents(), relayed().release.contents()]);
     let documents = hear(&mut session, "document.hex");
     assert!(matches!(&documents[..], [Output::Document { kind: 4, body }] if body == &termination()));
+}
+
+/// A session of CERT 2, which has two of three, finds out by the sketch which it lacks.
+#[test]
+fn the_sketch_is_understood() {
+    let setup = Setup { held: 2, ..setup(2, &cert(1), None) };
+    let mut session = Session::new(setup, at(Duration::ZERO));
+    for name in ["hello.hex", "start.hex"] {
+        hear(&mut session, name);
+    }
+    let outputs = hear(&mut session, "reconcile.hex");
+    let [Output::CompareSketch { key, cells }] = &outputs[..] else { panic!("{outputs:?}") };
+    assert_eq!(*key, sketch_key());
+    let compared = compare(cells, &mut sketch_of(&sketched_journal()[1..]));
+    let outputs = give(&mut session, Input::SketchCompared(compared));
+    let [Output::Send { frame, .. }] = &outputs[..] else { panic!("{outputs:?}") };
+    assert_eq!(**frame, read("missing.hex"));
 }
 
 #[test]

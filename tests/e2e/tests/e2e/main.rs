@@ -21,6 +21,7 @@ mod ledger;
 mod output;
 mod pact;
 mod quarantine;
+mod reconcile;
 mod relay;
 mod restarts;
 mod retention;

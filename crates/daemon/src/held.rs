@@ -1,0 +1,78 @@
+//! What a peer may be told that we hold of what it releases to us.
+//!
+//! A row stands for each release that came from the peer, that is the peer's own, or that we ourselves disclosed to it: so
+//! much it knows or may know. The row is committed with the release, and stays when the release is purged or withdrawn:
+//! it is settled, and need not come again.
+
+use mithaq_core::{
+    id::{CertId, ReleaseId},
+    release::Manifest,
+};
+use mithaq_store::{StateChange, StoreError};
+
+use crate::node::Node;
+
+/// Before the key of a release that we hold: peer, release.
+const HELD: &[u8] = b"f/";
+
+/// How many rows are read at a time.
+const ROWS: usize = 1_024;
+
+/// Rows that a commit adds, each with the peer that it is for.
+#[derive(Debug, Default)]
+pub(crate) struct Rows(Vec<(CertId, ReleaseId)>);
+
+impl Rows {
+    /// Adds the row of a release for one peer.
+    pub(crate) fn add(&mut self, peer: CertId, release: ReleaseId) {
+        self.0.push((peer, release));
+    }
+
+    /// Adds the rows of a release that came from a peer: for that peer, and for its origin if that is another.
+    pub(crate) fn add_received(&mut self, node: &Node, from: CertId, release: ReleaseId, manifest: &Manifest) {
+        self.add(from, release);
+        if manifest.origin != from && node.peer(manifest.origin).is_some() {
+            self.add(manifest.origin, release);
+        }
+    }
+
+    /// What is to be committed.
+    pub(crate) fn to_changes(&self) -> impl Iterator<Item = StateChange> {
+        self.0.iter().map(|(peer, release)| StateChange::set(key(*peer, *release), Vec::new()))
+    }
+
+    /// Takes them into the sketches, once they are durable. Blocks while one is being made.
+    pub(crate) fn note(self, node: &Node) {
+        for (peer, release) in self.0 {
+            if let Some(entry) = node.peer(peer) {
+                entry.sketches.note_held(release);
+            }
+        }
+    }
+}
+
+fn key(peer: CertId, release: ReleaseId) -> Vec<u8> {
+    [HELD, peer.as_bytes(), release.as_bytes()].concat()
+}
+
+/// Whether we may say to a peer that we hold a release. Blocks.
+pub(crate) fn is_held(node: &Node, peer: CertId, release: ReleaseId) -> Result<bool, StoreError> {
+    Ok(node.store.state(&key(peer, release))?.is_some())
+}
+
+/// Goes through all that we may say to a peer that we hold; returns how many they are. Blocks.
+pub(crate) fn each(node: &Node, peer: CertId, mut take: impl FnMut(ReleaseId)) -> Result<u64, StoreError> {
+    let prefix = [HELD, peer.as_bytes()].concat();
+    let mut after: Option<Vec<u8>> = None;
+    let mut count = 0;
+    loop {
+        let rows = node.store.state_range(&prefix, after.as_deref(), ROWS)?;
+        let Some((last, _)) = rows.last() else { return Ok(count) };
+        after = Some(last.clone());
+        for (key, _) in rows {
+            let id = key[prefix.len()..].try_into();
+            take(ReleaseId::from_bytes(id.map_err(|_| StoreError::Corrupt { what: "a row of what is held".into() })?));
+            count += 1;
+        }
+    }
+}

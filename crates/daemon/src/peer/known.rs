@@ -1,0 +1,44 @@
+//! What our hello tells of what we have of a peer.
+
+use std::sync::Arc;
+
+use mithaq_store::StoreError;
+use mithaq_sync::{Cursor, Seen};
+
+use super::driver::End;
+use crate::{
+    held,
+    ledger::Ledger,
+    node::{Node, PeerEntry},
+};
+
+/// What our hello tells of what we have of a peer.
+pub(super) struct Known {
+    pub(super) cursor: Option<Cursor>,
+    /// About how many of its releases we may say that we hold.
+    pub(super) held: u64,
+    pub(super) ledger_size: u64,
+    pub(super) seen: Option<Seen>,
+}
+
+/// Reads it from the store.
+pub(super) async fn read(node: &Arc<Node>, entry: &Arc<PeerEntry>, cursor_key: Vec<u8>) -> Result<Known, End> {
+    let (node, entry) = (Arc::clone(node), Arc::clone(entry));
+    let read = tokio::task::spawn_blocking(move || {
+        let cursor = node.store.state(&cursor_key)?.and_then(|bytes| Cursor::from_bytes(&bytes));
+        let ledger = Ledger::new(&node, entry.cert());
+        let held = about_held(&node, &entry, cursor)?;
+        Ok::<_, StoreError>(Known { cursor, held, ledger_size: ledger.frontier()?.size(), seen: ledger.seen()? })
+    });
+    Ok(read.await.map_err(|_| End::GoingAway)??)
+}
+
+/// About how many of a peer's releases we may say that we hold. They are counted only if neither a sketch nor a cursor
+/// tells: the number decides no more than how the peer finds out what we lack, if our cursor does not fit.
+fn about_held(node: &Node, entry: &PeerEntry, cursor: Option<Cursor>) -> Result<u64, StoreError> {
+    let passed = cursor.map(|cursor| cursor.index).filter(|index| *index > 0);
+    match entry.sketches.count_held().or(passed) {
+        Some(count) => Ok(count),
+        None => held::each(node, entry.cert(), |_| ()),
+    }
+}
