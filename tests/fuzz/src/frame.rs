@@ -80,7 +80,7 @@ fn perform(session: &mut Session, documents: &mut usize) -> bool {
                 assert!(!release.manifest().kind.is_local(), "a release that never leaves its store");
                 Input::Stored { entries: vec![(index, Status::Received)] }
             }
-            Output::CompareSketch { cells, .. } => Input::SketchCompared(compare(&cells, &mut Sketch::new())),
+            Output::CompareSketch { cells, .. } => Input::SketchCompared(compare(&cells, &mut Sketch::<()>::new())),
             Output::Document { .. } => {
                 *documents += 1;
                 if *documents % 2 == 1 {

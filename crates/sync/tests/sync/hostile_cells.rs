@@ -10,10 +10,9 @@ use mithaq_sync::{
 };
 
 use crate::{
-    fixtures::{AGREEMENT, Parcel, cert, parcel_of},
+    fixtures::{AGREEMENT, Parcel, cert, decode, parcel_of},
     hostile_source::{offer, some_ids},
     lone::{Lone, hello, manifest},
-    node::decode,
 };
 
 /// A sketch of `through` entries whose first `count` cells are empty.

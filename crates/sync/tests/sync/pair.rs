@@ -11,8 +11,8 @@ use mithaq_sync::{
 };
 
 use crate::{
-    fixtures::{Parcel, Rng, cert},
-    node::{Effect, Node, decode},
+    fixtures::{Parcel, Rng, cert, decode},
+    node::{Effect, Node},
 };
 
 /// How the world around two sessions behaves.
