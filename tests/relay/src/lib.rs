@@ -21,6 +21,9 @@
 //! # std::io::Result::Ok(())
 //! ```
 
+// A failed expectation is how a test fails.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
+
 mod emulator;
 mod link;
 mod random;
