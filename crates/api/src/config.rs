@@ -1,11 +1,14 @@
 //! The daemon's configuration: `mithaq.toml` in the home, every key of which `config/mithaq.toml` documents.
 
+mod link;
+
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     path::{Path, PathBuf},
 };
 
+pub use link::{Link, NoRate, RATE_MAX, RATE_MIN, ROUND_TRIP_MAX, Rate};
 use mithaq_core::{
     label::{Category, tlp_text},
     stix::marking::Tlp,
@@ -27,6 +30,8 @@ pub struct Config {
     pub siem: Siem,
     /// What our own operator lets out.
     pub policy: Policy,
+    /// What is known of the links to peers, by their names here.
+    pub link: BTreeMap<String, Link>,
     /// Where objects are kept.
     pub store: Store,
     /// What is logged and how.
@@ -255,6 +260,14 @@ mod tests {
     }
 
     #[test]
+    fn links_go_by_the_names_of_peers() {
+        let text = "[link.cn]\nrate = \"10Mbit/s\"\nround_trip = \"600ms\"\n[link.\"qa-2\"]\nrate = \"256kbit/s\"\n";
+        let config = Config::parse(text, Path::new("x")).unwrap();
+        assert_eq!(config.link["cn"].round_trip, Some(std::time::Duration::from_millis(600)));
+        assert_eq!(config.link["qa-2"].rate.bits_per_second(), 256_000);
+    }
+
+    #[test]
     fn errors_name_file_line_and_key() {
         check("[log]\n\nfornat = \"json\"\n", "mithaq.toml, line 3, key log.fornat: unknown field");
         check("[listen]\naddress = \"nowhere\"\n", "mithaq.toml, line 2, key listen.address: ");
@@ -263,6 +276,10 @@ mod tests {
         check("\n[lisen]\n", "mithaq.toml, line 2, key [lisen]: unknown field");
         let tcp = "[siem.tcp]\nlisten = \"0.0.0.0:8771\"\ntoken_file = \"t\"\n";
         check(tcp, "mithaq.toml, line 2, key siem.tcp.listen: 0.0.0.0:8771 is not a loopback address");
+        check("[link.cn]\nrate = \"fast\"\n", "mithaq.toml, line 2, key link.cn.rate: not a rate such as");
+        check("[link.cn]\nround_trip = \"600ms\"\n", "mithaq.toml, line 1, key [link.cn]: missing field `rate`");
+        let trip = "[link.cn]\nrate = \"1Mbit/s\"\nround_trip = \"600\"\n";
+        check(trip, "mithaq.toml, line 3, key link.cn.round_trip: not a round trip");
         check("[log\n", "mithaq.toml, line 1, key ");
     }
 }

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `POST /v1/push` | [`PushQuery`], the input as body | NDJSON of [`PushLine`], one for each object and a summary last |
 //! | `GET /v1/status` | | [`Status`] |
+//! | `GET /metrics` | | the same figures in Prometheus' text format |
 //! | `GET /v1/show/{id}` | | NDJSON of [`Held`] |
 //! | `GET /v1/search` | [`SearchQuery`] | NDJSON of [`Held`] |
 //! | `GET /v1/why` | [`WhyQuery`] | [`Why`] |
@@ -20,6 +21,7 @@
 //! Errors are a [`Problem`] with a 4xx or 5xx status.
 
 mod ledger;
+mod link;
 
 use mithaq_core::{
     code::Code,
@@ -31,6 +33,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 pub use ledger::*;
+pub use link::*;
 
 /// The most bytes of a push: 100 MB, and a little for the bundle around the objects.
 pub const PUSH_BYTES_MAX: usize = 104 * 1024 * 1024;
@@ -208,6 +211,12 @@ pub struct PeerStatus {
     pub bytes_sent: u64,
     /// Bytes received from it.
     pub bytes_received: u64,
+    /// What the bytes of sessions were for.
+    #[serde(default)]
+    pub traffic: Traffic,
+    /// What its link is like.
+    #[serde(default)]
+    pub link: LinkFigures,
     /// The agreement in force.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agreement: Option<AgreementId>,

@@ -10,7 +10,7 @@ use std::{
 };
 
 use mithaq_api::{
-    config::Config,
+    config::{self, Config},
     home::{Home, HomeError, Peer, PeerState, with_sources},
     http::Problem,
 };
@@ -28,7 +28,13 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    clock, consents::Consents, fetching::Fetching, identity::Identity, ledger, peer::Links, publishing::Publishing,
+    clock,
+    consents::Consents,
+    fetching::Fetching,
+    identity::Identity,
+    ledger,
+    peer::{Links, Pace, Sketches},
+    publishing::Publishing,
     standing::Standing,
 };
 
@@ -61,6 +67,8 @@ pub(crate) struct Node {
     /// Held while the peer files are read and taken up.
     pub(crate) reloading: Mutex<()>,
     identity: watch::Sender<Arc<Identity>>,
+    /// What is configured of the links to peers, by name.
+    paces: RwLock<BTreeMap<String, config::Link>>,
     peers: RwLock<BTreeMap<CertId, Arc<PeerEntry>>>,
     head: watch::Sender<u64>,
 }
@@ -76,14 +84,23 @@ pub(crate) struct PeerEntry {
     pub(crate) scanned: AtomicU64,
     pub(crate) status: Mutex<crate::peer::LinkStatus>,
     /// Of our journal towards it, and of what it releases to us.
-    pub(crate) sketches: crate::peer::Sketches,
+    pub(crate) sketches: Sketches,
+    /// How fast its link is by configuration.
+    pub(crate) pace: Arc<Pace>,
 }
 
 impl PeerEntry {
-    fn new(peer: Peer, cancel: CancellationToken) -> Self {
+    fn new(peer: Peer, cancel: CancellationToken, pace: Pace) -> Self {
         let status = Mutex::new(crate::peer::LinkStatus::default());
-        let sketches = crate::peer::Sketches::default();
-        Self { peer, cancel, journal_head: watch::Sender::new(0), scanned: AtomicU64::new(0), status, sketches }
+        Self {
+            peer,
+            cancel,
+            journal_head: watch::Sender::new(0),
+            scanned: AtomicU64::new(0),
+            status,
+            sketches: Sketches::default(),
+            pace: Arc::new(pace),
+        }
     }
 
     /// Its id.
@@ -135,6 +152,7 @@ impl Node {
             consents: Consents::default(),
             ledgers: ledger::Turns::default(),
             reloading: Mutex::default(),
+            paces: RwLock::new(config.link.clone()),
             peers: RwLock::default(),
             home,
             config,
@@ -254,7 +272,7 @@ impl Node {
                     if let Some(entry) = changed {
                         entry.cancel.cancel();
                     }
-                    let entry = Arc::new(PeerEntry::new(peer, self.shutdown.child_token()));
+                    let entry = Arc::new(self.entry(peer));
                     fresh.push(Arc::clone(&entry));
                     entry
                 }
@@ -272,7 +290,7 @@ impl Node {
         if current.get(&cert).is_some_and(|entry| entry.is_same(&peer)) {
             return None;
         }
-        let fresh = Arc::new(PeerEntry::new(peer, self.shutdown.child_token()));
+        let fresh = Arc::new(self.entry(peer));
         if let Some(old) = current.insert(cert, Arc::clone(&fresh)) {
             old.cancel.cancel();
         }
@@ -284,9 +302,25 @@ impl Node {
         let mut current = self.peers.write().unwrap_or_else(PoisonError::into_inner);
         for entry in current.values_mut() {
             entry.cancel.cancel();
-            *entry = Arc::new(PeerEntry::new(entry.peer.clone(), self.shutdown.child_token()));
+            *entry = Arc::new(self.entry(entry.peer.clone()));
         }
         current.values().cloned().collect()
+    }
+
+    /// Goes by other link settings from here on, in the sessions that run too.
+    pub(crate) fn replace_links(&self, links: BTreeMap<String, config::Link>) {
+        let mut paces = self.paces.write().unwrap_or_else(PoisonError::into_inner);
+        *paces = links;
+        for entry in self.read_peers().values() {
+            entry.pace.set(paces.get(&entry.peer.name));
+        }
+    }
+
+    /// The entry of a peer whose tasks are to be started.
+    fn entry(&self, peer: Peer) -> PeerEntry {
+        let paces = self.paces.read().unwrap_or_else(PoisonError::into_inner);
+        let pace = Pace::new(paces.get(&peer.name));
+        PeerEntry::new(peer, self.shutdown.child_token(), pace)
     }
 
     /// Commits a batch and tells everyone who follows the log. Blocks.

@@ -1,6 +1,7 @@
 //! Starting and stopping: configuration, store, sockets, tasks, and a bounded drain.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     net::SocketAddr,
     process::ExitCode,
@@ -9,7 +10,7 @@ use std::{
 };
 
 use mithaq_api::{
-    config::{Config, LogFormat},
+    config::{self, Config, LogFormat},
     home::{Home, HomeError, Peer, create_private_dir, with_sources},
 };
 use mithaq_core::code::Code;
@@ -223,6 +224,7 @@ fn load_peers(node: &Arc<Node>, endpoint: &quinn::Endpoint) -> Result<(), Failur
             }
         }
     }
+    warn_of_strangers(&node.config.link, &peers);
     let fresh = node.replace_peers(peers);
     // Before any journal is opened: it depends on what origins let us pass on.
     consents::load(node).map_err(|error| Failure::new(Code::STORE, with_sources(&error)))?;
@@ -241,10 +243,20 @@ pub(crate) fn reload(node: &Arc<Node>, endpoint: &quinn::Endpoint) -> Result<usi
     let before = node.identity();
     let identity = before.renewed(&node.home, clock::wall())?;
     let peers = node.home.peers()?;
+    let links = node.home.config()?.link;
     node.replace_identity(identity);
     let after = node.identity();
     standing::quarantine_revoked(node, node.us, after.card.card());
+    warn_of_strangers(&links, &peers);
+    node.replace_links(links);
     Ok(start_peers(node, endpoint, peers))
+}
+
+/// A link to nobody is a slip of the pen, or to a peer that is yet to be added.
+fn warn_of_strangers(links: &BTreeMap<String, config::Link>, peers: &[Peer]) {
+    for name in links.keys().filter(|name| !peers.iter().any(|peer| peer.name == **name)) {
+        tracing::warn!(peer = name, "the configuration has a [link] for a peer that is not there");
+    }
 }
 
 /// Has every peer served anew, with a journal that is made anew: what may go has changed for all of them.

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    net::UdpSocket,
+    net::{SocketAddr, UdpSocket},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -42,8 +42,18 @@ pub(crate) struct Cert {
 impl Cert {
     /// Makes a CERT under `dir`.
     pub(crate) fn make(dir: &Path, name: &'static str) -> anyhow::Result<Self> {
+        let address = free_address()?;
+        Self::make_at(dir, name, address, Some(address))
+    }
+
+    /// Makes a CERT under `dir` that listens at an address and that peers dial at another, or do not dial at all.
+    pub(crate) fn make_at(
+        dir: &Path,
+        name: &'static str,
+        listen: SocketAddr,
+        endpoint: Option<SocketAddr>,
+    ) -> anyhow::Result<Self> {
         let home = Home::at(dir.join(name));
-        let address = UdpSocket::bind("127.0.0.1:0")?.local_addr()?.to_string();
         let config = Config::default();
         let cert = Self {
             name,
@@ -53,8 +63,18 @@ impl Cert {
             home,
         };
         let country = name.to_uppercase();
-        cert.command(&["init", "--name", name, "--country", &country, "--listen", &address, "--endpoint", &address])?;
+        let (listen, endpoint) = (listen.to_string(), endpoint.map(|endpoint| endpoint.to_string()));
+        let mut args = vec!["init", "--name", name, "--country", &country, "--listen", &listen];
+        args.extend(endpoint.iter().flat_map(|endpoint| ["--endpoint", endpoint.as_str()]));
+        cert.command(&args)?;
         Ok(cert)
+    }
+
+    /// Adds a table to the configuration, for the daemon's next start.
+    pub(crate) fn configure(&self, table: &str) -> anyhow::Result<()> {
+        let path = self.home.config_path();
+        let config = std::fs::read_to_string(&path)?;
+        Ok(std::fs::write(path, format!("{config}\n{table}\n"))?)
     }
 
     fn command(&self, args: &[&str]) -> anyhow::Result<String> {
@@ -119,6 +139,11 @@ impl Cert {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
+}
+
+/// A UDP address of this machine that nobody listens at.
+pub(crate) fn free_address() -> anyhow::Result<SocketAddr> {
+    Ok(UdpSocket::bind("127.0.0.1:0")?.local_addr()?)
 }
 
 fn chunks_of(text: &Bytes) -> impl Iterator<Item = Bytes> {

@@ -7,6 +7,7 @@
 mod certs;
 mod ingest;
 mod latency;
+mod link;
 mod machine;
 mod objects;
 mod pact;
@@ -16,7 +17,7 @@ mod replicate;
 mod stix;
 mod store;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use bytes::Bytes;
 use clap::{Parser, ValueEnum};
@@ -40,6 +41,9 @@ struct Args {
     /// How many objects to push at once
     #[arg(long, default_value_t = 1_000)]
     bundle: usize,
+    /// For how many seconds to load each link
+    #[arg(long, default_value_t = 20)]
+    seconds: u64,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -52,6 +56,8 @@ enum Work {
     Sync,
     /// From a push at one CERT to the line in the other's stream
     Latency,
+    /// A bulk and alerts over bad links, with and without a configured rate
+    Link,
     /// Without a daemon, on one core: objects read, checked, made canonical and hashed, beside the way by stock crates
     Stix,
     /// Without a daemon, on one core: decisions of the release rule, releases, receipts and ledger entries
@@ -78,6 +84,9 @@ fn run(args: &Args) -> anyhow::Result<()> {
         Work::Pull => with_daemons(args, pull::measure),
         Work::Sync => with_daemons(args, replicate::measure),
         Work::Latency => with_daemons(args, latency::measure),
+        Work::Link => with_daemons(args, async |objects, bundle| {
+            link::measure(objects, bundle, Duration::from_secs(args.seconds)).await
+        }),
         Work::Stix => {
             let figures = stix::measure(args.input.as_deref(), args.objects, args.bundle)?;
             if let Some(absent) = figures.absent() {

@@ -15,16 +15,17 @@ use axum::{
 use mithaq_api::{
     home::PeerState,
     http::{
-        Check, PUSH_BYTES_MAX, PeerStatus, Problem, PushLine, PushQuery, PushedObject, Reloaded, SearchQuery, Status,
-        StreamQuery, Why, WhyQuery,
+        Check, Flow, LinkFigures, PUSH_BYTES_MAX, PeerStatus, Problem, PushLine, PushQuery, PushedObject, Reloaded,
+        SearchQuery, Status, StreamQuery, Traffic, Why, WhyQuery,
     },
 };
 use mithaq_core::code::Code;
+use mithaq_sync::{Purpose, Tally};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::{
     answer::{self, Ask, Failed, blocking},
-    care, ledger, lookup, pacts, stream,
+    care, ledger, lookup, metrics, pacts, stream,
 };
 use crate::{
     feed::Visibility,
@@ -50,7 +51,7 @@ const SILENCE_MAX: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub(super) struct Control {
     pub(super) node: Arc<Node>,
-    endpoint: quinn::Endpoint,
+    pub(super) endpoint: quinn::Endpoint,
     pushes: Arc<Semaphore>,
 }
 
@@ -59,6 +60,7 @@ pub(super) fn router(node: Arc<Node>, endpoint: quinn::Endpoint) -> Router {
     Router::new()
         .route("/v1/push", post(push_objects))
         .route("/v1/status", get(status))
+        .route("/metrics", get(metrics::metrics))
         .route("/v1/show/{id}", get(show))
         .route("/v1/search", get(search))
         .route("/v1/why", get(why))
@@ -164,7 +166,8 @@ async fn status(State(control): State<Control>) -> Result<Response, Failed> {
     Ok(answer::json(&status))
 }
 
-fn describe(node: &Arc<Node>, endpoint: &quinn::Endpoint) -> Status {
+/// The daemon's state. Blocks.
+pub(super) fn describe(node: &Arc<Node>, endpoint: &quinn::Endpoint) -> Status {
     let stats = node.store.stats();
     let listen = endpoint.local_addr().map(|address| address.to_string()).unwrap_or_default();
     Status {
@@ -208,9 +211,22 @@ fn peer_status(node: &Arc<Node>, entry: &Arc<PeerEntry>) -> PeerStatus {
         objects_deduplicated: traffic.objects_deduplicated,
         bytes_sent: traffic.bytes_sent,
         bytes_received: traffic.bytes_received,
+        traffic: traffic_by_purpose(&traffic.frames_sent, &traffic.frames_received),
+        link: LinkFigures { rate_bits: entry.pace.rate_bits(), ..link.figures },
         agreement: entry.peer.agreement.as_ref().map(|agreement| agreement.id()),
         valid_until: entry.peer.agreement.as_ref().map(|agreement| agreement.agreement().valid_until),
         ended: entry.peer.ended.map(|ending| ending.at),
+    }
+}
+
+fn traffic_by_purpose(sent: &Tally, received: &Tally) -> Traffic {
+    let flow = |purpose| Flow { sent: sent.bytes(purpose), received: received.bytes(purpose) };
+    Traffic {
+        control: flow(Purpose::Control),
+        manifests: flow(Purpose::Manifests),
+        bodies: flow(Purpose::Bodies),
+        receipts: flow(Purpose::Receipts),
+        documents: flow(Purpose::Documents),
     }
 }
 

@@ -6,6 +6,7 @@ mod care;
 mod control;
 mod ledger;
 mod lookup;
+mod metrics;
 mod pacts;
 mod siem;
 mod stream;

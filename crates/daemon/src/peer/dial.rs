@@ -8,6 +8,7 @@ use mithaq_core::code::Code;
 use quinn::Endpoint;
 
 use super::{
+    congestion::PaceOfPeer,
     driver,
     endpoint::{HANDSHAKE_TIMEOUT, transport},
     tls,
@@ -95,7 +96,8 @@ async fn dial(
     address: &str,
 ) -> Result<quinn::Connection, Problem> {
     let unreachable = |what: String| Problem::new(Code::UNREACHABLE, format!("{address}: {what}"));
-    let (config, stranger) = tls::client(&node.identity(), &entry.peer.card, transport())
+    let transport = transport(&PaceOfPeer::known(Arc::clone(&entry.pace)));
+    let (config, stranger) = tls::client(&node.identity(), &entry.peer.card, transport)
         .map_err(|error| Problem::new(Code::KEY, mithaq_api::home::with_sources(&error)))?;
     let local = endpoint.local_addr().map_err(|error| unreachable(error.to_string()))?;
     let remote = resolve(address, local).await.map_err(unreachable)?;

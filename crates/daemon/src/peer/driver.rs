@@ -3,14 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use mithaq_api::http::Problem;
+use mithaq_api::http::{LinkFigures, Problem};
 use mithaq_core::{
     agreement::{ThirdParty, VerifiedAgreement},
     code::Code,
     id::CertId,
 };
 use mithaq_store::StoreError;
-use mithaq_sync::{Channel, Fault, Input, Output, Session, Setup};
+use mithaq_sync::{Channel, Fault, Input, Output, Session, Setup, Tally, wire::frame_length};
 use quinn::{Connection, RecvStream, SendStream};
 use tokio::{sync::mpsc, task::JoinSet};
 use tracing::Instrument;
@@ -20,7 +20,7 @@ use super::{
     endpoint::HANDSHAKE_TIMEOUT,
     frames::{self, StreamError},
     known,
-    links::Claim,
+    links::{self, Claim},
     loader::{self, Loader, Request},
     storer::{self, Item, Received},
 };
@@ -183,6 +183,9 @@ struct Pump {
     /// Where other sessions see what this one fetches.
     seat: Arc<Seat>,
     ticks: u32,
+    /// Bytes of frames to and from the peer.
+    sent: Tally,
+    received: Tally,
     streams: JoinSet<StreamError>,
     storing: tokio::task::JoinHandle<()>,
     delivering: tokio::task::JoinHandle<()>,
@@ -259,6 +262,8 @@ impl Pump {
             documents,
             seat,
             ticks: 0,
+            sent: Tally::default(),
+            received: Tally::default(),
             streams,
             storing,
             delivering,
@@ -295,7 +300,10 @@ impl Pump {
                     }
                     Input::Tick
                 }
-                Some(frame) = self.frames.recv() => Input::Received(frame),
+                Some(frame) = self.frames.recv() => {
+                    self.received.count(&frame);
+                    Input::Received(frame)
+                }
             };
             if let Input::Stored { entries } = &input {
                 self.seat.settle(entries.iter().map(|(index, _)| *index));
@@ -393,7 +401,10 @@ impl Pump {
 
     /// Queues a frame. What waits on the data streams is bounded by the window that the machine keeps; what waits on
     /// the control stream grows only with a peer that asks and never reads the answers.
-    fn send(&self, channel: Channel, frame: Bytes) -> Result<(), End> {
+    fn send(&mut self, channel: Channel, frame: Bytes) -> Result<(), End> {
+        if let Ok(Some((length, _))) = frame_length(&frame) {
+            self.sent.count(&frame[length..]);
+        }
         let queue = &self.queues[usize::from(frames::channel_number(channel))];
         if channel == Channel::Control && queue.bytes() > CONTROL_BYTES_MAX {
             return Err(End::Fault(Fault::Stalled("the control stream")));
@@ -435,8 +446,20 @@ impl Pump {
     fn refresh(&self) {
         if let Some(claim) = self.claim.as_ref().filter(|_| self.established) {
             let (stats, progress) = (self.connection.stats(), self.session.progress());
-            let bytes = (stats.udp_tx.bytes, stats.udp_rx.bytes);
-            self.entry.update(|status| status.refresh(claim.number(), progress, bytes));
+            let bytes = links::Bytes {
+                sent: stats.udp_tx.bytes,
+                received: stats.udp_rx.bytes,
+                frames_sent: self.sent,
+                frames_received: self.received,
+            };
+            let figures = LinkFigures {
+                rate_bits: None,
+                round_trip_us: u64::try_from(stats.path.rtt.as_micros()).unwrap_or(u64::MAX),
+                window_bytes: stats.path.cwnd,
+                packets_sent: stats.path.sent_packets,
+                packets_lost: stats.path.lost_packets,
+            };
+            self.entry.update(|status| status.refresh(claim.number(), progress, bytes, figures));
         }
     }
 

@@ -2,12 +2,16 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use aws_lc_rs::hmac;
 use mithaq_api::home::PeerState;
 use mithaq_core::code::Code;
 use quinn::{Endpoint, EndpointConfig, IdleTimeout, Incoming, TransportConfig, VarInt, default_runtime};
+use quinn_proto::HashedConnectionIdGenerator;
 
-use super::{dial, driver, tls};
+use super::{congestion::PaceOfPeer, dial, driver, tls};
 use crate::{
+    clock,
+    identity::Identity,
     node::{Node, PeerEntry},
     outbox::{self, Outbox},
 };
@@ -39,9 +43,12 @@ pub(crate) enum BindError {
     Tls(#[from] tls::TlsError),
 }
 
-/// The transport's settings, the same for both directions.
-pub(super) fn transport() -> Arc<TransportConfig> {
+/// The transport's settings, the same for both directions, for a connection that goes by this pace.
+pub(super) fn transport(pace: &PaceOfPeer) -> Arc<TransportConfig> {
     let mut config = TransportConfig::default();
+    if let Some(round_trip) = pace.round_trip() {
+        config.initial_rtt(round_trip);
+    }
     config
         .max_concurrent_bidi_streams(1_u8.into())
         .max_concurrent_uni_streams(2_u8.into())
@@ -49,9 +56,25 @@ pub(super) fn transport() -> Arc<TransportConfig> {
         .receive_window(VarInt::from_u32(CONNECTION_WINDOW))
         .send_window(u64::from(CONNECTION_WINDOW))
         .datagram_receive_buffer_size(None)
+        .congestion_controller_factory(Arc::new(pace.clone()))
         .keep_alive_interval(Some(KEEP_ALIVE))
         .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(IDLE_TIMEOUT_MS))));
     Arc::new(config)
+}
+
+/// The endpoint's settings. Connection ids and the tokens of stateless resets (RFC 9000, 10.3) come from the TLS key, so
+/// that after a crash this daemon knows the packets of connections that it has lost, and can tell a peer that waits for
+/// them. Else the peer would wait until [`IDLE_TIMEOUT_MS`] is over, if it is the side that dials.
+fn endpoint_config(identity: &Identity) -> EndpointConfig {
+    let secret = identity.tls_key(clock::wall()).ok().and_then(|key| key.to_pkcs8_der().ok());
+    let Some(secret) = secret else { return EndpointConfig::default() };
+    let secret = hmac::Key::new(hmac::HMAC_SHA256, &secret);
+    let reset = hmac::sign(&secret, b"mithaq/1 stateless reset");
+    let ids = hmac::sign(&secret, b"mithaq/1 connection ids");
+    let ids = ids.as_ref().first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
+    let mut config = EndpointConfig::new(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, reset.as_ref())));
+    config.cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(ids)));
+    config
 }
 
 /// Opens the endpoint.
@@ -59,12 +82,16 @@ pub(crate) fn bind(node: &Arc<Node>, address: SocketAddr) -> Result<Endpoint, Bi
     let socket_error = |source| BindError::Socket { address, source };
     let socket = std::net::UdpSocket::bind(address).map_err(socket_error)?;
     let runtime = default_runtime().ok_or_else(|| socket_error(std::io::Error::other("no async runtime")))?;
-    let server = tls::server(node, transport())?;
-    Endpoint::new(EndpointConfig::default(), Some(server), socket, runtime).map_err(socket_error)
+    let server = tls::server(node, transport(&PaceOfPeer::default()))?;
+    Endpoint::new(endpoint_config(&node.identity()), Some(server), socket, runtime).map_err(socket_error)
 }
 
 /// Takes connections until the daemon stops.
 pub(crate) async fn accept(node: Arc<Node>, endpoint: Endpoint) {
+    let server = match tls::server(&node, transport(&PaceOfPeer::default())) {
+        Ok(server) => server,
+        Err(error) => return node.fail(&mithaq_api::home::with_sources(&error)),
+    };
     loop {
         let incoming = tokio::select! {
             incoming = endpoint.accept() => incoming,
@@ -76,14 +103,16 @@ pub(crate) async fn accept(node: Arc<Node>, endpoint: Endpoint) {
             let _ = incoming.retry();
             continue;
         }
-        let node = Arc::clone(&node);
-        node.tasks.clone().spawn(async move { handshake(&node, incoming).await });
+        let (node, mut server, pace) = (Arc::clone(&node), server.clone(), PaceOfPeer::default());
+        server.transport_config(transport(&pace));
+        node.tasks.clone().spawn(async move { handshake(&node, incoming, server, pace).await });
     }
 }
 
-async fn handshake(node: &Arc<Node>, incoming: Incoming) {
+/// Takes a connection, whose pace is known once the handshake has told whose it is.
+async fn handshake(node: &Arc<Node>, incoming: Incoming, server: quinn::ServerConfig, pace: PaceOfPeer) {
     let remote = incoming.remote_address();
-    let connecting = match incoming.accept() {
+    let connecting = match incoming.accept_with(Arc::new(server)) {
         Ok(connecting) => connecting,
         Err(error) => {
             return tracing::debug!(%remote, %error, "a connection failed before its handshake");
@@ -104,6 +133,7 @@ async fn handshake(node: &Arc<Node>, incoming: Incoming) {
     if entry.peer.state == PeerState::Suspended {
         return connection.close(Code::PEER_SUSPENDED.number().into(), b"you are suspended here: call our operators");
     }
+    pace.tell(Arc::clone(&entry.pace));
     let initiator = entry.cert();
     driver::run(node, &entry, connection, initiator).await;
 }

@@ -5,9 +5,9 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use mithaq_api::http::Problem;
+use mithaq_api::http::{LinkFigures, Problem};
 use mithaq_core::id::CertId;
-use mithaq_sync::Progress;
+use mithaq_sync::{Progress, Tally};
 use tokio_util::sync::CancellationToken;
 
 /// What `status` shows of a peer.
@@ -24,7 +24,20 @@ pub(crate) struct LinkStatus {
     /// Counters of all sessions that have ended since the daemon started.
     pub(crate) ended: Traffic,
     /// Bytes of the present session.
-    pub(crate) bytes: (u64, u64),
+    pub(crate) bytes: Bytes,
+    /// What the link of the present session, or of the last, is like.
+    pub(crate) figures: LinkFigures,
+}
+
+/// Bytes of a session to and from a peer.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Bytes {
+    /// On the wire, all of QUIC.
+    pub(crate) sent: u64,
+    pub(crate) received: u64,
+    /// Of frames, by what they are for.
+    pub(crate) frames_sent: Tally,
+    pub(crate) frames_received: Tally,
 }
 
 /// What went to and fro.
@@ -35,6 +48,8 @@ pub(crate) struct Traffic {
     pub(crate) objects_deduplicated: u64,
     pub(crate) bytes_sent: u64,
     pub(crate) bytes_received: u64,
+    pub(crate) frames_sent: Tally,
+    pub(crate) frames_received: Tally,
 }
 
 impl LinkStatus {
@@ -44,8 +59,10 @@ impl LinkStatus {
             objects_sent: self.ended.objects_sent + self.progress.objects_sent,
             objects_received: self.ended.objects_received + self.progress.objects_received,
             objects_deduplicated: self.ended.objects_deduplicated + self.progress.objects_deduplicated,
-            bytes_sent: self.ended.bytes_sent + self.bytes.0,
-            bytes_received: self.ended.bytes_received + self.bytes.1,
+            bytes_sent: self.ended.bytes_sent + self.bytes.sent,
+            bytes_received: self.ended.bytes_received + self.bytes.received,
+            frames_sent: self.ended.frames_sent + self.bytes.frames_sent,
+            frames_received: self.ended.frames_received + self.bytes.frames_received,
         }
     }
 
@@ -58,10 +75,11 @@ impl LinkStatus {
     }
 
     /// Refreshes the counters of a session, unless another has taken over.
-    pub(crate) fn refresh(&mut self, number: u64, progress: Progress, bytes: (u64, u64)) {
+    pub(crate) fn refresh(&mut self, number: u64, progress: Progress, bytes: Bytes, figures: LinkFigures) {
         if self.session == number {
             self.progress = progress;
             self.bytes = bytes;
+            self.figures = figures;
         }
     }
 
@@ -79,7 +97,7 @@ impl LinkStatus {
     fn keep_counters(&mut self) {
         self.ended = self.traffic();
         self.progress = Progress { objects_sent: 0, objects_received: 0, objects_deduplicated: 0, ..self.progress };
-        self.bytes = (0, 0);
+        self.bytes = Bytes::default();
     }
 }
 
@@ -179,13 +197,15 @@ mod tests {
     #[test]
     fn a_session_that_ends_late_does_not_end_the_one_that_took_over() {
         let problem = || Problem::new(mithaq_core::code::Code::REPLACED, "");
+        let bytes = |sent| Bytes { sent, ..Bytes::default() };
+        let figures = LinkFigures::default();
         let sent = |objects_sent| Progress { objects_sent, ..Progress::default() };
         let mut status = LinkStatus::default();
         status.begin_session(1);
-        status.refresh(1, sent(3), (30, 0));
+        status.refresh(1, sent(3), bytes(30), figures);
         status.begin_session(2);
-        status.refresh(2, sent(4), (40, 0));
-        status.refresh(1, sent(9), (90, 0));
+        status.refresh(2, sent(4), bytes(40), figures);
+        status.refresh(1, sent(9), bytes(90), figures);
         status.end_session(Some(1), problem());
         status.end_session(None, problem());
         assert!(status.connected && status.problem.is_none());

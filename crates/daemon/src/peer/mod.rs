@@ -1,6 +1,7 @@
 //! Peers: transport, who may connect, and the tasks that pump sessions.
 
 mod cards;
+mod congestion;
 mod dial;
 mod documents;
 mod driver;
@@ -15,6 +16,7 @@ mod storer;
 mod tests;
 mod tls;
 
+pub(crate) use congestion::Pace;
 pub(crate) use endpoint::{accept, bind, start_peer};
 pub(crate) use links::{LinkStatus, Links};
 pub(crate) use sketches::Sketches;

@@ -22,7 +22,7 @@ use mithaq_core::{
 use mithaq_store::{MemoryStore, StoreId};
 use quinn::{Connection, ConnectionError, Endpoint};
 
-use super::{cards::take_card, endpoint, tls};
+use super::{cards::take_card, congestion::PaceOfPeer, endpoint, tls};
 use crate::{clock, node::Node, standing::Standing, start};
 
 mod sketches;
@@ -30,10 +30,10 @@ mod sketches;
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// A CERT whose daemon's parts are there and whose tasks the tests run as they need them.
-struct Cert {
+pub(super) struct Cert {
     seed: u8,
-    node: Arc<Node>,
-    endpoint: Endpoint,
+    pub(super) node: Arc<Node>,
+    pub(super) endpoint: Endpoint,
     _dir: tempfile::TempDir,
 }
 
@@ -69,6 +69,7 @@ impl Cert {
         let card = VerifiedCard::sign(&key(seed), details).unwrap();
         create_private_dir(&home.keys_dir()).unwrap();
         create_private_dir(&home.peers_dir()).unwrap();
+        create_file(&home.config_path(), b"", 0o600).unwrap();
         create_file(&home.card_path(), &card.envelope().to_json(), 0o600).unwrap();
         home.create_key(KeyName::Signing, &key(seed + 1)).unwrap();
         home.create_key(KeyName::Tls, &key(seed + 2)).unwrap();
@@ -82,7 +83,7 @@ impl Cert {
         &self.node.home
     }
 
-    fn card(&self) -> VerifiedCard {
+    pub(super) fn card(&self) -> VerifiedCard {
         self.home().card().unwrap()
     }
 
@@ -182,13 +183,14 @@ impl Cert {
     }
 
     async fn connect(&self, server: &Self, card: &VerifiedCard) -> Result<Connection, ConnectionError> {
-        let (config, _) = tls::client(&self.node.identity(), card, endpoint::transport()).unwrap();
+        let (config, _) =
+            tls::client(&self.node.identity(), card, endpoint::transport(&PaceOfPeer::default())).unwrap();
         self.endpoint.connect_with(config, server.endpoint.local_addr().unwrap(), "mithaq").unwrap().await
     }
 }
 
 /// Two CERTs that are active peers of each other.
-fn pair() -> (Cert, Cert) {
+pub(super) fn pair() -> (Cert, Cert) {
     let (a, b) = (Cert::new(10), Cert::new(20));
     a.pair(&b);
     b.pair(&a);

@@ -18,6 +18,7 @@ mod harness;
 mod keys;
 mod large_input;
 mod ledger;
+mod links;
 mod output;
 mod pact;
 mod quarantine;

@@ -43,7 +43,8 @@ pub(crate) fn text(path: &Path) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-fn free_port() -> u16 {
+/// A UDP port of this machine that nobody listens at.
+pub(crate) fn free_port() -> u16 {
     loop {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let port = socket.local_addr().unwrap().port();
@@ -68,12 +69,19 @@ impl Cert {
     /// Makes a CERT; `name` has two letters, which stand for its country too.
     #[track_caller]
     pub(crate) fn init(place: &Place, name: &str) -> Self {
-        let (home, port) = (place.path().join(name), free_port());
+        let port = free_port();
+        Self::init_at(place, name, port, Some(&format!("127.0.0.1:{port}")))
+    }
+
+    /// Makes a CERT that listens at a port and that its peers dial elsewhere, or do not dial at all.
+    #[track_caller]
+    pub(crate) fn init_at(place: &Place, name: &str, port: u16, endpoint: Option<&str>) -> Self {
+        let home = place.path().join(name);
         let address = format!("127.0.0.1:{port}");
         let country = name.to_uppercase();
         let args = ["init", "--json", "--name", name, "--country", &country, "--contact", "soc@cert.example"];
-        let network = ["--listen", &address, "--endpoint", &address];
-        let made = mithaq(&home, &[&args[..], &network].concat()).exits(0).last();
+        let network = ["--listen", &address].into_iter().chain(endpoint.iter().flat_map(|at| ["--endpoint", at]));
+        let made = mithaq(&home, &args.into_iter().chain(network).collect::<Vec<_>>()).exits(0).last();
         let identity = made["identities"][0].as_str().unwrap().to_owned();
         Self { name: name.to_owned(), home, port, identity }
     }
@@ -225,6 +233,13 @@ impl Cert {
         let config = fs::read_to_string(&path).unwrap();
         assert!(config.contains(from), "{from:?} is not in {config}");
         fs::write(path, config.replacen(from, to, 1)).unwrap();
+    }
+
+    /// Appends a table to the configuration.
+    pub(crate) fn configure_more(&self, table: &str) {
+        let path = self.home.join("mithaq.toml");
+        let config = fs::read_to_string(&path).unwrap();
+        fs::write(path, format!("{config}\n{table}\n")).unwrap();
     }
 
     /// The file in which a peer is kept.

@@ -8,7 +8,9 @@ mod program;
 mod siem;
 mod wait;
 
-pub(crate) use cert::{Cert, Place, activate, activate_both, draft, pair, pair_group, settle, text, two_peers};
+pub(crate) use cert::{
+    Cert, Place, activate, activate_both, draft, free_port, pair, pair_group, settle, text, two_peers,
+};
 pub(crate) use daemon::Daemon;
 pub(crate) use http::{Answer, get, get_tcp, open_stream, post_endless};
 pub(crate) use objects::{bundle, corpus, domain, id_of, indicator, indicators, unmarked};
