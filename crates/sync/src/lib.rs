@@ -37,7 +37,7 @@ mod source;
 pub mod wire;
 
 pub use fault::Fault;
-pub use io::{Channel, Greeting, Input, Now, Output, Seen};
+pub use io::{Channel, Greeting, Input, Now, Output, Part, Seen};
 pub use journal::{Chain, Cursor};
 pub use limits::*;
 pub use session::{InFlight, Progress, Session, Setup};

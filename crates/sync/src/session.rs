@@ -160,6 +160,14 @@ impl Session {
         self.outputs.pop()
     }
 
+    /// Ends the session, whose connection is gone: what came of releases that are not complete comes out for staging, and
+    /// nothing after it has any effect.
+    pub fn abandon(&mut self) {
+        self.closed = true;
+        self.outputs.retain_stores();
+        self.sink.abandon(&mut self.outputs);
+    }
+
     /// The peer's daemon since it started; `None` before its hello.
     #[must_use]
     pub fn peer_instance(&self) -> Option<[u8; 16]> {
@@ -208,6 +216,7 @@ impl Session {
             Input::BodiesLoaded { index, bodies } => source.bodies_loaded(index, &bodies, outputs)?,
             Input::ReleasesKnown { first, known } => sink.releases_known(first, &known, outputs),
             Input::BodiesHeld { index, held } => sink.bodies_held(index, &held, outputs),
+            Input::Staged => sink.staged(),
             Input::Stored { entries } => sink.stored(&entries, receipts, now.wall, outputs)?,
             Input::SendDocument { kind, body } => {
                 outputs.send(Channel::Control, Kind::Document(Document { kind, body }));
@@ -317,6 +326,7 @@ impl Session {
             return Err(Fault::Stalled("an offer or a release"));
         }
         self.source.pump(&mut self.outputs);
+        self.sink.stage(&mut self.outputs);
         Ok(())
     }
 }

@@ -1,5 +1,7 @@
 //! The receiving half: what the peer offers, what of it we lack, and the checks that stand before the store.
 
+mod staging;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -59,6 +61,8 @@ struct Open {
     /// Positions of the bodies that we asked for, the last first; `None` until we know what we hold.
     wanted: Option<Vec<usize>>,
     bodies: Vec<Body>,
+    /// How many of `bodies` were handed over for staging.
+    staged: usize,
     bytes: usize,
 }
 
@@ -94,6 +98,8 @@ pub(crate) struct Sink {
     window_used: usize,
     /// Releases in the hands of the store and the bytes of their bodies, by entry.
     storing: BTreeMap<u64, (ReleaseId, usize)>,
+    /// Whether what was handed over for staging is not yet durable.
+    is_staging: bool,
     objects_received: u64,
     objects_deduplicated: u64,
     /// When the peer last delivered, or had nothing to deliver.
@@ -114,6 +120,7 @@ impl Sink {
             awaited: 0,
             window_used: 0,
             storing: BTreeMap::new(),
+            is_staging: false,
             objects_received: 0,
             objects_deduplicated: 0,
             waiting_since: now,
@@ -245,7 +252,7 @@ impl Sink {
         self.check_address(&release)?;
         let contents = release.contents().to_vec();
         let (id, objects) = (release.id(), contents.len());
-        let open = Open { release, card, wanted: None, bodies: Vec::new(), bytes: 0 };
+        let open = Open { release, card, wanted: None, bodies: Vec::new(), staged: 0, bytes: 0 };
         self.put(frame.index, id, State::Open(Box::new(open)));
         if frame.bodies.is_empty() {
             let index = frame.index;

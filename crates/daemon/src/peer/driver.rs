@@ -229,7 +229,7 @@ impl Pump {
         let (items, items_out) = mpsc::unbounded_channel();
         let loader = Loader { node: Arc::clone(node), outbox: outbox.clone(), peer: entry.cert() };
         node.tasks.spawn(loader::run(loader, requests_out, answers_in.clone()));
-        let storing = node.tasks.spawn(storer::run(Arc::clone(node), key, items_out, answers_in.clone()));
+        let storing = node.tasks.spawn(storer::run(Arc::clone(node), entry.cert(), key, items_out, answers_in.clone()));
         let (documents, documents_out) = mpsc::unbounded_channel();
         let courier = Courier::new(Arc::clone(node), Arc::clone(entry));
         let delivering = node.tasks.spawn(documents::run(courier, documents_out, answers_in));
@@ -322,8 +322,11 @@ impl Pump {
                 Output::Send { channel, frame } => self.send(channel, frame)?,
                 Output::Established => self.establish(),
                 Output::Store { index, release, bodies, card, cursor } => {
-                    let received = Received { index, release: *release, bodies, card, cursor };
+                    let received = Received { index, release: *release, bodies, card, cursor, changes: Vec::new() };
                     let _ = self.items.send(Item::Release(Box::new(received)));
+                }
+                Output::Stage(parts) => {
+                    let _ = self.items.send(Item::Parts(parts));
                 }
                 Output::Greeted(greeting) => self.deliver(Work::Greeted(greeting)),
                 Output::Document { kind, body } => self.deliver(Work::Document { kind, body }),
@@ -400,7 +403,13 @@ impl Pump {
     }
 
     /// Waits until what was verified is stored.
-    async fn close(self) {
+    async fn close(mut self) {
+        self.session.abandon();
+        while let Some(output) = self.session.poll_output() {
+            if let Output::Stage(parts) = output {
+                let _ = self.items.send(Item::Parts(parts));
+            }
+        }
         let Self { items, requests, documents, streams, storing, delivering, answers, .. } = self;
         drop((items, requests, documents, streams, answers));
         let _ = storing.await;

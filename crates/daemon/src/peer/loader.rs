@@ -16,6 +16,7 @@ use crate::{
     node::Node,
     origins,
     outbox::{self, Outbox},
+    staging,
 };
 
 /// How many requests are taken at a time.
@@ -147,10 +148,13 @@ impl Loader {
         Ok(release.stored_manifest().is_ok_and(|manifest| manifest.origin == self.peer))
     }
 
-    /// Which bodies we hold and may say so: those that the peer itself released to us, or that it may see of ours.
+    /// Which bodies we hold and may say so: those that the peer itself released to us, in whole or in part, or that it may
+    /// see of ours. What it gave in part it knows that we hold, also once another CERT's release has taken it.
     fn held(&self, contents: &[ContentId]) -> Result<Vec<bool>, StoreError> {
         let held = self.node.store.has_bodies(contents)?;
-        contents.iter().zip(held).map(|(content, held)| Ok(held && self.may_tell(*content)?)).collect()
+        let given = staging::given_by(&self.node, self.peer)?;
+        let may_tell = |content| Ok(given.contains(&content) || self.may_tell(content)?);
+        contents.iter().zip(held).map(|(content, held)| Ok(held && may_tell(*content)?)).collect()
     }
 
     fn may_tell(&self, content: ContentId) -> Result<bool, StoreError> {

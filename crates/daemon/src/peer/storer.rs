@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
-use mithaq_core::{body::Body, card::VerifiedCard, receipt::Status, release::Kind, release::VerifiedRelease};
+use mithaq_core::{
+    body::Body, card::VerifiedCard, id::CertId, receipt::Status, release::Kind, release::VerifiedRelease,
+};
 use mithaq_store::{Arrival, Batch, StateChange, StoreError};
-use mithaq_sync::{Cursor, Input};
+use mithaq_sync::{Cursor, Input, Part};
 use tokio::sync::mpsc;
 
 use super::driver::End;
 use crate::{
     node::Node,
     origins::Successor,
+    staging,
     standing::{self, Judgement},
 };
 
@@ -21,6 +24,8 @@ const ITEMS: usize = 256;
 #[derive(Debug)]
 pub(super) enum Item {
     Release(Box<Received>),
+    /// Of releases that have not come whole.
+    Parts(Vec<Part>),
     Cursor(Cursor),
 }
 
@@ -33,6 +38,8 @@ pub(super) struct Received {
     /// The card of its origin, if that is not the peer.
     pub(super) card: Option<Arc<VerifiedCard>>,
     pub(super) cursor: Cursor,
+    /// What is to be committed with it.
+    pub(super) changes: Vec<StateChange>,
 }
 
 /// Stores until the session ends and everything that it verified is stored.
@@ -41,6 +48,7 @@ pub(super) struct Received {
 /// commit for each frame, and a cursor that is behind costs an offer that is answered from the index.
 pub(super) async fn run(
     node: Arc<Node>,
+    peer: CertId,
     cursor_key: Vec<u8>,
     mut items: mpsc::UnboundedReceiver<Item>,
     answers: mpsc::Sender<Result<Input, End>>,
@@ -51,18 +59,22 @@ pub(super) async fn run(
         let ended = items.recv_many(&mut items_taken, ITEMS).await == 0;
         let mut work = Work { cursor: waiting.take(), ..Work::default() };
         items_taken.drain(..).for_each(|item| work.add(item));
-        if work.received.is_empty() && !ended {
+        if work.received.is_empty() && work.parts.is_none() && !ended {
             waiting = work.cursor;
             continue;
         }
+        let has_parts = work.parts.is_some();
         let (worker, key) = (Arc::clone(&node), cursor_key.clone());
-        let stored = tokio::task::spawn_blocking(move || work.store(&worker, &key)).await;
+        let stored = tokio::task::spawn_blocking(move || work.store(&worker, peer, &key)).await;
         let Ok(stored) = stored else { return node.fail("storing for a session") };
         let failed = stored.is_err();
         // The session may be gone; what it verified is stored all the same.
         let _ = answers.send(stored.map(|entries| Input::Stored { entries }).map_err(End::from)).await;
         if failed || ended {
             return;
+        }
+        if has_parts {
+            let _ = answers.send(Ok(Input::Staged)).await;
         }
     }
 }
@@ -71,6 +83,7 @@ pub(super) async fn run(
 #[derive(Default)]
 struct Work {
     received: Vec<Received>,
+    parts: Option<Vec<Part>>,
     cursor: Option<Cursor>,
 }
 
@@ -79,13 +92,21 @@ impl Work {
         match item {
             Item::Release(received) => {
                 self.cursor = Some(received.cursor);
+                // Whole, it needs its parts no longer.
+                self.parts.iter_mut().for_each(|parts| parts.retain(|part| part.release != received.release.id()));
                 self.received.push(*received);
             }
+            Item::Parts(parts) => self.parts.get_or_insert_default().extend(parts),
             Item::Cursor(cursor) => self.cursor = Some(cursor),
         }
     }
 
-    fn store(self, node: &Node, cursor_key: &[u8]) -> Result<Vec<(u64, Status)>, StoreError> {
+    fn store(mut self, node: &Node, peer: CertId, cursor_key: &[u8]) -> Result<Vec<(u64, Status)>, StoreError> {
+        for Received { release, bodies, changes, .. } in &mut self.received {
+            *changes = staging::complete(node, peer, release, bodies)?;
+        }
+        // It goes along with the first that is committed.
+        let mut staged = staging::stage(node, peer, self.parts.take().unwrap_or_default())?;
         let received = self.received.iter().map(|received| (&received.release, &received.bodies[..]));
         let claims = standing::claims(node, received)?;
         let turn = node.publishing.turn(claims);
@@ -103,16 +124,14 @@ impl Work {
                 part.push(next);
             }
             let cursor = if received.peek().is_none() { last } else { part.last().map(|received| received.cursor) };
-            entries.extend(store_part(node, part, cursor, cursor_key, &mut successors)?);
+            entries.extend(store_part(node, std::mem::take(&mut staged), part, cursor, cursor_key, &mut successors)?);
         }
         // What they put into quarantine takes turns of its own.
         drop(turn);
         successors.iter().for_each(|successor| successor.take_effect(node));
-        if entries.is_empty()
-            && let Some(cursor) = last
-        {
-            let state = vec![StateChange::set(cursor_key.to_vec(), cursor.to_bytes())];
-            node.commit(Batch { state, ..Batch::default() })?;
+        if entries.is_empty() && (last.is_some() || !staged.staged.is_empty()) {
+            staged.state.extend(last.map(|cursor| StateChange::set(cursor_key.to_vec(), cursor.to_bytes())));
+            node.commit(staged)?;
         }
         Ok(entries)
     }
@@ -123,26 +142,26 @@ fn is_of(received: &Received, origin: mithaq_core::id::CertId, kind: Kind) -> bo
     manifest.origin == origin && manifest.kind == kind
 }
 
-/// Judges and commits releases of one origin, with the cursor behind them.
+/// Judges and commits releases of one origin, with the cursor behind them and what else the batch holds.
 fn store_part(
     node: &Node,
+    mut batch: Batch,
     part: Vec<Received>,
     cursor: Option<Cursor>,
     cursor_key: &[u8],
     successors: &mut Vec<Successor>,
 ) -> Result<Vec<(u64, Status)>, StoreError> {
-    let mut batch = Batch::default();
     batch.state.extend(cursor.map(|cursor| StateChange::set(cursor_key.to_vec(), cursor.to_bytes())));
     let successor = Successor::among(node, part.iter().filter_map(|received| received.card.as_ref()))?;
     batch.state.extend(successor.as_ref().map(Successor::to_change));
     let mut entries = Vec::with_capacity(part.len());
-    for Received { index, release, bodies, .. } in part {
+    for Received { index, release, bodies, changes, .. } in part {
         let judgement = match release.manifest().kind {
             Kind::Withdraw => withdraw(node, &release, &bodies, &mut batch)?,
             _ => standing::judge(node, &release, &bodies)?,
         };
         entries.push((index, judgement.status));
-        batch.state.extend(judgement.changes);
+        batch.state.extend(judgement.changes.into_iter().chain(changes));
         batch.arrivals.push(Arrival { release, bodies });
     }
     node.commit(batch)?;

@@ -18,4 +18,5 @@ mod pair;
 mod random;
 mod refusals;
 mod slow;
+mod staging;
 mod vectors;

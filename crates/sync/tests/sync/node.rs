@@ -8,12 +8,12 @@ use std::{
 
 use bytes::{Buf, Bytes};
 use mithaq_core::{
-    body::Body,
+    body::{BODY_BYTES_MAX, Body},
     id::{ContentId, ReleaseId},
     release::{SignedRelease, VerifiedRelease},
 };
 use mithaq_sync::{
-    Chain, Channel, Cursor, Fault, GROUP_BYTES, INLINE_BYTES_MAX, Input, Output, Session, Setup,
+    Chain, Channel, Cursor, Fault, GROUP_BYTES, INLINE_BYTES_MAX, Input, Output, Part, STAGE_BYTES, Session, Setup,
     wire::{Frame, Kind, frame_length},
 };
 use prost::Message;
@@ -81,7 +81,15 @@ impl Store {
 #[derive(Debug)]
 pub(crate) enum Commit {
     Release(u64, Box<VerifiedRelease>, Vec<Body>, Cursor),
+    Stage(Vec<Part>),
     Cursor(Cursor),
+}
+
+/// What a commit made durable.
+#[derive(Debug, Default)]
+pub(crate) struct Durable {
+    pub(crate) entries: Vec<u64>,
+    pub(crate) is_staged: bool,
 }
 
 /// What one side sent in a session.
@@ -165,6 +173,8 @@ pub(crate) struct Node {
     pub(crate) stored: BTreeMap<ReleaseId, usize>,
     /// Canonical bytes of bodies that were handed to the store and are not durable.
     pub(crate) storing_bytes: usize,
+    /// Bodies that were handed over for staging, over all sessions.
+    pub(crate) staged: usize,
 }
 
 /// What a node wants of the pair after it took an input.
@@ -190,6 +200,7 @@ impl Node {
             sent: Sent::default(),
             stored: BTreeMap::new(),
             storing_bytes: 0,
+            staged: 0,
         }
     }
 
@@ -208,6 +219,16 @@ impl Node {
         self.commits.clear();
         self.committing = false;
         self.storing_bytes = 0;
+    }
+
+    /// The connection is lost, and what was verified is stored.
+    pub(crate) fn hang_up(&mut self) {
+        if let Some(session) = &mut self.session {
+            session.abandon();
+        }
+        let effects = self.perform(&mut None);
+        assert!(effects.is_empty(), "{effects:?}");
+        self.commit();
     }
 
     /// Gives an input to the session.
@@ -244,6 +265,7 @@ impl Node {
             Output::Store { index, release, bodies, cursor, .. } => {
                 return self.store_release(Commit::Release(index, release, bodies, cursor));
             }
+            Output::Stage(parts) => return self.stage(parts),
             Output::SaveCursor(cursor) => return self.commits.push_back(Commit::Cursor(cursor)),
             Output::Close(fault) => {
                 self.closed = Some(fault);
@@ -272,6 +294,17 @@ impl Node {
         effects.push(Effect::Answer(answer));
     }
 
+    fn stage(&mut self, parts: Vec<Part>) {
+        let bodies = || parts.iter().flat_map(|part| &part.bodies);
+        let bytes = bodies().map(|body| body.bytes().len()).sum::<usize>();
+        // All that is left comes at the end, when the session holds it no more.
+        let is_over = self.session.as_ref().is_none_or(|session| session.in_flight().entries_in == 0);
+        assert!(is_over || bytes < STAGE_BYTES + BODY_BYTES_MAX, "{bytes} bytes are held twice");
+        assert!(is_over || !self.commits.iter().any(|commit| matches!(commit, Commit::Stage(_))));
+        self.staged += bodies().count();
+        self.commits.push_back(Commit::Stage(parts));
+    }
+
     fn store_release(&mut self, commit: Commit) {
         if let Commit::Release(_, release, bodies, _) = &commit {
             *self.stored.entry(release.id()).or_default() += 1;
@@ -280,12 +313,17 @@ impl Node {
         self.commits.push_back(commit);
     }
 
-    /// Makes all that waits durable; says which entries.
-    pub(crate) fn commit(&mut self) -> Vec<u64> {
-        let mut indexes = Vec::new();
+    /// Makes all that waits durable.
+    pub(crate) fn commit(&mut self) -> Durable {
+        let mut durable = Durable::default();
         for commit in self.commits.drain(..) {
             match commit {
                 Commit::Cursor(cursor) => self.store.cursor = Some(cursor),
+                Commit::Stage(parts) => {
+                    durable.is_staged = true;
+                    let bodies = parts.into_iter().flat_map(|part| part.bodies);
+                    self.store.bodies.extend(bodies.map(|body| (body.id(), body.bytes().to_vec())));
+                }
                 Commit::Release(index, release, bodies, cursor) => {
                     for body in bodies {
                         self.storing_bytes -= body.bytes().len();
@@ -296,10 +334,10 @@ impl Node {
                     let signed = release.signed().clone();
                     self.store.releases.insert(release.id(), signed);
                     self.store.cursor = Some(cursor);
-                    indexes.push(index);
+                    durable.entries.push(index);
                 }
             }
         }
-        indexes
+        durable
     }
 }

@@ -105,6 +105,12 @@ impl Pair {
         self.nodes.iter_mut().for_each(Node::cut);
     }
 
+    /// The connection is lost: what is in flight is gone, and each side stores what it has.
+    pub(crate) fn hang_up(&mut self) {
+        self.nodes.iter_mut().for_each(Node::hang_up);
+        self.cut();
+    }
+
     /// One side releases something to the other.
     pub(crate) fn push(&mut self, node: usize, parcel: &Parcel) {
         let store = &mut self.nodes[node].store;
@@ -150,8 +156,12 @@ impl Pair {
             Event::Answer(input) => self.give(node, input),
             Event::Committed => {
                 self.nodes[node].committing = false;
-                let stored = self.nodes[node].commit().into_iter();
-                let entries = stored.map(|index| (index, mithaq_core::receipt::Status::Received)).collect();
+                let durable = self.nodes[node].commit();
+                if durable.is_staged {
+                    self.give(node, Input::Staged);
+                }
+                let entries = durable.entries.into_iter();
+                let entries = entries.map(|index| (index, mithaq_core::receipt::Status::Received)).collect();
                 self.give(node, Input::Stored { entries });
             }
         }
