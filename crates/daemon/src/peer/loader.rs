@@ -150,7 +150,7 @@ impl Loader {
 
     /// Which bodies we hold and may say so: those that the peer itself released to us, in whole or in part, or that it may
     /// see of ours. What it gave in part it knows that we hold, also once another CERT's release has taken it.
-    fn held(&self, contents: &[ContentId]) -> Result<Vec<bool>, StoreError> {
+    pub(super) fn held(&self, contents: &[ContentId]) -> Result<Vec<bool>, StoreError> {
         let held = self.node.store.has_bodies(contents)?;
         let given = staging::given_by(&self.node, self.peer)?;
         let may_tell = |content| Ok(given.contains(&content) || self.may_tell(content)?);

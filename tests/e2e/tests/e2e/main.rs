@@ -23,6 +23,7 @@ mod pact;
 mod quarantine;
 mod relay;
 mod restarts;
+mod resume;
 mod retention;
 mod sockets;
 mod starting;
