@@ -165,7 +165,7 @@ impl Held {
     fn take_arrival(&mut self, arrival: Arrival, now: Time) -> Committed {
         let Arrival { release, bodies } = arrival;
         let adopted: Vec<_> = release.contents().iter().filter_map(|content| self.staged.remove(content)).collect();
-        let bodies_new = adopted.into_iter().chain(bodies).into_iter().map(|body| u32::from(self.add_body(body))).sum();
+        let bodies_new = adopted.into_iter().chain(bodies).map(|body| u32::from(self.add_body(body))).sum();
         if let Some((seq, _)) = self.releases.get(&release.id()) {
             return Committed { seq: *seq, new: false, bodies_new };
         }
