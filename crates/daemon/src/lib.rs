@@ -26,6 +26,7 @@ mod peer;
 mod publishing;
 mod push;
 mod retention;
+mod staging;
 mod standing;
 mod start;
 

@@ -25,7 +25,7 @@ use crate::{
     clock,
     node::{Node, PeerEntry},
     push::store_problem,
-    standing,
+    staging, standing,
 };
 
 /// Before the key of the last row that was looked at for a peer: peer.
@@ -52,6 +52,9 @@ pub(crate) async fn run(node: Arc<Node>) {
                     let (peer, reason) = (&entry.peer.name, problem.message);
                     tracing::error!(peer, code = problem.code, reason, "retention could not be kept");
                 }
+            }
+            if let Err(error) = staging::sweep(&worker) {
+                tracing::error!(%error, "parts of releases could not be dropped");
             }
         });
         if swept.await.is_err() {
@@ -88,6 +91,7 @@ fn end(node: &Node, peer: CertId, agreement: &VerifiedAgreement, now: Time) -> R
         return Ok(());
     }
     let purged = purge(node, peer, now)?;
+    staging::forget(node, peer).map_err(|error| store_problem(&error))?;
     let (releases, objects) = (purged.len() as u64, purged.values().sum());
     let attestation = Attestation::new(agreement.id(), node.us, now, releases, objects);
     let signed = VerifiedAttestation::sign(attestation, &*node.signing_key(now)?);

@@ -39,6 +39,10 @@ pub fn run<S: Store>(open: impl Fn() -> S) {
     a_purged_content_is_gone_and_may_come_again(&open());
     a_purge_of_what_its_batch_brings_is_refused(&open());
     what_was_purged_stays_gone_when_its_space_is_given_back(&open());
+    a_staged_body_is_held_and_nothing_shows_it(&open());
+    a_release_takes_what_was_staged_for_it(&open());
+    what_is_held_or_named_or_purged_is_not_staged(&open());
+    what_is_staged_can_be_dropped_until_a_release_takes_it(&open());
 }
 
 /// A point in time.
@@ -313,7 +317,7 @@ fn the_log_is_read_in_pages(store: &impl Store) {
 /// A batch that purges.
 #[must_use]
 pub fn purge(releases: Vec<ReleaseId>, contents: Vec<ContentId>) -> Batch {
-    Batch { purge: Purge { releases, contents }, ..Batch::default() }
+    Batch { purge: Purge { releases, contents, ..Purge::default() }, ..Batch::default() }
 }
 
 fn a_purged_release_is_gone_with_what_only_it_names(store: &impl Store) {
@@ -421,6 +425,133 @@ fn what_was_purged_stays_gone_when_its_space_is_given_back(store: &impl Store) {
     assert!(held.iter().enumerate().all(|(id, held)| *held == (id >= 240)));
     assert!(store.verify().unwrap().problems.is_empty());
     assert_eq!(store.commit(push(indicators(0, 30), 0), time(0)).unwrap()[0].seq, 11);
+}
+
+/// A batch that stages bodies.
+#[must_use]
+pub fn stage(bodies: Vec<Body>) -> Batch {
+    Batch { staged: bodies, ..Batch::default() }
+}
+
+/// A batch that drops staged bodies.
+#[must_use]
+pub fn drop_staged(bodies: &[Body]) -> Batch {
+    let staged = bodies.iter().map(Body::id).collect();
+    Batch { purge: Purge { staged, ..Purge::default() }, ..Batch::default() }
+}
+
+fn holdings(store: &impl Store, bodies: &[Body]) -> Vec<Holding> {
+    bodies.iter().map(|body| store.holding(body.id()).unwrap()).collect()
+}
+
+fn a_staged_body_is_held_and_nothing_shows_it(store: &impl Store) {
+    let bodies = indicators(0, 20);
+    let ids: Vec<_> = bodies.iter().map(Body::id).collect();
+    assert_eq!(store.commit(stage(bodies.clone()), time(0)).unwrap(), []);
+    for _ in 0..2 {
+        assert_eq!(store.has_bodies(&ids).unwrap(), [true; 20]);
+        assert_eq!(store.are_staged(&ids).unwrap(), [true; 20]);
+        assert_eq!(holdings(store, &bodies), [Holding::Staged; 20]);
+        let read = store.bodies(&ids).unwrap();
+        assert!(read.iter().zip(&bodies).all(|(read, body)| read.as_deref() == Some(body.bytes())));
+        assert_eq!((store.head(), store.log(0, 10).unwrap()), (0, vec![]));
+        assert_eq!(store.rows_of(ids[3]).unwrap(), [0; 0]);
+        assert_eq!(store.versions(&bodies[3].facts().stix_id).unwrap(), []);
+        assert!(!store.has_one_version(&bodies[3].facts().stix_id).unwrap());
+        assert_eq!(store.observed(&observable(3), 10).unwrap(), []);
+        let stats = store.stats();
+        assert_eq!((stats.objects, stats.body_bytes, stats.references, stats.staged), (0, 0, 0, 20));
+        let report = store.verify().unwrap();
+        assert_eq!((report.objects, report.problems.len()), (20, 0), "{:?}", report.problems);
+        // They are written once.
+        store.commit(stage(bodies.clone()), time(1)).unwrap();
+    }
+}
+
+fn a_release_takes_what_was_staged_for_it(store: &impl Store) {
+    let bodies = indicators(0, 10);
+    store.commit(stage(bodies[..6].to_vec()), time(0)).unwrap();
+    // Some came again with the release, some are known to be here.
+    let whole = arrival(bodies.clone(), 0);
+    let rest = Arrival { bodies: bodies[3..].to_vec(), ..whole };
+    let committed = store.commit(Batch { arrivals: vec![rest], ..Batch::default() }, time(1)).unwrap();
+    assert_eq!((committed[0].seq, committed[0].new, committed[0].bodies_new), (1, true, 10));
+    assert_eq!(holdings(store, &bodies), [Holding::Held; 10]);
+    let row = &store.log(0, 10).unwrap()[0];
+    assert!(row.all_new, "no other release names them");
+    for body in &bodies {
+        assert_eq!(store.rows_of(body.id()).unwrap(), [1]);
+        assert_eq!(store.versions(&body.facts().stix_id).unwrap().len(), 1);
+    }
+    assert_eq!(store.observed(&observable(3), 10).unwrap(), [bodies[3].id()]);
+    let stats = store.stats();
+    assert_eq!((stats.objects, stats.references, stats.staged), (10, 10, 0));
+    assert_eq!(stats.body_bytes, bodies.iter().map(|body| body.bytes().len() as u64).sum::<u64>());
+    let report = store.verify().unwrap();
+    assert_eq!((report.objects, report.problems.len()), (10, 0), "{:?}", report.problems);
+
+    // What one release took is not new to the next, and goes with the last that names it.
+    let other = arrival(indicators(5, 15), 1);
+    let committed = store.commit(Batch { arrivals: vec![other], ..Batch::default() }, time(2)).unwrap();
+    assert_eq!(committed[0].bodies_new, 5);
+    let first = store.log(0, 1).unwrap()[0].release;
+    store.commit(purge(vec![first], Vec::new()), time(3)).unwrap();
+    assert_eq!(holdings(store, &bodies[4..6]), [Holding::Purged, Holding::Held]);
+    assert_eq!(store.stats().objects, 10);
+}
+
+fn what_is_held_or_named_or_purged_is_not_staged(store: &impl Store) {
+    store.commit(push(indicators(0, 10), 0), time(0)).unwrap();
+    let content = indicator(4, 0).id();
+    let mut batch = purge(Vec::new(), vec![content, indicator(20, 0).id()]);
+    batch.staged = vec![indicator(4, 0), indicator(5, 0), indicator(20, 0), indicator(21, 0)];
+    store.commit(batch, time(1)).unwrap();
+    let asked = [4, 5, 20, 21].map(|id| indicator(id, 0));
+    let found = [Holding::Purged, Holding::Held, Holding::Unknown, Holding::Staged];
+    assert_eq!(holdings(store, &asked), found);
+    // The release that names it would show it.
+    store.commit(stage(vec![indicator(4, 0)]), time(2)).unwrap();
+    assert_eq!((store.holding(content).unwrap(), store.bodies(&[content]).unwrap()), (Holding::Purged, vec![None]));
+    assert_eq!((store.stats().objects, store.stats().staged), (9, 1));
+    // Nor does a release find what its own batch stages.
+    let bodiless = Arrival { bodies: Vec::new(), ..arrival(indicators(30, 32), 3) };
+    let batch = Batch { arrivals: vec![bodiless.clone()], ..stage(indicators(30, 32)) };
+    assert!(is_misuse(&store.commit(batch, time(3))));
+    store.commit(stage(indicators(30, 32)), time(3)).unwrap();
+    let batch = Batch { arrivals: vec![bodiless], ..stage(indicators(30, 32)) };
+    assert_eq!(store.commit(batch, time(4)).unwrap()[0].bodies_new, 2);
+    assert_eq!((store.stats().objects, store.stats().staged), (11, 1));
+}
+
+fn what_is_staged_can_be_dropped_until_a_release_takes_it(store: &impl Store) {
+    let bodies = indicators(0, 40);
+    store.commit(stage(bodies.clone()), time(0)).unwrap();
+    store.commit(push(bodies[..10].to_vec(), 0), time(1)).unwrap();
+    let mut batch = drop_staged(&bodies[..30]);
+    batch.arrivals.push(arrival(bodies[35..].to_vec(), 1));
+    store.commit(batch, time(2)).unwrap();
+    let expected = |place: usize| match place {
+        10..30 => Holding::Unknown,
+        30..35 => Holding::Staged,
+        _ => Holding::Held,
+    };
+    let is_as_expected = || holdings(store, &bodies).into_iter().enumerate().all(|(at, found)| found == expected(at));
+    assert!(is_as_expected());
+    if let Some(care) = store.care() {
+        assert_eq!(care.compact(1).unwrap().rewritten, 1);
+        assert!(care.census().unwrap().bodies.dead == 0 && is_as_expected());
+    }
+    assert_eq!((store.stats().objects, store.stats().staged), (15, 5));
+    assert!(store.verify().unwrap().problems.is_empty());
+    let refused = Batch { arrivals: vec![arrival(bodies[30..32].to_vec(), 2)], ..drop_staged(&bodies[31..32]) };
+    assert!(is_misuse(&store.commit(refused, time(3))));
+    let again = store.commit(push(bodies[20..35].to_vec(), 3), time(3)).unwrap();
+    assert_eq!(again[0].bodies_new, 15);
+    // A content that is purged by its id goes although it is only staged, and is known to have been here.
+    store.commit(stage(indicators(50, 52)), time(4)).unwrap();
+    store.commit(purge(Vec::new(), vec![indicator(50, 0).id()]), time(5)).unwrap();
+    assert_eq!(holdings(store, &indicators(50, 52)), [Holding::Purged, Holding::Staged]);
+    assert_eq!((store.stats().objects, store.stats().staged), (30, 1));
 }
 
 fn commits_from_many_threads_make_one_dense_log(store: &impl Store) {

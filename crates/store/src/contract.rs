@@ -55,7 +55,7 @@ impl StateChange {
     }
 }
 
-/// The most releases and contents of one [`Purge`].
+/// The most releases, contents and staged bodies of one [`Purge`].
 pub const PURGE_ITEMS_MAX: usize = 10_000;
 
 /// What the store is to hold no longer: retention is over, or it was withdrawn.
@@ -70,13 +70,21 @@ pub struct Purge {
     pub releases: Vec<ReleaseId>,
     /// Contents, whichever releases name them. Those releases stay, and go on naming them.
     pub contents: Vec<ContentId>,
+    /// Bodies that were staged and still wait for a release; what a release has taken meanwhile stays.
+    pub staged: Vec<ContentId>,
 }
 
 impl Purge {
+    /// How much it names.
+    #[must_use]
+    pub fn items(&self) -> usize {
+        self.releases.len() + self.contents.len() + self.staged.len()
+    }
+
     /// Whether it names nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.releases.is_empty() && self.contents.is_empty()
+        self.items() == 0
     }
 }
 
@@ -89,6 +97,11 @@ pub struct Batch {
     pub state: Vec<StateChange>,
     /// What is dropped; nothing that the batch's arrivals are or name.
     pub purge: Purge,
+    /// Bodies that came before the release that names them. They are kept as durably as all else and answered for by
+    /// [`Store::has_bodies`] and [`Store::bodies`], and nothing else shows or counts them until a release that names
+    /// them is committed, which then need not bring them. Nobody may rely on it: what is held, what a release names,
+    /// and what the batch purges is passed over, and arrivals of the same batch do not find them.
+    pub staged: Vec<Body>,
 }
 
 /// What became of one arrival.
@@ -133,6 +146,8 @@ pub struct Version {
 pub enum Holding {
     /// Its body is here.
     Held,
+    /// Its body is here, and no release that names it.
+    Staged,
     /// A release names it, and its body is damaged or lost: it may come again.
     Damaged,
     /// Its body was dropped on purpose.
@@ -203,6 +218,8 @@ pub struct Stats {
     pub references: u64,
     /// Canonical bytes of all bodies.
     pub body_bytes: u64,
+    /// Bodies that are staged: no release names them yet, and they are not among `objects`.
+    pub staged: u64,
     /// Bytes on disk, packs and index.
     pub disk_bytes: u64,
 }
@@ -291,11 +308,17 @@ pub trait Store: Send + Sync + 'static {
     /// Those of [`StoreError`]; only after [`StoreError::OutcomeUnknown`] may anything have been stored.
     fn commit(&self, batch: Batch, now: Time) -> Result<Vec<Committed>, StoreError>;
 
-    /// Which of these contents the store holds.
+    /// Which of these contents the store holds, the staged ones among them.
     ///
     /// # Errors
     /// When the index cannot be read.
     fn has_bodies(&self, ids: &[ContentId]) -> Result<Vec<bool>, StoreError>;
+
+    /// Which of these contents are held and staged: no release names them yet.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    fn are_staged(&self, ids: &[ContentId]) -> Result<Vec<bool>, StoreError>;
 
     /// How it stands with a content, whose body is not read for it.
     ///

@@ -28,6 +28,8 @@ pub struct MemoryStore {
 #[derive(Debug, Default)]
 struct Held {
     bodies: BTreeMap<ContentId, Body>,
+    /// Bodies that no release names yet.
+    staged: BTreeMap<ContentId, Body>,
     releases: BTreeMap<ReleaseId, (u64, SignedRelease)>,
     log: Vec<LogRow>,
     purged_rows: BTreeSet<u64>,
@@ -44,12 +46,13 @@ fn misuse(what: &str) -> StoreError {
 
 /// A purge has a limit, and drops nothing that its own batch brings.
 fn check_purge(batch: &Batch) -> Result<(), StoreError> {
-    let Purge { releases, contents } = &batch.purge;
-    if releases.len() + contents.len() > PURGE_ITEMS_MAX {
+    let Purge { releases, contents, staged } = &batch.purge;
+    if batch.purge.items() > PURGE_ITEMS_MAX {
         return Err(misuse("a purge names too much"));
     }
     let brings = |release: &VerifiedRelease| {
-        releases.contains(&release.id()) || release.contents().iter().any(|content| contents.contains(content))
+        let is_purged = |content| contents.contains(content) || staged.contains(content);
+        releases.contains(&release.id()) || release.contents().iter().any(is_purged)
     };
     if batch.arrivals.iter().any(|arrival| brings(&arrival.release)) {
         return Err(misuse("a batch purges what it brings"));
@@ -96,7 +99,7 @@ impl Held {
             if bodies.iter().any(|body| release.contents().binary_search(&body.id()).is_err()) {
                 return Err(misuse("a release came with a body that it does not name"));
             }
-            let is_here = |content| brought.contains(content) || self.bodies.contains_key(content);
+            let is_here = |content| brought.contains(content) || self.holds(content);
             if !release.contents().iter().all(is_here) {
                 return Err(misuse("a release names a content that is nowhere"));
             }
@@ -113,11 +116,28 @@ impl Held {
         }
         let kept = batch.arrivals.iter().flat_map(|arrival| arrival.release.contents()).copied().collect();
         self.purge(&batch.purge, &kept);
-        batch.arrivals.into_iter().map(|arrival| self.take_arrival(arrival, now)).collect()
+        let committed = batch.arrivals.into_iter().map(|arrival| self.take_arrival(arrival, now)).collect();
+        let Purge { contents, staged, .. } = &batch.purge;
+        for body in batch.staged {
+            let id = body.id();
+            if !self.holds(&id) && !self.is_named(&id) && !contents.contains(&id) && !staged.contains(&id) {
+                self.staged.insert(id, body);
+            }
+        }
+        committed
+    }
+
+    fn holds(&self, content: &ContentId) -> bool {
+        self.bodies.contains_key(content) || self.staged.contains_key(content)
+    }
+
+    fn is_named(&self, content: &ContentId) -> bool {
+        self.rows.get(content).is_some_and(|rows| !rows.is_empty())
     }
 
     fn purge(&mut self, purge: &Purge, kept: &BTreeSet<ContentId>) {
         let mut contents: BTreeSet<_> = purge.contents.iter().copied().collect();
+        self.staged.retain(|content, _| contents.contains(content) || !purge.staged.contains(content));
         for id in &purge.releases {
             let Some((seq, release)) = self.releases.remove(id) else { continue };
             self.purged_rows.insert(seq);
@@ -130,6 +150,9 @@ impl Held {
             }
         }
         for content in contents {
+            if self.staged.remove(&content).is_some() {
+                self.purged.insert(content);
+            }
             let Some(body) = self.bodies.remove(&content) else { continue };
             self.purged.insert(content);
             self.versions.values_mut().for_each(|versions| versions.retain(|(_, version)| *version != content));
@@ -141,7 +164,8 @@ impl Held {
 
     fn take_arrival(&mut self, arrival: Arrival, now: Time) -> Committed {
         let Arrival { release, bodies } = arrival;
-        let bodies_new = bodies.into_iter().map(|body| u32::from(self.add_body(body))).sum();
+        let adopted: Vec<_> = release.contents().iter().filter_map(|content| self.staged.remove(content)).collect();
+        let bodies_new = adopted.into_iter().chain(bodies).map(|body| u32::from(self.add_body(body))).sum();
         if let Some((seq, _)) = self.releases.get(&release.id()) {
             return Committed { seq: *seq, new: false, bodies_new };
         }
@@ -150,8 +174,7 @@ impl Held {
         let free = self.log.last().map_or(Time::from_micros(0), |row| {
             Time::from_micros(row.added_at.as_micros().saturating_add(i64::from(row.objects)))
         });
-        let is_named = |content| self.rows.get(content).is_some_and(|rows| !rows.is_empty());
-        let all_new = bodies_new == objects && !release.contents().iter().any(is_named);
+        let all_new = bodies_new == objects && !release.contents().iter().any(|content| self.is_named(content));
         for content in release.contents() {
             self.rows.entry(*content).or_default().push(seq);
         }
@@ -189,21 +212,28 @@ impl Store for MemoryStore {
 
     fn has_bodies(&self, ids: &[ContentId]) -> Result<Vec<bool>, StoreError> {
         let held = self.held();
-        Ok(ids.iter().map(|id| held.bodies.contains_key(id)).collect())
+        Ok(ids.iter().map(|id| held.holds(id)).collect())
+    }
+
+    fn are_staged(&self, ids: &[ContentId]) -> Result<Vec<bool>, StoreError> {
+        let held = self.held();
+        Ok(ids.iter().map(|id| held.staged.contains_key(id)).collect())
     }
 
     fn holding(&self, content: ContentId) -> Result<Holding, StoreError> {
         let held = self.held();
-        Ok(match (held.bodies.contains_key(&content), held.purged.contains(&content)) {
-            (true, _) => Holding::Held,
-            (false, true) => Holding::Purged,
-            (false, false) => Holding::Unknown,
+        Ok(match held.purged.contains(&content) {
+            _ if held.bodies.contains_key(&content) => Holding::Held,
+            _ if held.staged.contains_key(&content) => Holding::Staged,
+            true => Holding::Purged,
+            false => Holding::Unknown,
         })
     }
 
     fn bodies(&self, ids: &[ContentId]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
         let held = self.held();
-        Ok(ids.iter().map(|id| held.bodies.get(id).map(|body| body.bytes().to_vec())).collect())
+        let body = |id| held.bodies.get(id).or_else(|| held.staged.get(id));
+        Ok(ids.iter().map(|id| body(id).map(|body| body.bytes().to_vec())).collect())
     }
 
     fn release(&self, id: ReleaseId) -> Result<Option<(u64, SignedRelease)>, StoreError> {
@@ -259,14 +289,15 @@ impl Store for MemoryStore {
             releases: held.releases.len() as u64,
             references: held.releases.values().map(|(_, release)| release.contents.len() as u64).sum(),
             body_bytes: held.bodies.values().map(|body| body.bytes().len() as u64).sum(),
+            staged: held.staged.len() as u64,
             disk_bytes: 0,
         }
     }
 
     fn verify(&self) -> Result<Report, StoreError> {
         let held = self.held();
-        let wrong = held.bodies.iter().filter(|(id, body)| ContentId::of(body.bytes()) != **id);
+        let wrong = held.bodies.iter().chain(&held.staged).filter(|(id, body)| ContentId::of(body.bytes()) != **id);
         let problems = wrong.map(|(id, _)| format!("body {id} is damaged")).collect();
-        Ok(Report { objects: held.bodies.len() as u64, problems })
+        Ok(Report { objects: (held.bodies.len() + held.staged.len()) as u64, problems })
     }
 }

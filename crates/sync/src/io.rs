@@ -106,6 +106,8 @@ pub enum Input {
         /// The entries, and what became of each release.
         entries: Vec<(u64, Status)>,
     },
+    /// What [`Output::Stage`] gave is durable; another may come.
+    Staged,
     /// Send the peer a document.
     SendDocument {
         /// What it is.
@@ -281,11 +283,24 @@ pub enum Output {
         /// The cursor that holds once this and all before it are durable.
         cursor: Cursor,
     },
+    /// Keep bodies of releases that are not complete, so that they need not come again after a cut. Until all of a
+    /// release is here nothing else may show them, only its peer may be told that they are held, and they may be dropped
+    /// at any time: the [`Output::Store`] of their release brings them again. Answered with [`Input::Staged`].
+    Stage(Vec<Part>),
     /// Store a cursor that moved without a release, in the order of these outputs. It may wait for the next release:
     /// a cursor that is lost costs one more offer, no more. It may go back, when the peer's journal has started anew.
     SaveCursor(Cursor),
     /// Close the connection.
     Close(Fault),
+}
+
+/// Bodies of a release that is not complete, all of them verified.
+#[derive(Debug)]
+pub struct Part {
+    /// The release.
+    pub release: ReleaseId,
+    /// Those of its bodies that came since the last part.
+    pub bodies: Vec<Body>,
 }
 
 /// What a peer's hello tells of what it holds of ours.
@@ -348,7 +363,9 @@ impl Outputs {
 
     /// Drops all that a session which is about to close does no longer do: only what was verified is still stored.
     pub(crate) fn retain_stores(&mut self) {
-        self.0.retain(|output| matches!(output, Output::Store { .. } | Output::SaveCursor(_) | Output::Receipt(_)));
+        self.0.retain(|output| {
+            matches!(output, Output::Store { .. } | Output::Stage(_) | Output::SaveCursor(_) | Output::Receipt(_))
+        });
     }
 
     pub(crate) fn push(&mut self, output: Output) {

@@ -47,7 +47,7 @@ pub mod wire;
 pub use claims::{Claims, Pending, SessionId, Waiting};
 pub use dictionary::DICTIONARY;
 pub use fault::Fault;
-pub use io::{Channel, Greeting, Input, Now, Output, Seen};
+pub use io::{Channel, Greeting, Input, Now, Output, Part, Seen};
 pub use journal::{Chain, Cursor};
 pub use limits::*;
 pub use purpose::{Purpose, Tally};

@@ -55,6 +55,9 @@ pub const GROUP_BYTES: usize = 256 * 1024;
 /// lengths of as many bodies as a release may have.
 pub const GROUP_BYTES_MAX: usize = GROUP_BYTES + BODY_BYTES_MAX + 4 * RELEASE_OBJECTS_MAX;
 
+/// How many canonical bytes of bodies are handed over for staging at a time; the body that reaches it is the last.
+pub const STAGE_BYTES: usize = 1024 * 1024;
+
 /// Up to this many canonical bytes the bodies of a fresh release travel with its manifest.
 pub const INLINE_BYTES_MAX: usize = 64 * 1024;
 

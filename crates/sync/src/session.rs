@@ -166,6 +166,14 @@ impl Session {
         self.outputs.pop()
     }
 
+    /// Ends the session, whose connection is gone: what came of releases that are not complete comes out for staging, and
+    /// nothing after it has any effect.
+    pub fn abandon(&mut self) {
+        self.closed = true;
+        self.outputs.retain_stores();
+        self.sink.abandon(&mut self.outputs);
+    }
+
     /// The peer's daemon since it started; `None` before its hello.
     #[must_use]
     pub fn peer_instance(&self) -> Option<[u8; 16]> {
@@ -223,6 +231,7 @@ impl Session {
             Input::ReleasesKnown { first, known } => sink.releases_known(first, &known, outputs),
             Input::BodiesHeld { index, held } => sink.bodies_held(index, &held, outputs),
             Input::BodiesElsewhere { index } => sink.bodies_elsewhere(index),
+            Input::Staged => sink.staged(),
             Input::Stored { entries } => sink.stored(&entries, receipts, now.wall, outputs)?,
             Input::SendDocument { kind, body } => {
                 outputs.send(Channel::Control, Kind::Document(Document { kind, body }));
@@ -341,6 +350,7 @@ impl Session {
         }
         self.source.pump(&mut self.outputs);
         self.sink.remind(now.monotonic, &mut self.outputs);
+        self.sink.stage(&mut self.outputs);
         Ok(())
     }
 }

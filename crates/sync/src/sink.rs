@@ -1,6 +1,7 @@
 //! The receiving half: what the peer offers, what of it we lack, and the checks that stand before the store.
 
 mod reconcile;
+mod staging;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -64,6 +65,8 @@ struct Open {
     /// Positions of the bodies that we asked for, the last first; `None` until we know what we hold.
     wanted: Option<Vec<usize>>,
     bodies: Vec<Body>,
+    /// How many of `bodies` were handed over for staging.
+    staged: usize,
     bytes: usize,
 }
 
@@ -107,6 +110,8 @@ pub(crate) struct Sink {
     storing: BTreeMap<u64, (ReleaseId, usize)>,
     /// Open releases whose bodies are on their way from elsewhere.
     elsewhere: Elsewhere,
+    /// Whether what was handed over for staging is not yet durable.
+    is_staging: bool,
     objects_received: u64,
     objects_deduplicated: u64,
     /// When the peer last delivered, or had nothing to deliver.
@@ -131,6 +136,7 @@ impl Sink {
             window_used: 0,
             storing: BTreeMap::new(),
             elsewhere: Elsewhere::default(),
+            is_staging: false,
             objects_received: 0,
             objects_deduplicated: 0,
             waiting_since: now,
@@ -266,7 +272,7 @@ impl Sink {
         self.check_address(&release)?;
         let contents = release.contents().to_vec();
         let (id, objects) = (release.id(), contents.len());
-        let open = Open { release, card, wanted: None, bodies: Vec::new(), bytes: 0 };
+        let open = Open { release, card, wanted: None, bodies: Vec::new(), staged: 0, bytes: 0 };
         self.put(frame.index, id, State::Open(Box::new(open)));
         if frame.bodies.is_empty() {
             let index = frame.index;

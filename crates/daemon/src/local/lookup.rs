@@ -95,6 +95,9 @@ fn held(node: &Node, content: ContentId) -> Result<Option<Held>, StoreError> {
         id: String,
         r#type: String,
     }
+    if node.store.holding(content)? == Holding::Staged {
+        return Ok(None);
+    }
     let Some(body) = node.store.bodies(&[content])?.into_iter().next().flatten() else { return Ok(None) };
     let damaged = || StoreError::Corrupt { what: format!("object {}", content.fmt_short()) };
     let text = String::from_utf8(body).map_err(|_| damaged())?;

@@ -56,7 +56,7 @@ fn targets(node: &Node, id: &str) -> Result<BTreeSet<ContentId>, Failed> {
     }
     let mut contents: BTreeSet<ContentId> = lookup::contents_of(node, id)?.into_iter().collect();
     if let Ok(content) = id.parse::<ContentId>()
-        && node.store.holding(content)? == Holding::Unknown
+        && matches!(node.store.holding(content)?, Holding::Unknown | Holding::Staged)
     {
         contents.clear();
     }

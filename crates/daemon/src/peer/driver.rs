@@ -342,8 +342,11 @@ impl Pump {
                 Output::Send { channel, frame } => self.send(channel, frame)?,
                 Output::Established => self.establish(),
                 Output::Store { index, release, bodies, card, cursor } => {
-                    let received = Received { index, release: *release, bodies, card, cursor };
+                    let received = Received { index, release: *release, bodies, card, cursor, changes: Vec::new() };
                     let _ = self.items.send(Item::Release(Box::new(received)));
+                }
+                Output::Stage(parts) => {
+                    let _ = self.items.send(Item::Parts(parts));
                 }
                 Output::Greeted(greeting) => self.deliver(Work::Greeted(greeting)),
                 Output::Document { kind, body } => self.deliver(Work::Document { kind, body }),
@@ -464,7 +467,13 @@ impl Pump {
     }
 
     /// Waits until what was verified is stored.
-    async fn close(self) {
+    async fn close(mut self) {
+        self.session.abandon();
+        while let Some(output) = self.session.poll_output() {
+            if let Output::Stage(parts) = output {
+                let _ = self.items.send(Item::Parts(parts));
+            }
+        }
         let Self { items, requests, documents, streams, storing, delivering, answers, seat, .. } = self;
         drop((items, requests, documents, streams, answers));
         let _ = storing.await;

@@ -21,6 +21,7 @@ use crate::{
     node::{Node, PeerEntry},
     origins,
     outbox::{self, Outbox},
+    staging,
 };
 
 /// How many requests are taken at a time.
@@ -214,18 +215,19 @@ impl Loader {
         Ok(Input::BodiesHeld { index, held: self.told(&pending, &held)? })
     }
 
-    /// Which of the bodies that we hold we may say so of: those that the peer itself released to us, or that it may see of
-    /// ours; of a release that it passes on and that we hold, all; and those that it was kept waiting for, since they were on
-    /// their way from another. Else it would learn from our silence what others gave us: whoever guesses a body can name it
-    /// in a release of its own, but nobody can make up a release that another CERT signed, and whoever guesses at the moment
-    /// at which a body is on its way has to sign for it and is not answered twice.
-    fn told(&self, pending: &Pending, held: &[bool]) -> Result<Vec<bool>, StoreError> {
+    /// Which of the bodies that we hold we may say so of: those that the peer itself released to us, in whole or in part, or
+    /// that it may see of ours; of a release that it passes on and that we hold, all; and those that it was kept waiting for,
+    /// since they were on their way from another. What it gave in part it knows that we hold, also once another CERT's release
+    /// has taken it. Else it would learn from our silence what others gave us: whoever guesses a body can name it in a release
+    /// of its own, but nobody can make up a release that another CERT signed, and whoever guesses at the moment at which a body
+    /// is on its way has to sign for it and is not answered twice.
+    pub(super) fn told(&self, pending: &Pending, held: &[bool]) -> Result<Vec<bool>, StoreError> {
         let passed_on = held.contains(&true) && self.holds_of_third(pending.release)?;
+        let given = staging::given_by(&self.node, self.entry.cert())?;
+        let is_known = |position, content| passed_on || pending.was_elsewhere(position) || given.contains(content);
         let contents = pending.contents.iter().zip(held).enumerate();
         contents
-            .map(|(position, (content, held))| {
-                Ok(*held && (passed_on || pending.was_elsewhere(position) || self.may_tell(*content)?))
-            })
+            .map(|(position, (content, held))| Ok(*held && (is_known(position, content) || self.may_tell(*content)?)))
             .collect()
     }
 

@@ -6,7 +6,7 @@ use mithaq_core::{
     body::Body, card::VerifiedCard, id::CertId, receipt::Status, release::Kind, release::VerifiedRelease,
 };
 use mithaq_store::{Arrival, Batch, StateChange, StoreError};
-use mithaq_sync::{Cursor, Input};
+use mithaq_sync::{Cursor, Input, Part};
 use tokio::sync::mpsc;
 
 use super::driver::End;
@@ -14,6 +14,7 @@ use crate::{
     held,
     node::Node,
     origins::Successor,
+    staging,
     standing::{self, Judgement},
 };
 
@@ -24,6 +25,8 @@ const ITEMS: usize = 256;
 #[derive(Debug)]
 pub(super) enum Item {
     Release(Box<Received>),
+    /// Of releases that have not come whole.
+    Parts(Vec<Part>),
     Cursor(Cursor),
 }
 
@@ -36,6 +39,8 @@ pub(super) struct Received {
     /// The card of its origin, if that is not the peer.
     pub(super) card: Option<Arc<VerifiedCard>>,
     pub(super) cursor: Cursor,
+    /// What is to be committed with it.
+    pub(super) changes: Vec<StateChange>,
 }
 
 /// Stores until the session ends and everything that it verified is stored.
@@ -55,10 +60,11 @@ pub(super) async fn run(
         let ended = items.recv_many(&mut items_taken, ITEMS).await == 0;
         let mut work = Work { cursor: waiting.take(), ..Work::default() };
         items_taken.drain(..).for_each(|item| work.add(item));
-        if work.received.is_empty() && !ended {
+        if work.received.is_empty() && work.parts.is_none() && !ended {
             waiting = work.cursor;
             continue;
         }
+        let has_parts = work.parts.is_some();
         let (worker, key) = (Arc::clone(&node), cursor_key.clone());
         let stored = tokio::task::spawn_blocking(move || work.store(&worker, from, &key)).await;
         let Ok(stored) = stored else { return node.fail("storing for a session") };
@@ -68,6 +74,9 @@ pub(super) async fn run(
         if failed || ended {
             return;
         }
+        if has_parts {
+            let _ = answers.send(Ok(Input::Staged)).await;
+        }
     }
 }
 
@@ -75,6 +84,7 @@ pub(super) async fn run(
 #[derive(Default)]
 struct Work {
     received: Vec<Received>,
+    parts: Option<Vec<Part>>,
     cursor: Option<Cursor>,
 }
 
@@ -83,13 +93,21 @@ impl Work {
         match item {
             Item::Release(received) => {
                 self.cursor = Some(received.cursor);
+                // Whole, it needs its parts no longer.
+                self.parts.iter_mut().for_each(|parts| parts.retain(|part| part.release != received.release.id()));
                 self.received.push(*received);
             }
+            Item::Parts(parts) => self.parts.get_or_insert_default().extend(parts),
             Item::Cursor(cursor) => self.cursor = Some(cursor),
         }
     }
 
-    fn store(self, node: &Node, from: CertId, cursor_key: &[u8]) -> Result<Vec<(u64, Status)>, StoreError> {
+    fn store(mut self, node: &Node, from: CertId, cursor_key: &[u8]) -> Result<Vec<(u64, Status)>, StoreError> {
+        for Received { release, bodies, changes, .. } in &mut self.received {
+            *changes = staging::complete(node, from, release, bodies)?;
+        }
+        // It goes along with the first that is committed.
+        let mut staged = staging::stage(node, from, self.parts.take().unwrap_or_default())?;
         let received = self.received.iter().map(|received| (&received.release, &received.bodies[..]));
         let claims = standing::claims(node, received)?;
         let turn = node.publishing.turn(claims);
@@ -107,16 +125,22 @@ impl Work {
                 part.push(next);
             }
             let cursor = if received.peek().is_none() { last } else { part.last().map(|received| received.cursor) };
-            entries.extend(store_part(node, from, part, cursor, cursor_key, &mut successors)?);
+            entries.extend(store_part(
+                node,
+                from,
+                std::mem::take(&mut staged),
+                part,
+                cursor,
+                cursor_key,
+                &mut successors,
+            )?);
         }
         // What they put into quarantine takes turns of its own.
         drop(turn);
         successors.iter().for_each(|successor| successor.take_effect(node));
-        if entries.is_empty()
-            && let Some(cursor) = last
-        {
-            let state = vec![StateChange::set(cursor_key.to_vec(), cursor.to_bytes())];
-            node.commit(Batch { state, ..Batch::default() })?;
+        if entries.is_empty() && (last.is_some() || !staged.staged.is_empty()) {
+            staged.state.extend(last.map(|cursor| StateChange::set(cursor_key.to_vec(), cursor.to_bytes())));
+            node.commit(staged)?;
         }
         Ok(entries)
     }
@@ -127,28 +151,28 @@ fn is_of(received: &Received, origin: CertId, kind: Kind) -> bool {
     manifest.origin == origin && manifest.kind == kind
 }
 
-/// Judges and commits releases of one origin, with the cursor behind them.
+/// Judges and commits releases of one origin, with the cursor behind them and what else the batch holds.
 fn store_part(
     node: &Node,
     from: CertId,
+    mut batch: Batch,
     part: Vec<Received>,
     cursor: Option<Cursor>,
     cursor_key: &[u8],
     successors: &mut Vec<Successor>,
 ) -> Result<Vec<(u64, Status)>, StoreError> {
-    let mut batch = Batch::default();
     batch.state.extend(cursor.map(|cursor| StateChange::set(cursor_key.to_vec(), cursor.to_bytes())));
     let successor = Successor::among(node, part.iter().filter_map(|received| received.card.as_ref()))?;
     batch.state.extend(successor.as_ref().map(Successor::to_change));
     let mut entries = Vec::with_capacity(part.len());
     let mut held = held::Rows::default();
-    for Received { index, release, bodies, .. } in part {
+    for Received { index, release, bodies, changes, .. } in part {
         let judgement = match release.manifest().kind {
             Kind::Withdraw => withdraw(node, &release, &bodies, &mut batch)?,
             _ => standing::judge(node, &release, &bodies)?,
         };
         entries.push((index, judgement.status));
-        batch.state.extend(judgement.changes);
+        batch.state.extend(judgement.changes.into_iter().chain(changes));
         held.add_received(node, from, release.id(), release.manifest());
         batch.arrivals.push(Arrival { release, bodies });
     }

@@ -1,5 +1,7 @@
 //! Cards and keys that change while daemons run, over real connections.
 
+mod staging;
+
 use std::{fs, net::SocketAddr, sync::Arc, time::Duration};
 
 use mithaq_api::{

@@ -83,7 +83,7 @@ impl Committer {
     }
 
     fn commit(&self, group: Vec<Job>) {
-        let mut plan = Plan::new(&self.shared.index, &self.shared.zip);
+        let mut plan = Plan::new(&self.shared);
         let mut planned = Vec::with_capacity(group.len());
         let mut failure = None;
         for mut job in group {
@@ -142,7 +142,7 @@ impl Committer {
             // INVARIANT: `Options` keep segments under 4 GiB, so every group has an extent.
             let Some(extent) = extent else { continue };
             match entry.kind {
-                GroupKind::Bodies => delta.add_body_extent(extent),
+                GroupKind::Bodies | GroupKind::Staged => delta.add_body_extent(extent),
                 GroupKind::Releases => delta.add_release_extent(extent),
                 GroupKind::State | GroupKind::Purges => {}
             }

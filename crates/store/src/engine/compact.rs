@@ -135,7 +135,7 @@ impl Shared {
     fn has_dead(&self, entry: &Entry) -> bool {
         let mut numbers = entry.first..entry.first + u64::from(entry.count);
         match entry.kind {
-            GroupKind::Bodies => numbers.any(|ordinal| self.index.is_gone(ordinal)),
+            GroupKind::Bodies | GroupKind::Staged => numbers.any(|ordinal| self.index.is_gone(ordinal)),
             GroupKind::Releases => numbers.any(|row| self.index.is_gone_row(row)),
             GroupKind::State => true,
             GroupKind::Purges => false,
@@ -146,7 +146,7 @@ impl Shared {
         let mut raw = RawGroup::default();
         for (number, record) in (entry.first..).zip(group.records()) {
             match entry.kind {
-                GroupKind::Bodies if self.index.is_gone(number) => raw.push(b""),
+                GroupKind::Bodies | GroupKind::Staged if self.index.is_gone(number) => raw.push(b""),
                 GroupKind::Releases if self.index.is_gone_row(number) => match ReleaseRecord::decode(record) {
                     Some(release) => raw.push(&PurgedRelease::of(&release).encode()),
                     None => raw.push(record),

@@ -262,7 +262,7 @@ impl Store for SledStore {
     }
 
     fn commit(&self, batch: Batch, now: Time) -> Result<Vec<Committed>, StoreError> {
-        let batch = prepare::prepare(&self.shared.index, &self.shared.zip, batch, now)?;
+        let batch = prepare::prepare(&self.shared, batch, now)?;
         let (answer, answered) = sync_channel(1);
         let gone = |source| StoreError::Io { path: self.shared.dir.display().to_string(), source };
         let jobs = self.jobs.as_ref().ok_or_else(|| gone(stopped()))?;
@@ -272,6 +272,13 @@ impl Store for SledStore {
 
     fn has_bodies(&self, ids: &[ContentId]) -> Result<Vec<bool>, StoreError> {
         Ok(self.shared.index.find_bodies(ids)?.iter().map(Option::is_some).collect())
+    }
+
+    fn are_staged(&self, ids: &[ContentId]) -> Result<Vec<bool>, StoreError> {
+        if !self.shared.index.has_staged() {
+            return Ok(vec![false; ids.len()]);
+        }
+        Ok(self.shared.index.are_staged(&self.shared.index.find_bodies(ids)?))
     }
 
     fn holding(&self, content: ContentId) -> Result<Holding, StoreError> {
@@ -343,6 +350,7 @@ impl Store for SledStore {
             releases: counters.releases,
             references: counters.references,
             body_bytes: counters.body_bytes,
+            staged: self.shared.index.staged(),
             disk_bytes: self.shared.segments.bytes() + files_bytes(&self.shared.dir.join("index")),
         }
     }

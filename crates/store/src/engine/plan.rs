@@ -14,12 +14,13 @@ use mithaq_core::{
 };
 
 use super::{
+    Shared,
     prepare::{Fresh, Prepared, PreparedArrival},
     purge::Purged,
 };
 use crate::{
     contract::{Committed, Expect, StateChange, StoreError},
-    index::{Delta, Index, Row},
+    index::{BodyKeys, Delta, Index, Row},
     pack::{
         group::{GroupKind, Packed, RawGroup, Zip},
         record::{ReleaseRecord, Tombstone, encode_state},
@@ -29,12 +30,16 @@ use crate::{
 /// What batches of the group have brought that the index does not know yet.
 #[derive(Default)]
 struct Overlay {
-    contents: HashSet<ContentId>,
+    /// Contents with the ordinals of their bodies.
+    contents: HashMap<ContentId, u64>,
+    /// Those of these bodies that no release names.
+    staged: HashMap<u64, BodyKeys>,
     state: HashMap<Vec<u8>, Option<Vec<u8>>>,
 }
 
 /// A group of commits in the making.
 pub(crate) struct Plan<'a> {
+    shared: &'a Shared,
     index: &'a Index,
     zip: &'a Zip,
     /// What the group has brought so far.
@@ -46,6 +51,7 @@ pub(crate) struct Plan<'a> {
     delta: Delta,
     groups: Vec<(u64, Packed)>,
     bodies: Collector,
+    staged: Collector,
     rows: Collector,
     state: Collector,
     purges: Collector,
@@ -80,6 +86,14 @@ impl Collector {
     }
 }
 
+/// How it stood with a body that a release brought.
+enum Taken {
+    New,
+    /// It is here and no release names it.
+    Staged(u64),
+    Held,
+}
+
 /// Why a batch is not in the plan.
 pub(crate) enum PlanError {
     /// The batch fails, the others go on.
@@ -101,11 +115,12 @@ impl From<io::Error> for PlanError {
 }
 
 impl<'a> Plan<'a> {
-    pub(crate) fn new(index: &'a Index, zip: &'a Zip) -> Self {
-        let counters = index.counters();
+    pub(super) fn new(shared: &'a Shared) -> Self {
+        let counters = shared.index.counters();
         Self {
-            index,
-            zip,
+            shared,
+            index: &shared.index,
+            zip: &shared.zip,
             brought: Overlay::default(),
             releases: HashMap::new(),
             next_seq: counters.head + 1,
@@ -114,6 +129,7 @@ impl<'a> Plan<'a> {
             delta: Delta::default(),
             groups: Vec::new(),
             bodies: Collector::new(GroupKind::Bodies),
+            staged: Collector::new(GroupKind::Staged),
             rows: Collector::new(GroupKind::Releases),
             state: Collector::new(GroupKind::State),
             purges: Collector::new(GroupKind::Purges),
@@ -138,6 +154,11 @@ impl<'a> Plan<'a> {
         for (arrival, place) in batch.arrivals.into_iter().zip(places) {
             committed.push(self.take_arrival(arrival, place, batch.now, batch.flushes)?);
         }
+        if !batch.staged.is_empty() {
+            // A release may name since what was purged since, and is to bring it.
+            let is_late = self.index.purges() != batch.purges;
+            self.stage(batch.staged, batch.staged_packed, batch.flushes, is_late)?;
+        }
         for change in batch.state {
             let record = encode_state(&change.key, change.value.as_deref());
             self.state.push(0, &record, self.zip, &mut self.groups)?;
@@ -156,6 +177,11 @@ impl<'a> Plan<'a> {
         for (content, copies, bytes) in &found.contents {
             let ordinal = self.put_tombstone(&Tombstone::Content(*content, *bytes))?;
             self.delta.purge_content(ordinal, content, copies, *bytes);
+        }
+        for ordinals in &found.staged {
+            let count = u32::try_from(ordinals.end - ordinals.start).unwrap_or(u32::MAX);
+            self.put_tombstone(&Tombstone::Staged(ordinals.start, count))?;
+            self.delta.drop_staged(ordinals.clone());
         }
         Ok(())
     }
@@ -206,7 +232,7 @@ impl<'a> Plan<'a> {
         for arrival in &batch.arrivals {
             local.extend(arrival.fresh.iter().map(|body| body.keys.content));
             for content in &arrival.absent {
-                if !local.contains(content) && !self.has_recent(content, batch.flushes)? {
+                if !local.contains(content) && self.find_recent(content, batch.flushes)?.is_none() {
                     let what = format!("release {} names {content}, which is nowhere", arrival.release.id());
                     return Err(StoreError::Misuse { what });
                 }
@@ -223,21 +249,28 @@ impl<'a> Plan<'a> {
     /// left out since they were held.
     fn check_held(&self, arrival: &PreparedArrival, local: &HashSet<ContentId>) -> Result<(), StoreError> {
         let contents = arrival.release.contents();
+        let are_known = |ordinal| arrival.staged.iter().any(|(known, _)| *known == ordinal);
         for (content, held) in contents.iter().zip(self.index.find_bodies(contents)?) {
-            if held.is_none() && !local.contains(content) && !self.brought.contents.contains(content) {
+            let is_here = match held {
+                Some(ordinal) if !self.index.is_staged(ordinal) || are_known(ordinal) => true,
+                Some(_) => local.contains(content) || arrival.absent.contains(content),
+                None => local.contains(content) || self.brought.contents.contains_key(content),
+            };
+            if !is_here {
                 return Err(StoreError::Busy);
             }
         }
         Ok(())
     }
 
-    /// Whether a content is here that was not when the index had flushed `flushes` times.
-    fn has_recent(&self, content: &ContentId, flushes: u64) -> Result<bool, StoreError> {
-        if self.brought.contents.contains(content) || self.index.find_recent_body(content).is_some() {
-            return Ok(true);
+    /// The body of a content that was not here when the index had flushed `flushes` times.
+    fn find_recent(&self, content: &ContentId, flushes: u64) -> Result<Option<u64>, StoreError> {
+        let brought = self.brought.contents.get(content).copied();
+        match brought.or_else(|| self.index.find_recent_body(content)) {
+            // A flush in between has moved what came lately.
+            None if self.index.flushes() != flushes => Ok(self.index.find_bodies(&[*content])?[0]),
+            found => Ok(found),
         }
-        // A flush in between has moved what came lately.
-        Ok(self.index.flushes() != flushes && self.index.find_bodies(&[*content])?[0].is_some())
     }
 
     fn take_arrival(
@@ -247,19 +280,28 @@ impl<'a> Plan<'a> {
         now: Time,
         flushes: u64,
     ) -> io::Result<Committed> {
-        let PreparedArrival { release, fresh, .. } = arrival;
+        let PreparedArrival { release, fresh, staged, absent } = arrival;
         let first = self.next_ordinal;
         let mut new = Vec::with_capacity(fresh.len());
+        let mut adopted = Vec::new();
         for body in fresh {
-            if self.take_body(&body, flushes)? {
-                new.push(body.keys.content);
+            match self.take_body(&body, flushes)? {
+                Taken::New => new.push(body.keys.content),
+                Taken::Staged(ordinal) => adopted.push((ordinal, body.keys)),
+                Taken::Held => {}
             }
         }
-        let bodies_new = count(new.len());
-        let unnamed = self.count_unnamed(&new)?;
         if let Some(seq) = place.or_else(|| self.releases.get(&release.id()).copied()) {
-            return Ok(Committed { seq, new: false, bodies_new });
+            // It took what was staged for it when it came, and nothing that it names was staged since.
+            return Ok(Committed { seq, new: false, bodies_new: count(new.len()) });
         }
+        adopted.extend(staged);
+        for content in absent {
+            adopted.extend(self.find_staged(content, flushes)?);
+        }
+        let adopted: Vec<_> = adopted.into_iter().filter_map(|(ordinal, keys)| self.adopt(ordinal, &keys)).collect();
+        let bodies_new = count(new.len() + adopted.len());
+        let unnamed = self.count_unnamed(&new)? + self.count_unnamed(&adopted)?;
         let seq = self.next_seq;
         let added_at = now.max(self.next_added_at);
         let stored = u32::try_from(self.next_ordinal - first).unwrap_or(u32::MAX);
@@ -276,6 +318,60 @@ impl<'a> Plan<'a> {
         Ok(Committed { seq, new: true, bodies_new })
     }
 
+    /// Shows a body that was staged, unless a release has taken it already; gives its content.
+    fn adopt(&mut self, ordinal: u64, keys: &BodyKeys) -> Option<ContentId> {
+        let is_staged = self.is_staged(ordinal);
+        self.brought.staged.remove(&ordinal);
+        is_staged.then(|| self.delta.adopt(ordinal, keys))?;
+        Some(keys.content)
+    }
+
+    /// A body that was staged since the batch was prepared, so that the batch does not know it.
+    fn find_staged(&self, content: ContentId, flushes: u64) -> io::Result<Option<(u64, BodyKeys)>> {
+        // The batch is half taken in: an index that fails now fails the group.
+        let found = self.find_recent(&content, flushes).map_err(io::Error::other)?;
+        let Some(ordinal) = found.filter(|ordinal| self.is_staged(*ordinal)) else { return Ok(None) };
+        let keys = match self.brought.staged.get(&ordinal) {
+            Some(keys) => Some(keys.clone()),
+            None => self.shared.read_keys(content).map_err(io::Error::other)?,
+        };
+        Ok(keys.map(|keys| (ordinal, keys)))
+    }
+
+    /// Whether no release names a body, as far as the group has come.
+    fn is_staged(&self, ordinal: u64) -> bool {
+        let is_staged = self.brought.staged.contains_key(&ordinal) || self.index.is_staged(ordinal);
+        is_staged && !self.delta.has_adopted(ordinal)
+    }
+
+    /// Takes in bodies that no release names, those of them that are still nowhere; none if they are too late.
+    fn stage(&mut self, bodies: Vec<Fresh>, packed: Vec<Packed>, flushes: u64, is_late: bool) -> io::Result<()> {
+        // They have a group of their own, and numbers follow each other in a group.
+        self.bodies.close(self.zip, &mut self.groups)?;
+        let mut first = self.next_ordinal;
+        for group in packed {
+            let count = u64::from(group.count);
+            self.groups.push((first, group));
+            first += count;
+        }
+        for Fresh { keys, bytes } in bodies {
+            let (ordinal, content, is_packed) = (self.next_ordinal, keys.content, bytes.is_empty());
+            let is_new = !is_late && self.find_recent(&content, flushes).map_err(io::Error::other)?.is_none();
+            if is_new {
+                self.delta.stage(ordinal, &content);
+                self.brought.contents.insert(content, ordinal);
+                self.brought.staged.insert(ordinal, keys);
+            } else if is_packed {
+                self.delta.discard(ordinal);
+            }
+            if is_new && !is_packed {
+                self.staged.push(ordinal, &bytes, self.zip, &mut self.groups)?;
+            }
+            self.next_ordinal += u64::from(is_packed || is_new);
+        }
+        self.staged.close(self.zip, &mut self.groups)
+    }
+
     /// How many of these contents, which are new, no row names that readers see.
     fn count_unnamed(&self, new: &[ContentId]) -> io::Result<u32> {
         if !self.index.has_gone() {
@@ -289,14 +385,14 @@ impl<'a> Plan<'a> {
         Ok(unnamed)
     }
 
-    /// Takes a body in; says whether it is new.
-    fn take_body(&mut self, body: &Fresh, flushes: u64) -> io::Result<bool> {
+    /// Takes a body in, unless it is here.
+    fn take_body(&mut self, body: &Fresh, flushes: u64) -> io::Result<Taken> {
         // The batch is half taken in: an index that fails now fails the group.
-        let is_new = !self.has_recent(&body.keys.content, flushes).map_err(io::Error::other)?;
-        let is_packed = body.bytes.is_empty();
+        let found = self.find_recent(&body.keys.content, flushes).map_err(io::Error::other)?;
+        let (is_new, is_packed) = (found.is_none(), body.bytes.is_empty());
         if is_new {
             self.delta.add_body(self.next_ordinal, &body.keys);
-            self.brought.contents.insert(body.keys.content);
+            self.brought.contents.insert(body.keys.content, self.next_ordinal);
         }
         if !is_packed && is_new {
             self.bodies.push(self.next_ordinal, &body.bytes, self.zip, &mut self.groups)?;
@@ -306,7 +402,11 @@ impl<'a> Plan<'a> {
             self.delta.discard(self.next_ordinal);
         }
         self.next_ordinal += u64::from(is_packed || is_new);
-        Ok(is_new)
+        Ok(match found {
+            None => Taken::New,
+            Some(ordinal) if self.is_staged(ordinal) => Taken::Staged(ordinal),
+            Some(_) => Taken::Held,
+        })
     }
 }
 

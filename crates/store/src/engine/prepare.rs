@@ -5,11 +5,12 @@ use std::{collections::HashSet, io};
 
 use mithaq_core::{body::Body, id::ContentId, release::VerifiedRelease, time::Time};
 
+use super::Shared;
 use crate::{
     contract::{
         Arrival, Batch, PURGE_ITEMS_MAX, Purge, STATE_KEY_BYTES_MAX, STATE_VALUE_BYTES_MAX, StateChange, StoreError,
     },
-    index::{BodyKeys, Index},
+    index::BodyKeys,
     pack::group::{GroupKind, Packed, RawGroup, Zip},
 };
 
@@ -27,6 +28,10 @@ pub(crate) struct Prepared {
     pub(crate) purge: Purge,
     /// All fresh bodies of all arrivals, in order, if they were worth compressing.
     pub(crate) packed: Vec<Packed>,
+    /// Bodies that no release names, which the store did not have.
+    pub(crate) staged: Vec<Fresh>,
+    /// They, if they were worth compressing.
+    pub(crate) staged_packed: Vec<Packed>,
     pub(crate) now: Time,
     /// What it adds to a frame, about.
     pub(crate) bytes: usize,
@@ -41,6 +46,8 @@ pub(crate) struct PreparedArrival {
     pub(crate) release: VerifiedRelease,
     /// Bodies that the store did not have, in content order.
     pub(crate) fresh: Vec<Fresh>,
+    /// Bodies of the release that were staged, with their ordinals.
+    pub(crate) staged: Vec<(u64, BodyKeys)>,
     /// Contents that the store did not have and that did not come with the release either.
     pub(crate) absent: Vec<ContentId>,
 }
@@ -57,20 +64,25 @@ fn misuse(what: impl Into<String>) -> StoreError {
 }
 
 /// Prepares a commit.
-pub(crate) fn prepare(index: &Index, zip: &Zip, batch: Batch, now: Time) -> Result<Prepared, StoreError> {
+pub(super) fn prepare(shared: &Shared, batch: Batch, now: Time) -> Result<Prepared, StoreError> {
     let bytes = check_limits(&batch)?;
     check_purge(&batch)?;
-    let (flushes, purges) = (index.flushes(), index.purges());
+    let (flushes, purges) = (shared.index.flushes(), shared.index.purges());
+    let Batch { arrivals, state, purge, staged } = batch;
     let mut seen = HashSet::new();
-    let arrivals = batch.arrivals.into_iter().map(|arrival| prepare_arrival(index, arrival, &mut seen));
+    let arrivals = arrivals.into_iter().map(|arrival| prepare_arrival(shared, arrival, &mut seen));
     let mut arrivals = arrivals.collect::<Result<Vec<_>, _>>()?;
-    let packed = pack(zip, &mut arrivals)
-        .map_err(|source| StoreError::Io { path: "memory for compression".to_owned(), source })?;
-    Ok(Prepared { arrivals, state: batch.state, purge: batch.purge, packed, now, bytes, flushes, purges })
+    seen.extend(purge.contents.iter().chain(&purge.staged));
+    let mut staged = prepare_staged(shared, staged, &mut seen)?;
+    let failed = |source| StoreError::Io { path: "memory for compression".to_owned(), source };
+    let fresh = arrivals.iter_mut().flat_map(|arrival| &mut arrival.fresh);
+    let packed = pack(&shared.zip, GroupKind::Bodies, fresh.collect()).map_err(failed)?;
+    let staged_packed = pack(&shared.zip, GroupKind::Staged, staged.iter_mut().collect()).map_err(failed)?;
+    Ok(Prepared { arrivals, state, purge, packed, staged, staged_packed, now, bytes, flushes, purges })
 }
 
 fn check_limits(batch: &Batch) -> Result<usize, StoreError> {
-    let mut bytes = 0;
+    let mut bytes = batch.staged.iter().map(|body| body.bytes().len()).sum();
     for change in &batch.state {
         let value_bytes = change.value.as_ref().map_or(0, Vec::len);
         if change.key.len() > STATE_KEY_BYTES_MAX || value_bytes > STATE_VALUE_BYTES_MAX {
@@ -91,14 +103,14 @@ fn check_limits(batch: &Batch) -> Result<usize, StoreError> {
 
 /// A purge has a limit, and drops nothing that its own batch brings.
 fn check_purge(batch: &Batch) -> Result<(), StoreError> {
-    let Purge { releases, contents } = &batch.purge;
-    if releases.len() + contents.len() > PURGE_ITEMS_MAX {
-        return Err(misuse(format!("a purge of more than {PURGE_ITEMS_MAX} releases and contents")));
+    let Purge { releases, contents, staged } = &batch.purge;
+    if batch.purge.items() > PURGE_ITEMS_MAX {
+        return Err(misuse(format!("a purge of more than {PURGE_ITEMS_MAX} releases, contents and staged bodies")));
     }
     if batch.purge.is_empty() || batch.arrivals.is_empty() {
         return Ok(());
     }
-    let contents: HashSet<_> = contents.iter().collect();
+    let contents: HashSet<_> = contents.iter().chain(staged).collect();
     for Arrival { release, .. } in &batch.arrivals {
         if releases.contains(&release.id()) || release.contents().iter().any(|content| contents.contains(content)) {
             return Err(misuse(format!("a batch purges release {}, or what it names, and brings it", release.id())));
@@ -108,7 +120,7 @@ fn check_purge(batch: &Batch) -> Result<(), StoreError> {
 }
 
 fn prepare_arrival(
-    index: &Index,
+    shared: &Shared,
     arrival: Arrival,
     seen: &mut HashSet<ContentId>,
 ) -> Result<PreparedArrival, StoreError> {
@@ -118,15 +130,17 @@ fn prepare_arrival(
     if let Some(body) = bodies.iter().find(|body| !is_named(body)) {
         return Err(misuse(format!("release {} came with body {} that it does not name", release.id(), body.id())));
     }
-    let held = index.find_bodies(release.contents())?;
+    let held = shared.index.find_bodies(release.contents())?;
+    let are_staged = shared.index.are_staged(&held);
     let mut bodies = bodies.into_iter().peekable();
-    let (mut fresh, mut absent) = (Vec::new(), Vec::new());
-    for (content, held) in release.contents().iter().zip(held) {
+    let (mut fresh, mut staged, mut absent) = (Vec::new(), Vec::new(), Vec::new());
+    for ((content, held), is_staged) in release.contents().iter().zip(held).zip(are_staged) {
         let mut body = None;
         while let Some(next) = bodies.next_if(|body| body.id() == *content) {
             body = Some(next);
         }
         match body {
+            _ if is_staged => staged.extend(held.map(|ordinal| (ordinal, *content))),
             _ if held.is_some() => {}
             Some(body) if seen.insert(*content) => {
                 fresh.push(Fresh { keys: BodyKeys::of(&body), bytes: body.bytes().to_vec() });
@@ -134,25 +148,48 @@ fn prepare_arrival(
             _ => absent.push(*content),
         }
     }
-    Ok(PreparedArrival { release, fresh, absent })
+    let staged = read_staged(shared, &staged)?;
+    Ok(PreparedArrival { release, fresh, staged, absent })
 }
 
-/// Compresses the fresh bodies, if there are enough of them.
-fn pack(zip: &Zip, arrivals: &mut [PreparedArrival]) -> io::Result<Vec<Packed>> {
-    let fresh = || arrivals.iter().flat_map(|arrival| &arrival.fresh);
-    if fresh().map(|body| body.bytes.len()).sum::<usize>() < PACK_BYTES_MIN {
+/// Reads what must be known of staged bodies, now that they are to be found.
+fn read_staged(shared: &Shared, staged: &[(u64, ContentId)]) -> Result<Vec<(u64, BodyKeys)>, StoreError> {
+    if staged.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (ordinals, contents): (Vec<_>, Vec<_>) = staged.iter().copied().unzip();
+    let _places = shared.places();
+    Ok(ordinals.into_iter().zip(shared.keys_of(&contents)?).collect())
+}
+
+/// What of these bodies is neither held nor `seen`, and named by no release: what one names comes with it.
+fn prepare_staged(shared: &Shared, bodies: Vec<Body>, seen: &mut HashSet<ContentId>) -> Result<Vec<Fresh>, StoreError> {
+    let _places = shared.places();
+    let mut fresh = Vec::with_capacity(bodies.len());
+    for body in bodies {
+        let is_held = shared.index.find_bodies(&[body.id()])?[0].is_some();
+        if !is_held && seen.insert(body.id()) && shared.rows_of(body.id())?.is_empty() {
+            fresh.push(Fresh { keys: BodyKeys::of(&body), bytes: body.bytes().to_vec() });
+        }
+    }
+    Ok(fresh)
+}
+
+/// Compresses fresh bodies, if there are enough of them.
+fn pack(zip: &Zip, kind: GroupKind, fresh: Vec<&mut Fresh>) -> io::Result<Vec<Packed>> {
+    if fresh.iter().map(|body| body.bytes.len()).sum::<usize>() < PACK_BYTES_MIN {
         return Ok(Vec::new());
     }
     let mut packed = Vec::new();
     let mut raw = RawGroup::default();
-    for body in arrivals.iter_mut().flat_map(|arrival| &mut arrival.fresh) {
+    for body in fresh {
         raw.push(&std::mem::take(&mut body.bytes));
         if raw.is_full() {
-            packed.push(zip.pack(GroupKind::Bodies, &mut raw)?);
+            packed.push(zip.pack(kind, &mut raw)?);
         }
     }
     if !raw.is_empty() {
-        packed.push(zip.pack(GroupKind::Bodies, &mut raw)?);
+        packed.push(zip.pack(kind, &mut raw)?);
     }
     Ok(packed)
 }

@@ -1,13 +1,16 @@
 //! What a purge finds to take out: looked up by the committer, while nothing else is committed.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    ops::Range,
+};
 
 use mithaq_core::id::{ContentId, ReleaseId};
 
 use super::Shared;
 use crate::{
     contract::{Purge, StoreError},
-    index::Row,
+    index::{Copies, Row},
 };
 
 /// What is held of what a purge names.
@@ -15,8 +18,10 @@ use crate::{
 pub(super) struct Purged {
     /// Releases with their rows.
     pub(super) releases: Vec<(ReleaseId, Vec<(u64, Row)>)>,
-    /// Contents with the ordinals of their copies and their length.
-    pub(super) contents: Vec<(ContentId, Vec<u64>, u64)>,
+    /// Contents with their copies and their length.
+    pub(super) contents: Vec<(ContentId, Copies, u64)>,
+    /// The ordinals of staged bodies, those that follow each other together.
+    pub(super) staged: Vec<Range<u64>>,
 }
 
 impl Shared {
@@ -39,7 +44,23 @@ impl Shared {
             releases.entry(id).or_default().extend(row);
         }
         let contents = self.with_lengths(&contents.into_iter().collect::<Vec<_>>())?;
-        Ok(Purged { releases: releases.into_iter().collect(), contents })
+        Ok(Purged { releases: releases.into_iter().collect(), contents, staged: self.find_staged(&purge.staged)? })
+    }
+
+    /// Where those of these contents lie that no release names.
+    fn find_staged(&self, contents: &[ContentId]) -> Result<Vec<Range<u64>>, StoreError> {
+        let mut ordinals = BTreeSet::new();
+        for content in contents {
+            ordinals.extend(self.index.copies(content)?.ordinals);
+        }
+        let mut runs: Vec<Range<u64>> = Vec::new();
+        for ordinal in ordinals.into_iter().filter(|ordinal| self.index.is_staged(*ordinal)) {
+            match runs.last_mut().filter(|run| run.end == ordinal) {
+                Some(run) => run.end += 1,
+                None => runs.push(ordinal..ordinal + 1),
+            }
+        }
+        Ok(runs)
     }
 
     /// The contents of a row that no row but `rows` names.
@@ -58,11 +79,11 @@ impl Shared {
         Ok(alone)
     }
 
-    fn with_lengths(&self, contents: &[ContentId]) -> Result<Vec<(ContentId, Vec<u64>, u64)>, StoreError> {
+    fn with_lengths(&self, contents: &[ContentId]) -> Result<Vec<(ContentId, Copies, u64)>, StoreError> {
         let mut found = Vec::new();
         for content in contents {
             let copies = self.index.copies(content)?;
-            if !copies.is_empty() {
+            if !copies.ordinals.is_empty() {
                 found.push((*content, copies, self.length(*content)?));
             }
         }

@@ -16,7 +16,7 @@ use mithaq_core::{
 use super::Shared;
 use crate::{
     contract::{Holding, StoreError, Version},
-    index::{Extent, observable_key},
+    index::{BodyKeys, Extent, observable_key},
     pack::{
         group::Group,
         record::ReleaseRecord,
@@ -150,9 +150,25 @@ impl Shared {
         Ok(bodies)
     }
 
+    /// What the index needs to know of bodies that are held.
+    pub(super) fn keys_of(&self, ids: &[ContentId]) -> Result<Vec<BodyKeys>, StoreError> {
+        let read = |(id, bytes): (&ContentId, Option<Vec<u8>>)| {
+            // It was dropped since it was found.
+            let body = Body::verify(*id, bytes.ok_or(StoreError::Busy)?);
+            Ok(BodyKeys::of(&body.map_err(|_| StoreError::Corrupt { what: format!("body {id}") })?))
+        };
+        ids.iter().zip(self.bodies(ids)?).map(read).collect()
+    }
+
+    /// As [`Self::keys_of`], for the committer, which holds no places.
+    pub(super) fn read_keys(&self, content: ContentId) -> Result<Option<BodyKeys>, StoreError> {
+        let _places = self.places();
+        Ok(self.keys_of(&[content])?.pop())
+    }
+
     pub(super) fn holding(&self, content: ContentId) -> Result<Holding, StoreError> {
-        if self.index.find_bodies(&[content])?[0].is_some() {
-            return Ok(Holding::Held);
+        if let Some(ordinal) = self.index.find_bodies(&[content])?[0] {
+            return Ok(if self.index.is_staged(ordinal) { Holding::Staged } else { Holding::Held });
         }
         if self.index.is_purged(&content)? {
             return Ok(Holding::Purged);

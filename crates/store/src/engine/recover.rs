@@ -1,6 +1,9 @@
 //! Brings the index up to the end of the packs.
 
-use std::{collections::HashSet, io};
+use std::{
+    collections::{HashMap, HashSet},
+    io,
+};
 
 use mithaq_core::{
     body::Body,
@@ -28,7 +31,7 @@ pub(super) fn recover(
     zip: &Zip,
     options: &Options,
 ) -> Result<Vec<String>, StoreError> {
-    let mut recovery = Recovery { segments, index, zip, problems: Vec::new(), unnumbered: 0 };
+    let mut recovery = Recovery { segments, index, zip, problems: Vec::new(), unnumbered: 0, unpacked: None };
     let mut scanner = Scanner::new(segments, index.reached().next);
     let failed = |error| io_error(std::path::Path::new("packs"))(error);
     while let Some(scanned) = scanner.next().map_err(failed)? {
@@ -50,6 +53,16 @@ struct Recovery<'a> {
     problems: Vec<String>,
     /// Bytes of damage since the last row whose number is known.
     unnumbered: u64,
+    /// The group of staged bodies that was read last: what a release takes mostly lies together.
+    unpacked: Option<(Extent, Group)>,
+}
+
+/// What the bodies of a frame add.
+struct Brought {
+    /// The ordinals and contents of those that are new, in ascending order.
+    new: Vec<(u64, ContentId)>,
+    /// Those that are new and that no release names yet.
+    staged: HashMap<ContentId, (u64, BodyKeys)>,
 }
 
 /// A group of a frame; `None` in place of one that is damaged.
@@ -138,14 +151,14 @@ impl Recovery<'_> {
             self.problem(frame.at, &format!("frames {expected} to {} are lost", number - 1));
         }
         let mut delta = Delta::default();
-        let new = self.take_bodies(groups, &mut delta)?;
-        self.take_releases(groups, &new, &mut delta);
+        let mut brought = self.take_bodies(groups, &mut delta)?;
+        self.take_releases(groups, &mut brought, &mut delta)?;
         self.take_state(groups, &mut delta);
         self.take_purges(groups, &mut delta)?;
         for (entry, at, group) in groups {
             match (entry.kind, group, Extent::of(entry, *at)) {
                 (_, None, _) => self.problem(*at, &format!("a group of {:?} is damaged", entry.kind)),
-                (GroupKind::Bodies, _, Some(extent)) => delta.add_body_extent(extent),
+                (GroupKind::Bodies | GroupKind::Staged, _, Some(extent)) => delta.add_body_extent(extent),
                 (GroupKind::Releases, _, Some(extent)) => delta.add_release_extent(extent),
                 _ => {}
             }
@@ -155,37 +168,88 @@ impl Recovery<'_> {
         Ok(())
     }
 
-    /// Takes bodies in; gives the ordinals and contents of those that are new, in ascending order.
-    fn take_bodies(&mut self, groups: &[ReadGroup], delta: &mut Delta) -> Result<Vec<(u64, ContentId)>, StoreError> {
+    /// Takes bodies in, staged ones among them.
+    fn take_bodies(&mut self, groups: &[ReadGroup], delta: &mut Delta) -> Result<Brought, StoreError> {
         let mut found = Vec::new();
-        for (entry, at, group) in groups.iter().filter(|(entry, ..)| entry.kind == GroupKind::Bodies) {
+        for (entry, at, group) in groups.iter().filter(|(entry, ..)| entry.kind.holds_bodies()) {
             delta.reserve_ordinals(entry.first + u64::from(entry.count));
             let records = (entry.first..).zip(group.iter().flat_map(Group::records));
             // In place of a body that was purged stands nothing.
             for (ordinal, bytes) in records.filter(|(_, bytes)| !bytes.is_empty()) {
                 match Body::verify(ContentId::of(bytes), bytes.to_vec()) {
-                    Ok(body) => found.push((ordinal, BodyKeys::of(&body))),
+                    Ok(body) => found.push((ordinal, BodyKeys::of(&body), entry.kind == GroupKind::Staged)),
                     Err(error) => self.problem(*at, &format!("body number {ordinal}: {error}")),
                 }
             }
         }
-        found.sort_unstable_by_key(|(ordinal, _)| *ordinal);
-        let contents: Vec<_> = found.iter().map(|(_, keys)| keys.content).collect();
+        found.sort_unstable_by_key(|(ordinal, ..)| *ordinal);
+        let contents: Vec<_> = found.iter().map(|(_, keys, _)| keys.content).collect();
         let held = self.index.find_bodies(&contents)?;
         let mut seen = HashSet::new();
-        let mut new = Vec::with_capacity(found.len());
-        for ((ordinal, keys), held) in found.into_iter().zip(held) {
-            if held.is_none() && seen.insert(keys.content) {
-                delta.add_body(ordinal, &keys);
-                new.push((ordinal, keys.content));
-            } else {
-                delta.discard(ordinal);
+        let mut brought = Brought { new: Vec::with_capacity(found.len()), staged: HashMap::new() };
+        for ((ordinal, keys, is_staged), held) in found.into_iter().zip(held) {
+            match held.is_none() && seen.insert(keys.content) {
+                true if is_staged => {
+                    delta.stage(ordinal, &keys.content);
+                    brought.staged.insert(keys.content, (ordinal, keys));
+                }
+                true => {
+                    delta.add_body(ordinal, &keys);
+                    brought.new.push((ordinal, keys.content));
+                }
+                false => delta.discard(ordinal),
             }
         }
-        Ok(new)
+        Ok(brought)
     }
 
-    fn take_releases(&mut self, groups: &[ReadGroup], new: &[(u64, ContentId)], delta: &mut Delta) {
+    /// Shows what of a release was staged before it came.
+    fn adopt(
+        &mut self,
+        contents: &[ContentId],
+        staged: &mut HashMap<ContentId, (u64, BodyKeys)>,
+        delta: &mut Delta,
+    ) -> Result<(), StoreError> {
+        if staged.is_empty() && !self.index.has_staged() {
+            return Ok(());
+        }
+        for (content, held) in contents.iter().zip(self.index.find_bodies(contents)?) {
+            if let Some((ordinal, keys)) = staged.remove(content) {
+                delta.adopt(ordinal, &keys);
+                continue;
+            }
+            let held = held.filter(|ordinal| self.index.is_staged(*ordinal) && !delta.has_adopted(*ordinal));
+            if let Some(keys) = held.and_then(|ordinal| self.keys_of(ordinal, *content)).as_ref()
+                && let Some(ordinal) = held
+            {
+                delta.adopt(ordinal, keys);
+            }
+        }
+        Ok(())
+    }
+
+    /// What the index needs to know of a body that it has; `None`, and a problem, if it is damaged.
+    fn keys_of(&mut self, ordinal: u64, content: ContentId) -> Option<BodyKeys> {
+        let (extent, position) = self.index.body_extents([ordinal].into_iter()).pop().flatten()?;
+        if self.unpacked.as_ref().is_none_or(|(unpacked, _)| *unpacked != extent) {
+            let packed = self.segments.read(extent.at(), extent.packed_bytes as usize).ok().flatten();
+            let group = packed.and_then(|packed| self.zip.unpack(&packed, extent.count, extent.raw_bytes, extent.crc));
+            self.unpacked = group.map(|group| (extent, group));
+        }
+        let bytes = self.unpacked.as_ref().and_then(|(_, group)| group.record(position));
+        let body = bytes.and_then(|bytes| Body::verify(content, bytes.to_vec()).ok());
+        if body.is_none() {
+            self.problem(extent.at(), &format!("body number {ordinal} is damaged"));
+        }
+        body.map(|body| BodyKeys::of(&body))
+    }
+
+    fn take_releases(
+        &mut self,
+        groups: &[ReadGroup],
+        brought: &mut Brought,
+        delta: &mut Delta,
+    ) -> Result<(), StoreError> {
         let counters = self.index.counters();
         let mut seq = counters.head + 1;
         let mut next_ordinal = counters.next_ordinal;
@@ -207,7 +271,8 @@ impl Recovery<'_> {
                 match record.and_then(ReleaseRecord::decode) {
                     Some(record) => {
                         next_ordinal = record.first + u64::from(record.stored);
-                        add_row(delta, seq, &record, new);
+                        self.adopt(&record.signed.contents, &mut brought.staged, delta)?;
+                        add_row(delta, seq, &record, &brought.new);
                     }
                     None => {
                         self.problem(*at, &format!("row {seq} of the log is lost"));
@@ -217,6 +282,7 @@ impl Recovery<'_> {
                 seq += 1;
             }
         }
+        Ok(())
     }
 
     /// Takes out what was purged: all that came before this frame.
@@ -232,6 +298,10 @@ impl Recovery<'_> {
                         for seq in self.index.rows_of_release(id)? {
                             self.index.rows(seq - 1, 1)?.iter().for_each(|(seq, row)| delta.purge_row(*seq, row));
                         }
+                    }
+                    Some(Tombstone::Staged(first, count)) => {
+                        let ordinals = first..first.saturating_add(u64::from(count));
+                        delta.drop_staged(ordinals.filter(|ordinal| self.index.is_staged(*ordinal)));
                     }
                     None => self.problem(*at, "what was purged cannot be read"),
                 }

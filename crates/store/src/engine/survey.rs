@@ -112,7 +112,7 @@ impl Shared {
             }
             for (entry, offset) in &frame.entries {
                 match entry.kind {
-                    GroupKind::Bodies => bodies += u64::from(entry.packed_bytes),
+                    GroupKind::Bodies | GroupKind::Staged => bodies += u64::from(entry.packed_bytes),
                     GroupKind::Releases => releases += u64::from(entry.packed_bytes),
                     GroupKind::State => pack.state.add(self.survey_state(entry, frame.group_at(*offset))?),
                     GroupKind::Purges => continue,

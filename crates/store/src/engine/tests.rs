@@ -2,6 +2,7 @@
 
 mod compaction;
 mod damage;
+mod staging;
 
 use std::{
     fs,
@@ -94,6 +95,11 @@ fn assert_same(a: &impl Store, b: &impl Store) {
             assert_eq!(a.versions(stix_id).unwrap(), b.versions(stix_id).unwrap());
         }
     }
+    let all: Vec<_> = (0..60).flat_map(|id| [0, 1, 2].map(|version| indicator(id, version).id())).collect();
+    assert_eq!(a.are_staged(&all).unwrap(), b.are_staged(&all).unwrap());
+    assert_eq!(a.bodies(&all).unwrap(), b.bodies(&all).unwrap());
+    let holdings = |store: &dyn Store| all.iter().map(|id| store.holding(*id).unwrap()).collect::<Vec<_>>();
+    assert_eq!(holdings(a), holdings(b));
     for id in 0..10 {
         let sorted = |store: &dyn Store| {
             let mut found = store.observed(&observable(id), usize::MAX).unwrap();
@@ -530,7 +536,7 @@ fn a_store_of_another_schema_is_refused() {
     bytes[8..12].copy_from_slice(&crc.to_le_bytes());
     fs::write(temporary.pack(0), bytes).unwrap();
     let opened = SledStore::open(temporary.dir.path(), lazy());
-    assert!(matches!(opened, Err(StoreError::Schema { found: 9, known: 2 })), "{opened:?}");
+    assert!(matches!(opened, Err(StoreError::Schema { found: 9, known: 3 })), "{opened:?}");
 }
 
 /// What may be done to a store.
@@ -539,6 +545,7 @@ enum Step {
     Push { from: u32, len: u32, version: u32, salt: i64, bodies: bool },
     State { key: u8, expect: Option<u8>, value: Option<u8>, long: bool },
     Purge { row: usize, from: u32, len: u32, version: u32 },
+    Stage { from: u32, len: u32, version: u32, drops: bool },
     Compact { percent: u8 },
     Reopen,
     Rebuild,
@@ -552,6 +559,8 @@ fn step() -> impl Strategy<Value = Step> {
         4 => state.prop_map(|(key, expect, value, long)| Step::State { key, expect, value, long }),
         3 => (0..40_usize, 0..40_u32, 1..12_u32, 0..3_u32)
             .prop_map(|(row, from, len, version)| Step::Purge { row, from, len, version }),
+        5 => (0..40_u32, 1..20_u32, 0..3_u32, prop::bool::weighted(0.3))
+            .prop_map(|(from, len, version, drops)| Step::Stage { from, len, version, drops }),
         1 => (0..60_u8).prop_map(|percent| Step::Compact { percent }),
         1 => Just(Step::Reopen),
         1 => Just(Step::Rebuild),
@@ -580,6 +589,10 @@ fn batch_of(step: &Step, model: &MemoryStore) -> Option<Batch> {
             let contents = if release.is_some() { from..from } else { from..from + len };
             let contents = contents.map(|id| indicator(id, version).id()).collect();
             Some(conformance::purge(release.into_iter().collect(), contents))
+        }
+        Step::Stage { from, len, version, drops } => {
+            let bodies: Vec<_> = (from..from + len).map(|id| indicator(id, version)).collect();
+            Some(if drops { conformance::drop_staged(&bodies) } else { conformance::stage(bodies) })
         }
         Step::Compact { .. } | Step::Reopen | Step::Rebuild => None,
     }

@@ -80,7 +80,7 @@ impl Check<'_> {
     fn group(&mut self, entry: &Entry, at: Position, group: &Group) -> Result<(), StoreError> {
         let place = |number| format!("{} at {}, number {number}", file_name(at.segment), at.offset);
         match entry.kind {
-            GroupKind::Bodies => {
+            GroupKind::Bodies | GroupKind::Staged => {
                 let bodies = (entry.first..).zip(group.records());
                 let held = bodies.filter(|(ordinal, body)| !body.is_empty() && !self.shared.index.is_gone(*ordinal));
                 let (ordinals, contents): (Vec<_>, Vec<_>) = held.map(|(n, body)| (n, ContentId::of(body))).unzip();
@@ -140,11 +140,22 @@ impl Check<'_> {
         Ok(())
     }
 
+    /// A body that a release names is found by everything that leads to it.
+    fn hidden(&mut self, seq: u64, contents: &[ContentId]) -> Result<(), StoreError> {
+        let ordinals = self.shared.index.find_bodies(contents)?;
+        let staged = self.shared.index.are_staged(&ordinals);
+        for (content, _) in contents.iter().zip(staged).filter(|(_, is_staged)| *is_staged) {
+            self.problem(format!("row {seq} of the log names {content}, which the index takes to be staged"));
+        }
+        Ok(())
+    }
+
     fn contents(&mut self, seq: u64, contents: &[ContentId]) -> Result<(), StoreError> {
         // A damaged body is named and then counted as missing, so that the next round finds the next one.
         for _ in 0..=contents.len() {
             match self.shared.bodies(contents) {
                 Ok(bodies) => {
+                    self.hidden(seq, contents)?;
                     for (content, _) in contents.iter().zip(bodies).filter(|(_, body)| body.is_none()) {
                         if !self.shared.index.is_purged(content)? {
                             self.problem(format!("row {seq} of the log names {content}, which is missing"));

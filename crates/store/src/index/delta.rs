@@ -1,5 +1,7 @@
 //! What one frame adds to the index: made by the committer for a new frame, and by recovery for one read back.
 
+use std::collections::BTreeSet;
+
 use mithaq_core::{
     body::{Body, Facts},
     id::{ContentId, ReleaseId},
@@ -33,6 +35,14 @@ impl BodyKeys {
     }
 }
 
+/// All copies of a content.
+#[derive(Debug)]
+pub(crate) struct Copies {
+    pub(crate) ordinals: Vec<u64>,
+    /// How many of them are counted as objects: staged ones are not.
+    pub(crate) shown: u64,
+}
+
 /// Everything that one frame adds.
 #[derive(Debug, Default)]
 pub(crate) struct Delta {
@@ -47,6 +57,9 @@ pub(crate) struct Delta {
     /// Ordinals and rows that are gone from here on.
     pub(super) gone: Vec<u64>,
     pub(super) gone_rows: Vec<u64>,
+    /// Ordinals of bodies that no release names yet, and of those that one has taken.
+    pub(super) staged: Vec<u64>,
+    pub(super) adopted: BTreeSet<u64>,
     /// What the counters lose by it.
     pub(super) lost: Lost,
 }
@@ -65,6 +78,28 @@ impl Delta {
     /// A body that the store did not have.
     pub(crate) fn add_body(&mut self, ordinal: u64, keys: &BodyKeys) {
         self.postings.push((Table::Contents, content_key(&keys.content), ordinal));
+        self.show_body(ordinal, keys);
+    }
+
+    /// A body that no release names yet.
+    pub(crate) fn stage(&mut self, ordinal: u64, content: &ContentId) {
+        self.postings.push((Table::Contents, content_key(content), ordinal));
+        self.staged.push(ordinal);
+    }
+
+    /// A staged body that a release now names.
+    pub(crate) fn adopt(&mut self, ordinal: u64, keys: &BodyKeys) {
+        self.adopted.insert(ordinal);
+        self.show_body(ordinal, keys);
+    }
+
+    /// Whether a release of the frame has taken a staged body.
+    pub(crate) fn has_adopted(&self, ordinal: u64) -> bool {
+        self.adopted.contains(&ordinal)
+    }
+
+    /// Lets a body be found and counted.
+    fn show_body(&mut self, ordinal: u64, keys: &BodyKeys) {
         self.postings.push((Table::Versions, keys.version, ordinal));
         self.postings.extend(keys.observables.iter().map(|key| (Table::Observables, *key, ordinal)));
         self.objects += 1;
@@ -97,13 +132,19 @@ impl Delta {
 
     /// Takes out all copies of a body, which had that many bytes. The tombstone's own ordinal goes on saying that the
     /// content was purged.
-    pub(crate) fn purge_content(&mut self, tombstone: u64, content: &ContentId, copies: &[u64], bytes: u64) {
+    pub(crate) fn purge_content(&mut self, tombstone: u64, content: &ContentId, copies: &Copies, bytes: u64) {
         self.postings.push((Table::Contents, content_key(content), tombstone));
         self.gone.push(tombstone);
-        self.gone.extend(copies);
+        self.gone.extend(&copies.ordinals);
         self.lost.tombstones += 1;
-        self.lost.objects += copies.len() as u64;
-        self.lost.body_bytes += copies.len() as u64 * bytes;
+        self.lost.objects += copies.shown;
+        self.lost.body_bytes += copies.shown * bytes;
+    }
+
+    /// Takes out staged bodies.
+    pub(crate) fn drop_staged(&mut self, ordinals: impl Iterator<Item = u64>) {
+        self.gone.extend(ordinals);
+        self.lost.tombstones += 1;
     }
 
     /// Takes out a row.

@@ -16,7 +16,7 @@ use super::{
     dense::{RowStore, read_items},
     failed,
     flush::{BODIES, RELEASES},
-    gone::{Bits, GONE_BODIES, GONE_ROWS},
+    gone::{Bits, GONE_BODIES, GONE_ROWS, STAGED_BODIES},
     manifest::{Checkpoint, Dead, Decoded, MANIFEST, Manifest},
     memory::Memory,
     relocate,
@@ -263,6 +263,7 @@ impl Index {
             counters: manifest.counters,
             gone: Bits::open(tree, GONE_BODIES)?,
             gone_rows: Bits::open(tree, GONE_ROWS)?,
+            staged: Bits::open(tree, STAGED_BODIES)?,
             dead: manifest.dead.clone(),
             reached: manifest.checkpoint,
         };

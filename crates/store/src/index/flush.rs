@@ -6,7 +6,7 @@ use super::{
     Index,
     dense::{Extent, Fixed, ROWS, Row, write_blocks},
     failed,
-    gone::{GONE_BODIES, GONE_ROWS},
+    gone::{GONE_BODIES, GONE_ROWS, STAGED_BODIES},
     manifest::MANIFEST,
     memory::PendingState,
     run::{Run, RunWriter},
@@ -109,9 +109,10 @@ impl Index {
     fn publish(&self, state: &PendingState, runs: Vec<Arc<Run>>) -> Result<(), StoreError> {
         let mut batch = sled::Batch::default();
         self.write_state(state, &mut batch)?;
-        let (gone, gone_rows) = {
+        let (gone, gone_rows, staged) = {
             let view = self.view();
-            (view.gone.write(GONE_BODIES, &mut batch), view.gone_rows.write(GONE_ROWS, &mut batch))
+            let gone = view.gone.write(GONE_BODIES, &mut batch);
+            (gone, view.gone_rows.write(GONE_ROWS, &mut batch), view.staged.write(STAGED_BODIES, &mut batch))
         };
         let mut written = self.written();
         let mut next = written.clone();
@@ -134,6 +135,7 @@ impl Index {
         view.rows.trim();
         view.gone.set_written(&gone);
         view.gone_rows.set_written(&gone_rows);
+        view.staged.set_written(&staged);
         view.counters.flushes += 1;
         Ok(())
     }

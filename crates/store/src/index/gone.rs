@@ -1,13 +1,14 @@
-//! Which numbers stand for what is gone: a bit each, kept in memory and in sled as blocks.
+//! Which numbers stand for what is gone, or is only staged: a bit each, kept in memory and in sled as blocks.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ROW_BYTES, failed, unreadable};
 use crate::contract::StoreError;
 
-/// The prefixes of blocks in sled: those of bodies, and those of rows of the log.
+/// The prefixes of blocks in sled: those of bodies, those of rows of the log, and those of bodies that are staged.
 pub(super) const GONE_BODIES: u8 = b'p';
 pub(super) const GONE_ROWS: u8 = b'q';
+pub(super) const STAGED_BODIES: u8 = b'u';
 
 /// How many numbers share a block.
 const PER_BLOCK: u64 = ROW_BYTES as u64 * 8;
@@ -44,7 +45,7 @@ impl Bits {
         Ok(bits)
     }
 
-    /// Whether nothing is gone.
+    /// Whether there is none.
     pub(super) fn is_empty(&self) -> bool {
         self.blocks.is_empty()
     }
@@ -66,12 +67,31 @@ impl Bits {
         is_new
     }
 
+    /// Takes a number out; says whether it was there.
+    pub(super) fn remove(&mut self, number: u64) -> bool {
+        let (number, byte, bit) = place(number);
+        let Some(block) = self.blocks.get_mut(&number).filter(|block| block[byte] & bit != 0) else { return false };
+        block[byte] &= !bit;
+        if block.iter().all(|byte| *byte == 0) {
+            self.blocks.remove(&number);
+        }
+        self.unwritten.insert(number);
+        true
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> u64 {
+        self.blocks.values().flatten().map(|byte| u64::from(byte.count_ones())).sum()
+    }
+
     /// Adds to a batch what sled does not have; gives the blocks.
     pub(super) fn write(&self, prefix: u8, batch: &mut sled::Batch) -> Vec<u64> {
         let unwritten: Vec<_> = self.unwritten.iter().copied().collect();
         for number in &unwritten {
-            let block = self.blocks.get(number).map_or(&[][..], Vec::as_slice);
-            batch.insert(&block_key(prefix, *number)[..], block);
+            match self.blocks.get(number) {
+                Some(block) => batch.insert(&block_key(prefix, *number)[..], block.as_slice()),
+                None => batch.remove(&block_key(prefix, *number)[..]),
+            }
         }
         unwritten
     }
@@ -104,5 +124,12 @@ mod tests {
             assert_eq!(read.contains(number), numbers.contains(&number), "{number}");
         }
         assert!(Bits::open(&tree, GONE_BODIES).unwrap().is_empty());
+        assert_eq!(bits.len(), 6);
+        assert!(bits.remove(7) && !bits.remove(7) && bits.remove(PER_BLOCK) && !bits.remove(2 * PER_BLOCK));
+        let mut batch = sled::Batch::default();
+        assert_eq!(bits.write(GONE_ROWS, &mut batch), [0, 1]);
+        tree.apply_batch(batch).unwrap();
+        let read = Bits::open(&tree, GONE_ROWS).unwrap();
+        assert_eq!((read.len(), read.contains(7), read.contains(8), read.contains(PER_BLOCK)), (4, false, true, false));
     }
 }

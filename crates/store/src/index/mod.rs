@@ -26,7 +26,7 @@ use std::{
 use mithaq_core::id::{ContentId, ReleaseId};
 
 pub(crate) use self::{
-    delta::{BodyKeys, Delta},
+    delta::{BodyKeys, Copies, Delta},
     dense::{Extent, Row},
     engine::{EngineOptions, OpenedIndex},
     flush::FlushLimits,
@@ -62,6 +62,8 @@ struct View {
     /// Ordinals and rows that were purged.
     gone: Bits,
     gone_rows: Bits,
+    /// Ordinals of bodies that no release names yet.
+    staged: Bits,
     /// How many bytes of each segment are bodies and releases that are gone.
     dead: BTreeMap<u32, Dead>,
     counters: Counters,
@@ -144,11 +146,33 @@ impl Index {
     }
 
     /// The ordinals of all copies of a content, the damaged ones included.
-    pub(crate) fn copies(&self, content: &ContentId) -> Result<Vec<u64>, StoreError> {
+    pub(crate) fn copies(&self, content: &ContentId) -> Result<Copies, StoreError> {
         let view = self.view();
-        let mut copies = view.finder(&self.engine.tree, Table::Contents).find(&content_key(content))?.to_vec();
-        copies.retain(|ordinal| !view.gone.contains(*ordinal));
-        Ok(copies)
+        let mut ordinals = view.finder(&self.engine.tree, Table::Contents).find(&content_key(content))?.to_vec();
+        ordinals.retain(|ordinal| !view.gone.contains(*ordinal));
+        let shown = ordinals.iter().filter(|ordinal| !view.staged.contains(**ordinal)).count() as u64;
+        Ok(Copies { ordinals, shown })
+    }
+
+    /// Whether any body is staged.
+    pub(crate) fn has_staged(&self) -> bool {
+        !self.view().staged.is_empty()
+    }
+
+    /// How many bodies are staged.
+    pub(crate) fn staged(&self) -> u64 {
+        self.view().staged.len()
+    }
+
+    /// Whether no release names a body yet.
+    pub(crate) fn is_staged(&self, ordinal: u64) -> bool {
+        self.view().staged.contains(ordinal)
+    }
+
+    /// Which of these bodies no release names yet.
+    pub(crate) fn are_staged(&self, ordinals: &[Option<u64>]) -> Vec<bool> {
+        let view = self.view();
+        ordinals.iter().map(|ordinal| ordinal.is_some_and(|ordinal| view.staged.contains(ordinal))).collect()
     }
 
     /// Whether a content was held once and was then purged.
@@ -159,7 +183,9 @@ impl Index {
         }
         let mut finder = view.finder(&self.engine.tree, Table::Contents);
         let copies = finder.find(&content_key(content))?;
-        Ok(!copies.is_empty() && copies.iter().all(|ordinal| view.gone.contains(*ordinal)))
+        // A staged body that was dropped leaves no tombstone of its own, whose ordinal is in no group of bodies.
+        let is_tombstone = |ordinal: &u64| dense::find_extent(&view.bodies, *ordinal).is_none();
+        Ok(copies.iter().all(|ordinal| view.gone.contains(*ordinal)) && copies.iter().any(is_tombstone))
     }
 
     /// Whether anything was ever purged.
@@ -294,6 +320,12 @@ impl Index {
         counters.body_bytes += delta.body_bytes;
         view.bodies.extend(delta.bodies);
         view.releases.extend(delta.releases);
+        for ordinal in delta.staged {
+            view.staged.insert(ordinal);
+        }
+        for ordinal in delta.adopted.iter().chain(&delta.gone) {
+            view.staged.remove(*ordinal);
+        }
         view.lose(&delta.lost, &delta.gone, &delta.gone_rows);
     }
 }

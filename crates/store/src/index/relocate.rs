@@ -57,7 +57,7 @@ impl Moved {
             // INVARIANT: no segment is so large that a group has no extent.
             let Some(extent) = Extent::of(entry, frame.group_at(*offset)) else { continue };
             match entry.kind {
-                GroupKind::Bodies => drop(self.bodies.insert(entry.first, extent)),
+                GroupKind::Bodies | GroupKind::Staged => drop(self.bodies.insert(entry.first, extent)),
                 GroupKind::Releases => drop(self.releases.insert(entry.first, extent)),
                 GroupKind::State | GroupKind::Purges => {}
             }

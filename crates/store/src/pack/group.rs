@@ -26,6 +26,8 @@ pub(crate) enum GroupKind {
     Bodies,
     /// What was purged: each takes an ordinal of its own.
     Purges,
+    /// Bodies that came before a release that names them, in the order of their ordinals.
+    Staged,
 }
 
 impl GroupKind {
@@ -35,11 +37,18 @@ impl GroupKind {
             Self::State => 2,
             Self::Bodies => 3,
             Self::Purges => 4,
+            Self::Staged => 5,
         }
     }
 
     pub(crate) fn from_code(code: u8) -> Option<Self> {
-        [Self::Releases, Self::State, Self::Bodies, Self::Purges].into_iter().find(|kind| kind.code() == code)
+        let all = [Self::Releases, Self::State, Self::Bodies, Self::Purges, Self::Staged];
+        all.into_iter().find(|kind| kind.code() == code)
+    }
+
+    /// Whether its records are bodies.
+    pub(crate) fn holds_bodies(self) -> bool {
+        matches!(self, Self::Bodies | Self::Staged)
     }
 }
 

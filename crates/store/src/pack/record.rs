@@ -8,6 +8,7 @@ use mithaq_core::{
 };
 
 use super::codec::{Input, put_bytes, put_varint};
+use crate::contract::PURGE_ITEMS_MAX;
 
 /// A release, with what cannot be derived of its arrival. Its place in the log is that of the record in its group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +90,8 @@ pub(crate) enum Tombstone {
     Release(ReleaseId),
     /// A content, with the bytes that its body had.
     Content(ContentId, u64),
+    /// Staged bodies: the ordinal of the first, and how many.
+    Staged(u64, u32),
 }
 
 impl Tombstone {
@@ -100,6 +103,12 @@ impl Tombstone {
                 put_varint(&mut out, *bytes);
                 out
             }
+            Self::Staged(first, count) => {
+                let mut out = vec![3];
+                put_varint(&mut out, *first);
+                put_varint(&mut out, u64::from(*count));
+                out
+            }
         }
     }
 
@@ -108,6 +117,8 @@ impl Tombstone {
         let tombstone = match input.byte()? {
             1 => Self::Release(ReleaseId::from_bytes(input.array()?)),
             2 => Self::Content(ContentId::from_bytes(input.array()?), input.varint()?),
+            // No purge drops more: an edited file must not keep us counting.
+            3 => Self::Staged(input.varint()?, input.varint_u32().filter(|count| *count as usize <= PURGE_ITEMS_MAX)?),
             _ => return None,
         };
         input.0.is_empty().then_some(tombstone)
@@ -165,11 +176,15 @@ mod tests {
         let purged = PurgedRelease::of(&ReleaseRecord::decode(&bytes).unwrap());
         assert_eq!((purged.objects, PurgedRelease::decode(&purged.encode())), (2, Some(purged)));
         assert_eq!((PurgedRelease::decode(&bytes), ReleaseRecord::decode(&purged.encode())), (None, None));
-        for tombstone in
-            [Tombstone::Release(ReleaseId::from_bytes([1; 32])), Tombstone::Content(ContentId::of(b"a"), 700)]
-        {
-            assert_eq!(Tombstone::decode(&tombstone.encode()), Some(tombstone));
-            assert_eq!(Tombstone::decode(&tombstone.encode()[..32]), None);
+        for tombstone in [
+            Tombstone::Release(ReleaseId::from_bytes([1; 32])),
+            Tombstone::Content(ContentId::of(b"a"), 700),
+            Tombstone::Staged(700, 10_000),
+        ] {
+            let bytes = tombstone.encode();
+            assert_eq!(Tombstone::decode(&bytes), Some(tombstone));
+            assert_eq!(Tombstone::decode(&bytes[..bytes.len() - 1]), None);
         }
+        assert_eq!(Tombstone::decode(&Tombstone::Staged(700, 10_001).encode()), None);
     }
 }

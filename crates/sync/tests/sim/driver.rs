@@ -107,6 +107,8 @@ impl World {
                 let bodies = bodies.iter().map(|body| body.id()).collect();
                 self.store(key, index, &release, bodies, cursor);
             }
+            // Nothing is kept of releases that did not come whole.
+            Output::Stage(_) => {}
             // No node fetches one body from two peers at once here: nobody asks who fetches what.
             Output::BodiesCame { .. } | Output::BodiesGone { .. } => {}
             Output::SaveCursor(cursor) => self.hand_over(key, Item::Cursor(cursor)),

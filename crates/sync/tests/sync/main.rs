@@ -26,5 +26,6 @@ mod shared;
 mod sketched;
 mod sketches;
 mod slow;
+mod staging;
 mod star;
 mod vectors;

@@ -10,15 +10,15 @@ use std::{
 
 use bytes::{Buf, Bytes};
 use mithaq_core::{
-    body::Body,
+    body::{BODY_BYTES_MAX, Body},
     card::VerifiedCard,
     id::{CertId, ContentId, ReleaseId},
     receipt::Status,
     release::{self, SignedRelease, VerifiedRelease},
 };
 use mithaq_sync::{
-    Chain, Channel, Claims, Cursor, DICTIONARY, Fault, GROUP_BYTES, INLINE_BYTES_MAX, Input, Output, Pending, Session,
-    SessionId, Setup, Waiting, wire::Kind,
+    Chain, Channel, Claims, Cursor, DICTIONARY, Fault, GROUP_BYTES, INLINE_BYTES_MAX, Input, Output, Part, Pending,
+    STAGE_BYTES, Session, SessionId, Setup, Waiting, wire::Kind,
 };
 
 use crate::{
@@ -95,7 +95,15 @@ impl Store {
 #[derive(Debug)]
 pub(crate) enum Commit {
     Release(u64, Box<VerifiedRelease>, Vec<Body>, Cursor),
+    Stage(Vec<Part>),
     Cursor(Cursor),
+}
+
+/// What a commit made durable.
+#[derive(Debug, Default)]
+pub(crate) struct Durable {
+    pub(crate) entries: Vec<(u64, Status)>,
+    pub(crate) is_staged: bool,
 }
 
 /// What one side sent in a session.
@@ -209,6 +217,8 @@ pub(crate) struct Node {
     now: Duration,
     /// What its next session knows beside what `connect` tells it.
     pub(crate) adjust: fn(&mut Setup),
+    /// Bodies that were handed over for staging, over all sessions.
+    pub(crate) staged: usize,
 }
 
 /// What a node wants of the pair after it took an input.
@@ -237,6 +247,7 @@ impl Node {
             seat: None,
             now: Duration::ZERO,
             adjust: |_| {},
+            staged: 0,
         }
     }
 
@@ -265,6 +276,16 @@ impl Node {
         self.commits.clear();
         self.committing = false;
         self.storing_bytes = 0;
+    }
+
+    /// The connection is lost, and what was verified is stored.
+    pub(crate) fn hang_up(&mut self) {
+        if let Some(session) = &mut self.session {
+            session.abandon();
+        }
+        let effects = self.perform(&mut None);
+        assert!(effects.is_empty(), "{effects:?}");
+        self.commit();
     }
 
     /// Gives an input to the session.
@@ -309,6 +330,7 @@ impl Node {
             Output::Store { index, release, bodies, cursor, .. } => {
                 return self.store_release(Commit::Release(index, release, bodies, cursor));
             }
+            Output::Stage(parts) => return self.stage(parts),
             Output::SaveCursor(cursor) => return self.commits.push_back(Commit::Cursor(cursor)),
             Output::Close(fault) => {
                 self.closed = Some(fault);
@@ -364,6 +386,17 @@ impl Node {
         effects.push(Effect::Answer(answer));
     }
 
+    fn stage(&mut self, parts: Vec<Part>) {
+        let bodies = || parts.iter().flat_map(|part| &part.bodies);
+        let bytes = bodies().map(|body| body.bytes().len()).sum::<usize>();
+        // All that is left comes at the end, when the session holds it no more.
+        let is_over = self.session.as_ref().is_none_or(|session| session.in_flight().entries_in == 0);
+        assert!(is_over || bytes < STAGE_BYTES + BODY_BYTES_MAX, "{bytes} bytes are held twice");
+        assert!(is_over || !self.commits.iter().any(|commit| matches!(commit, Commit::Stage(_))));
+        self.staged += bodies().count();
+        self.commits.push_back(Commit::Stage(parts));
+    }
+
     fn store_release(&mut self, commit: Commit) {
         if let Commit::Release(_, release, bodies, _) = &commit {
             *self.stored.entry(release.id()).or_default() += 1;
@@ -372,12 +405,17 @@ impl Node {
         self.commits.push_back(commit);
     }
 
-    /// Makes all that waits durable; says which entries, and what became of each.
-    pub(crate) fn commit(&mut self) -> Vec<(u64, Status)> {
-        let mut entries = Vec::new();
+    /// Makes all that waits durable.
+    pub(crate) fn commit(&mut self) -> Durable {
+        let mut durable = Durable::default();
         for commit in self.commits.drain(..) {
             match commit {
                 Commit::Cursor(cursor) => self.store.cursor = Some(cursor),
+                Commit::Stage(parts) => {
+                    durable.is_staged = true;
+                    let bodies = parts.into_iter().flat_map(|part| part.bodies);
+                    self.store.bodies.extend(bodies.map(|body| (body.id(), body.bytes().to_vec())));
+                }
                 Commit::Release(index, release, bodies, cursor) => {
                     for body in bodies {
                         self.storing_bytes -= body.bytes().len();
@@ -389,14 +427,14 @@ impl Node {
                     self.store.releases.insert(release.id(), signed);
                     self.store.cursor = Some(cursor);
                     let takes_back = release.manifest().kind == release::Kind::Withdraw;
-                    entries.push((index, if takes_back { Status::Applied } else { Status::Received }));
+                    durable.entries.push((index, if takes_back { Status::Applied } else { Status::Received }));
                 }
             }
         }
         if let Some(seat) = &self.seat {
             let mut claims = seat.claims.borrow_mut();
-            entries.iter().for_each(|(index, _)| claims.settle(seat.session, *index, self.now));
+            durable.entries.iter().for_each(|(index, _)| claims.settle(seat.session, *index, self.now));
         }
-        entries
+        durable
     }
 }

@@ -144,6 +144,12 @@ impl Pair {
         self.nodes.iter_mut().for_each(Node::cut);
     }
 
+    /// The connection is lost: what is in flight is gone, and each side stores what it has.
+    pub(crate) fn hang_up(&mut self) {
+        self.nodes.iter_mut().for_each(Node::hang_up);
+        self.cut();
+    }
+
     /// One side releases something to the other.
     pub(crate) fn push(&mut self, node: usize, parcel: &Parcel) {
         let store = &mut self.nodes[node].store;
@@ -193,7 +199,11 @@ impl Pair {
             Event::Answer(input) => self.give(node, input),
             Event::Committed => {
                 self.nodes[node].committing = false;
-                let entries = self.nodes[node].commit();
+                let durable = self.nodes[node].commit();
+                if durable.is_staged {
+                    self.give(node, Input::Staged);
+                }
+                let entries = durable.entries;
                 self.give(node, Input::Stored { entries });
             }
         }

@@ -169,7 +169,7 @@ fn sketches() -> String {
         let cells = alone.cells(0..200).iter().enumerate().filter(|(_, cell)| **cell != Cell::default());
         let cells: Vec<_> = cells.map(|(number, _)| number.to_string()).collect();
         line("its cells below 200", cells.join(" "));
-        line("a cell of it alone", to_hex(&Cell::write_all(&alone.cells(0..1).to_vec())));
+        line("a cell of it alone", to_hex(&Cell::write_all(alone.cells(0..1))));
     }
     line("digest of all three", to_hex(&sketch_of(&sketched_journal()).digest().to_bytes()));
     text

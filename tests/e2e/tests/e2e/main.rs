@@ -25,6 +25,7 @@ mod quarantine;
 mod reconcile;
 mod relay;
 mod restarts;
+mod resume;
 mod retention;
 mod sockets;
 mod sources;

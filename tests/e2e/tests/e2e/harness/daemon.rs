@@ -16,6 +16,10 @@ use super::{Cert, Output, command, until};
 /// How many lines of its log a daemon leaves behind when a scenario fails.
 const LAST_WORDS: usize = 30;
 
+/// How long a daemon that is slowed down runs and stands still.
+const RUNS: Duration = Duration::from_millis(2);
+const STANDS: Duration = Duration::from_millis(40);
+
 /// A running daemon; it is killed when it goes out of scope.
 #[derive(Debug)]
 pub(crate) struct Daemon {
@@ -83,7 +87,19 @@ impl Daemon {
         self.signal(Signal::STOP);
     }
 
-    /// Lets a frozen daemon go on.
+    /// Lets the daemon run only a moment now and then, until `look` has seen what it looks for; then it stands still.
+    #[track_caller]
+    pub(crate) fn slow_down<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+        until(what, || {
+            self.thaw();
+            thread::sleep(RUNS);
+            self.freeze();
+            thread::sleep(STANDS);
+            look()
+        })
+    }
+
+    /// Lets a daemon that stands still go on.
     pub(crate) fn thaw(&self) {
         self.signal(Signal::CONT);
     }
