@@ -23,8 +23,11 @@ mod outbox;
 mod peer;
 mod publishing;
 mod push;
+mod restored;
 mod retention;
+mod revive;
 mod standing;
 mod start;
 
+pub use revive::revive;
 pub use start::{Overrides, run};

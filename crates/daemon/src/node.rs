@@ -28,7 +28,8 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    clock, consents::Consents, identity::Identity, ledger, peer::Links, publishing::Publishing, standing::Standing,
+    clock, consents::Consents, identity::Identity, ledger, peer::Links, publishing::Publishing, restored::Gate,
+    standing::Standing,
 };
 
 /// What all tasks of the daemon share.
@@ -51,6 +52,8 @@ pub(crate) struct Node {
     received: AtomicBool,
     /// What of our releases is not served.
     pub(crate) standing: Standing,
+    /// Whether readers wait after a restore.
+    pub(crate) gate: Gate,
     /// What origins let us pass on.
     pub(crate) consents: Consents,
     /// Who appends to which ledger.
@@ -125,6 +128,7 @@ impl Node {
             publishing: Publishing::default(),
             received: AtomicBool::new(false),
             standing,
+            gate: Gate::default(),
             consents: Consents::default(),
             ledgers: ledger::Turns::default(),
             reloading: Mutex::default(),
