@@ -11,8 +11,8 @@ use mithaq_api::{config::LogFormat, home::Home};
 use crate::{
     RunArgs,
     commands::{
-        agreement, canon, card, consent, evidence, explain, init, key, ledger, pattern, peer, push, quarantine, reload,
-        show, status, store, tail, upgrade, validate, why, withdraw,
+        agreement, backup, canon, card, consent, evidence, explain, init, key, ledger, pattern, peer, push, quarantine,
+        reload, restore, show, status, store, tail, upgrade, validate, why, withdraw,
     },
 };
 
@@ -55,6 +55,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Run(Run),
     Demo(crate::demo::Args),
+    Restore(restore::Args),
     #[command(flatten)]
     Home(HomeCommand),
 }
@@ -90,6 +91,7 @@ pub(crate) enum HomeCommand {
     Evidence(evidence::Command),
     #[command(subcommand)]
     Store(store::Command),
+    Backup(backup::Args),
     Validate(validate::Args),
     Canon(canon::Args),
     Pattern(pattern::Args),
