@@ -55,9 +55,9 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Run(Run),
     Demo(crate::demo::Args),
-    Restore(restore::Args),
     #[command(flatten)]
     Home(HomeCommand),
+    Restore(restore::Args),
 }
 
 /// The commands that work on a home or ask its daemon.
@@ -91,12 +91,12 @@ pub(crate) enum HomeCommand {
     Evidence(evidence::Command),
     #[command(subcommand)]
     Store(store::Command),
-    Backup(backup::Args),
     Validate(validate::Args),
     Canon(canon::Args),
     Pattern(pattern::Args),
     Upgrade(upgrade::Args),
     Explain(explain::Args),
+    Backup(backup::Args),
 }
 
 /// Run the daemon in the foreground; `mithaqd` is the same.

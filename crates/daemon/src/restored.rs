@@ -56,6 +56,8 @@ pub(crate) struct Restored {
     was: Option<StoreId>,
     /// How many entries each ledger had in the backup.
     ledgers: BTreeMap<CertId, u64>,
+    /// How many entries peers have accepted of each that it lacks.
+    lost: BTreeMap<CertId, u64>,
     /// Whether SIEMs are served.
     serves: bool,
 }
@@ -63,7 +65,7 @@ pub(crate) struct Restored {
 impl Restored {
     pub(crate) fn new(backup_at: Time, was: Option<StoreId>, ledgers: &[RevivedLedger]) -> Self {
         let ledgers = ledgers.iter().map(|ledger| (ledger.cert, ledger.entries)).collect();
-        Self { backup_at, was, ledgers, serves: false }
+        Self { backup_at, was, ledgers, lost: BTreeMap::new(), serves: false }
     }
 
     pub(crate) fn to_change(&self) -> StateChange {
@@ -73,8 +75,7 @@ impl Restored {
 
     /// How many entries of the ledger as it was before a peer has accepted that the backup lacks.
     fn lacks(&self, peer: CertId, seen: Seen) -> Option<u64> {
-        let was = self.was.filter(|was| was.as_bytes()[..4] == seen.store)?;
-        tracing::debug!(%was, entries = seen.size, "the peer has accepted entries of the ledger as it was before");
+        let _was = self.was.filter(|was| was.as_bytes()[..4] == seen.store)?;
         let held = self.ledgers.get(&peer).copied().unwrap_or(0);
         seen.size.checked_sub(held).filter(|lost| *lost > 0)
     }
@@ -83,12 +84,11 @@ impl Restored {
 /// Whether readers may be served, and what is still waited for.
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
-    restored: Option<Restored>,
+    restored: Mutex<Option<Restored>>,
     /// Whether readers have to wait.
     is_closed: AtomicBool,
     /// The names of the peers that were not heard.
     waits_for: Mutex<Vec<String>>,
-    lost: Mutex<BTreeMap<CertId, u64>>,
 }
 
 impl Gate {
@@ -98,7 +98,7 @@ impl Gate {
         let damaged = |_| StoreError::Corrupt { what: "the note of a restore".into() };
         let restored: Restored = serde_json::from_slice(&value).map_err(damaged)?;
         let is_closed = AtomicBool::new(!restored.serves);
-        Ok(Self { restored: Some(restored), is_closed, ..Self::default() })
+        Ok(Self { restored: Mutex::new(Some(restored)), is_closed, ..Self::default() })
     }
 
     /// Whether readers have to wait.
@@ -106,24 +106,42 @@ impl Gate {
         self.is_closed.load(Ordering::Acquire)
     }
 
-    /// Notes what a peer says that it has accepted of a ledger of ours.
-    pub(crate) fn note_seen(&self, peer: CertId, name: &str, seen: Seen) {
-        let Some(entries) = self.restored.as_ref().and_then(|restored| restored.lacks(peer, seen)) else { return };
-        let before = self.lost.lock().unwrap_or_else(PoisonError::into_inner).insert(peer, entries);
-        if before != Some(entries) {
+    /// Changes what is known of the restore, durably, if there was one and the change is one. Blocks.
+    fn change(&self, node: &Node, change: impl FnOnce(&mut Restored) -> bool) -> Result<bool, StoreError> {
+        let mut restored = self.restored.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(mut changed) = restored.clone() else { return Ok(false) };
+        if !change(&mut changed) {
+            return Ok(false);
+        }
+        node.commit(Batch { state: vec![changed.to_change()], ..Batch::default() })?;
+        *restored = Some(changed);
+        Ok(true)
+    }
+
+    /// Notes what a peer says that it has accepted of a ledger of ours. Blocks.
+    pub(crate) fn note_seen(&self, node: &Node, peer: CertId, seen: Seen) -> Result<(), StoreError> {
+        let mut entries = 0;
+        let is_news = self.change(node, |restored| {
+            let Some(lost) = restored.lacks(peer, seen) else { return false };
+            entries = lost;
+            restored.lost.insert(peer, lost) != Some(lost)
+        })?;
+        if is_news {
+            let peer = node.name_of(peer);
             tracing::warn!(
-                peer = name,
+                peer,
                 entries,
                 "the peer has accepted entries of our ledger that the backup lacks: what they disclosed is lost here"
             );
         }
+        Ok(())
     }
 
     /// What is told of it; `None` if the store never was restored.
     pub(crate) fn describe(&self, node: &Node) -> Option<mithaq_api::http::Restored> {
-        let restored = self.restored.as_ref()?;
-        let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
-        let lost = lost.iter().map(|(peer, entries)| LostEntries { peer: node.name_of(*peer), entries: *entries });
+        let restored = self.restored.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        let lost = restored.lost.iter();
+        let lost = lost.map(|(peer, entries)| LostEntries { peer: node.name_of(*peer), entries: *entries });
         Some(mithaq_api::http::Restored {
             backup_at: restored.backup_at,
             serves: !self.is_closed(),
@@ -134,9 +152,7 @@ impl Gate {
 
     /// Serves readers from now on, also after a restart. Blocks.
     pub(crate) fn open(&self, node: &Node) -> Result<(), StoreError> {
-        let Some(restored) = self.restored.as_ref().filter(|_| self.is_closed()) else { return Ok(()) };
-        let change = Restored { serves: true, ..restored.clone() }.to_change();
-        node.commit(Batch { state: vec![change], ..Batch::default() })?;
+        self.change(node, |restored| !std::mem::replace(&mut restored.serves, true))?;
         self.waits_for.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.is_closed.store(false, Ordering::Release);
         Ok(())

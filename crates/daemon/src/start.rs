@@ -161,12 +161,12 @@ async fn serve(home: Home, config: Config, store: Arc<dyn Store>) -> Result<(), 
     ledger::watch(&node).map_err(failed)?;
     if node.gate.is_closed() {
         standing::relearn(&node).map_err(failed)?;
-        node.tasks.spawn(restored::watch(Arc::clone(&node)));
     }
     let local = local::bind(&node).await?;
     // Before anybody can know that we run: a signal that comes sooner than its handler kills.
     let signals = Signals::listen()?;
     load_peers(&node, &endpoint)?;
+    node.tasks.spawn(restored::watch(Arc::clone(&node)));
     node.tasks.spawn(retention::run(Arc::clone(&node)));
     node.tasks.spawn(peer::accept(Arc::clone(&node), endpoint.clone()));
     local::start(&node, local, endpoint.clone());

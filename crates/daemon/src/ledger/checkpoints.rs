@@ -131,8 +131,7 @@ impl Ledger<'_> {
     /// it would sign a second history. Blocks.
     pub(crate) fn check_seen(&self, seen: Seen) -> Result<(), CheckpointRefusal> {
         if seen.store != self.node.store.id().as_bytes()[..4] {
-            self.node.gate.note_seen(self.peer, &self.node.name_of(self.peer), seen);
-            return Ok(());
+            return Ok(self.node.gate.note_seen(self.node, self.peer, seen)?);
         }
         let ours = self.frontier()?.size();
         if seen.size > ours {

@@ -164,18 +164,19 @@ impl Copies<'_> {
 
     fn copy(&mut self, mut source: Source) -> Result<PackFile, BackupError> {
         let to = self.path(&source.cut);
-        let held = self.held(&source.cut).cloned();
-        let sha256 = match &held {
-            Some(held) if held.bytes > source.cut.bytes => return Err(BackupError::Diverged { path: source.path }),
-            Some(held) if held.bytes == source.cut.bytes => {
-                compare_ends(&mut source, &to)?;
-                held.sha256.clone()
+        let bytes = source.cut.bytes;
+        let (sha256, copied) = match self.held(&source.cut) {
+            None => (copy_all(&mut source, &to)?, bytes),
+            Some(held) if held.bytes == bytes && has_same_end(&mut source, &to)? => (held.sha256.clone(), 0),
+            // What the backup has of it is damaged: it is mended, as far as the store is sound.
+            Some(held) if files::hash_of(&to, held.bytes)?.as_ref() != Some(&held.sha256) => {
+                (copy_all(&mut source, &to)?, bytes)
             }
-            Some(held) => append(&mut source, held, &to)?,
-            None => copy_all(&mut source, &to)?,
+            Some(held) if held.bytes < bytes => (append(&mut source, held, &to)?, bytes - held.bytes),
+            Some(_) => return Err(BackupError::Diverged { path: source.path }),
         };
-        let PackCut { file, edition, bytes, .. } = source.cut;
-        self.copied += bytes - held.map_or(0, |held| held.bytes);
+        self.copied += copied;
+        let PackCut { file, edition, .. } = source.cut;
         Ok(PackFile { file, edition, bytes, sha256 })
     }
 }
@@ -206,12 +207,14 @@ fn append(source: &mut Source, held: &PackFile, to: &Path) -> Result<String, Bac
     Ok(digest.finish())
 }
 
-/// A segment that has not grown is not read again; its end tells one past from another.
-fn compare_ends(source: &mut Source, to: &Path) -> Result<(), BackupError> {
+/// Whether a segment ends as the backup's copy of it does, which tells one past from another: what has not grown is not read
+/// again in full.
+fn has_same_end(source: &mut Source, to: &Path) -> Result<bool, BackupError> {
     let (from, end) = (source.cut.bytes.saturating_sub(COMPARED_BYTES), source.cut.bytes);
     let ours = files::range(&mut source.file, from, end).map_err(io_error("read", &source.path))?;
     let held = File::open(to).and_then(|mut file| files::range(&mut file, from, end)).map_err(io_error("read", to))?;
-    if ours == held { Ok(()) } else { Err(BackupError::Diverged { path: source.path.clone() }) }
+    source.file.rewind().map_err(io_error("read", &source.path))?;
+    Ok(ours == held)
 }
 
 /// Copies the files of the home into a folder of this backup's own.

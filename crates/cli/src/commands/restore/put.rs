@@ -2,8 +2,9 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsStr,
     fs, io,
-    os::unix::net::UnixStream,
+    os::unix::{fs::MetadataExt, net::UnixStream},
     path::{Path, PathBuf},
 };
 
@@ -31,6 +32,9 @@ use crate::{
     people::People,
 };
 
+/// What the name ends with under which something is put together.
+const STAGING: &str = "restoring";
+
 /// Restores what the home lacks out of a backup that was checked.
 pub(super) fn put(home: &Home, dir: &Path, manifest: Manifest, revive: ReviveStore) -> Result<Report, Failure> {
     let config = config_of(home, dir, &manifest)?;
@@ -41,8 +45,7 @@ pub(super) fn put(home: &Home, dir: &Path, manifest: Manifest, revive: ReviveSto
     let (written, kept) = put_home(home, dir, &manifest)?;
     let ledgers_signed = losses(home, &revived);
     record(home, &manifest, &revived, &ledgers_signed)?;
-    fs::rename(&staging, &store).map_err(io_error("put in place", &store))?;
-    files::sync_dir(store.parent().unwrap_or(Path::new(".")))?;
+    put_in_place(&staging, &store)?;
     let bytes = manifest.packs.iter().map(|pack| pack.bytes).sum();
     let lacks_keys =
         !files::names(&home.keys_dir(), |name| name.ends_with(".key"))?.iter().any(|name| name != "root.key");
@@ -75,19 +78,40 @@ fn refuse(home: &Home, dir: &Path, manifest: &Manifest, config: &Config, store: 
     if runs {
         return Err(BackupError::DaemonRuns { home: home.dir().to_owned() }.into());
     }
+    let is_foreign = |name: &OsStr| name != STAGING && name != "lost+found";
     let is_empty = match fs::read_dir(store) {
-        Ok(mut entries) => entries.next().is_none(),
+        Ok(entries) => !entries.flatten().any(|entry| is_foreign(&entry.file_name())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => true,
         Err(error) => return Err(io_error("list", store)(error).into()),
     };
     if is_empty { Ok(()) } else { Err(BackupError::StoreExists { path: store.to_owned() }.into()) }
 }
 
-/// Where a store is put together before it gets its place, on the same disk.
+/// Where a store is put together before it gets its place, on the same disk: beside it, or in it if it is a disk of its own.
 fn staging_of(store: &Path) -> PathBuf {
+    let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev()).ok();
+    let own = device(store).filter(|own| store.parent().and_then(device) != Some(*own));
+    if own.is_some() {
+        return store.join(STAGING);
+    }
     let mut name = store.file_name().map(ToOwned::to_owned).unwrap_or_default();
-    name.push(".restoring");
+    name.push(".");
+    name.push(STAGING);
     store.with_file_name(name)
+}
+
+/// Gives a store its place, at once; where it has a disk of its own, the packs come last, since they are the store.
+fn put_in_place(staging: &Path, store: &Path) -> Result<(), BackupError> {
+    if staging.parent() == Some(store) {
+        for part in ["index", "packs"] {
+            let (from, to) = (staging.join(part), store.join(part));
+            fs::rename(from, &to).map_err(io_error("put in place", &to))?;
+        }
+        fs::remove_dir_all(staging).map_err(io_error("remove", staging))?;
+        return files::sync_dir(store);
+    }
+    fs::rename(staging, store).map_err(io_error("put in place", store))?;
+    files::sync_dir(store.parent().unwrap_or(Path::new(".")))
 }
 
 /// Copies the packs, with each hash checked once more, and has them made a store of their own.
@@ -145,7 +169,7 @@ fn put_file(dir: &Path, manifest: &Manifest, file: &HomeFile, target: &Path) -> 
         files::create_dir(parent)?;
     }
     // Under another name first: half a file must not be taken for what was there before.
-    let unfinished = target.with_extension("restoring");
+    let unfinished = target.with_extension(STAGING);
     match fs::remove_file(&unfinished) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             return Err(io_error("remove", &unfinished)(error).into());
