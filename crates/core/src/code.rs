@@ -359,7 +359,7 @@ codes! {
     /// Our own ledger is not what peers have accepted.
     OWN_ROLLBACK = 4019, "our own store rolled back",
         "A peer has accepted more entries of our ledger than our store has, or others: the store was put back to an older state, or changed. Nothing is sent to that peer, or to any if the daemon found it by HOME/ledger/local.json, since it would begin a second history. \
-         Put the newest state of the store back. A backup that has to go on must get a store id of its own, which begins a new ledger.";
+         Put the newest state of the store back. If it is lost, `mithaq restore` puts a backup in its place under an id of its own, which begins a new ledger.";
 
     /// The disk is full.
     DISK_FULL = 5001, "disk full",
@@ -381,7 +381,7 @@ codes! {
         "The ledger in the store is not the one that was signed: an entry was changed, removed or added outside Mithaq. `mithaq ledger verify` names the place. Keep the store as it is for those who will look into it, and go on with a restored backup.";
     /// The ledger is behind what a peer cosigned.
     LEDGER_BEHIND = 5011, "ledger behind its cosignature",
-        "A peer cosigned more entries of our ledger than the store has: the store was replaced by an older copy of itself. Nothing is signed on top of it. Put back the newer store, or give the old one a new id, which begins a new ledger and tells the peers so.";
+        "A peer cosigned more entries of our ledger than the store has: the store was replaced by an older copy of itself. Nothing is signed on top of it. Put back the newer store, or `mithaq restore` a backup, which gets a new id and so begins a new ledger.";
     /// A backup is damaged.
     BACKUP_DAMAGED = 5030, "backup damaged",
         "A file of the backup is missing, too short, or not what the signed manifest says: it was damaged or changed. Nothing was restored. Restore from another backup, or take a new one in an empty folder. `mithaq backup DIR --verify` names every such file.";
