@@ -13,6 +13,8 @@
 //! | `POST /v1/check` | | [`Check`] |
 //! | `GET /v1/store` | | [`StoreStats`] |
 //! | `POST /v1/compact` | [`CompactQuery`] | [`Compacted`] |
+//! | `GET /v1/store/cut` | | [`StoreCut`] |
+//! | `POST /v1/store/serve` | | [`Restored`] |
 //! | `GET /v1/ledger` | [`LedgerQuery`] | NDJSON of [`LedgerEntry`] |
 //! | `POST /v1/ledger/verify` | | [`LedgerCheck`] |
 //! | `GET /v1/ledger/proof` | [`LedgerProofQuery`] | [`LedgerProof`] |
@@ -20,6 +22,7 @@
 //!
 //! Errors are a [`Problem`] with a 4xx or 5xx status.
 
+mod backup;
 mod ledger;
 mod link;
 
@@ -32,6 +35,7 @@ use mithaq_core::{
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+pub use backup::*;
 pub use ledger::*;
 pub use link::*;
 
@@ -181,6 +185,9 @@ pub struct Status {
     pub listen: String,
     /// Our peers.
     pub peers: Vec<PeerStatus>,
+    /// What a store that was restored from a backup is still waiting for; `None` if it never was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored: Option<Restored>,
 }
 
 /// What stands between us and one peer.

@@ -11,8 +11,8 @@ use mithaq_api::{config::LogFormat, home::Home};
 use crate::{
     RunArgs,
     commands::{
-        agreement, canon, card, consent, evidence, explain, init, key, ledger, pattern, peer, push, quarantine, reload,
-        show, status, store, tail, upgrade, validate, why, withdraw,
+        agreement, backup, canon, card, consent, evidence, explain, init, key, ledger, pattern, peer, push, quarantine,
+        reload, restore, show, status, store, tail, upgrade, validate, why, withdraw,
     },
 };
 
@@ -57,6 +57,7 @@ pub(crate) enum Command {
     Demo(crate::demo::Args),
     #[command(flatten)]
     Home(HomeCommand),
+    Restore(restore::Args),
 }
 
 /// The commands that work on a home or ask its daemon.
@@ -95,6 +96,7 @@ pub(crate) enum HomeCommand {
     Pattern(pattern::Args),
     Upgrade(upgrade::Args),
     Explain(explain::Args),
+    Backup(backup::Args),
 }
 
 /// Run the daemon in the foreground; `mithaqd` is the same.

@@ -18,7 +18,7 @@ use mithaq_core::{
     time::Time,
 };
 
-use crate::{clock, exit::Exit};
+use crate::{clock, commands::backup::BackupError, exit::Exit};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -202,6 +202,9 @@ pub enum Failure {
         /// Why.
         source: io::Error,
     },
+    /// A backup was not taken, or cannot be used.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     /// No code has this number.
     #[error("no message of this program has the code {code}; `mithaq explain` lists them all")]
     UnknownCode {
@@ -269,6 +272,7 @@ impl Failure {
             Self::StreamEnded { .. } => Code::DAEMON_UNREACHABLE,
             Self::File { .. } | Self::Output(_) => Code::FILE,
             Self::NoAgreement { .. } | Self::NoEvidence { .. } | Self::UnknownCode { .. } => Code::NOT_FOUND,
+            Self::Backup(error) => error.code(),
             Self::Evidence { .. } => Code::EVIDENCE,
             Self::Proof { .. } => Code::PROOF,
             Self::NoRandomness | Self::Other(_) => Code::INTERNAL,

@@ -2,7 +2,7 @@
 //!
 //! Everything that a person or a script sees is written here. This crate never opens a network connection: it reads
 //! and writes the files of a CERT's home, and asks the daemon over its control socket. It does not know the daemon;
-//! whoever builds the program hands over the function that runs it.
+//! whoever builds the program hands over the functions that run it and open its store.
 
 // A test may fail where it stands.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -26,7 +26,7 @@ pub mod terminal;
 use std::{ffi::OsString, net::SocketAddr, path::Path, process::ExitCode};
 
 use clap::{CommandFactory, Parser};
-use mithaq_api::{config::LogFormat, home::Home};
+use mithaq_api::{config::LogFormat, home::Home, http::ReviveStore};
 
 use crate::{
     args::{Cli, Command},
@@ -51,15 +51,24 @@ pub struct RunArgs {
 /// The function that runs the daemon until it is told to stop.
 pub type RunDaemon = fn(RunArgs) -> ExitCode;
 
+/// What the commands need of the daemon, without knowing it.
+#[derive(Debug, Clone, Copy)]
+pub struct Daemon {
+    /// Runs it.
+    pub run: RunDaemon,
+    /// Makes the copy of a store one of its own.
+    pub revive: ReviveStore,
+}
+
 /// Runs the command that `args` name, program name first, on the console of this process.
 ///
 /// Called as `mithaqd`, the program is its own `run` command.
-pub fn main_with(args: impl IntoIterator<Item = OsString>, run_daemon: RunDaemon) -> ExitCode {
-    execute(args, &mut Console::of_process(), run_daemon)
+pub fn main_with(args: impl IntoIterator<Item = OsString>, daemon: Daemon) -> ExitCode {
+    execute(args, &mut Console::of_process(), daemon)
 }
 
 /// Runs the command that `args` name, program name first, on a console of the caller's.
-pub fn execute(args: impl IntoIterator<Item = OsString>, console: &mut Console, run_daemon: RunDaemon) -> ExitCode {
+pub fn execute(args: impl IntoIterator<Item = OsString>, console: &mut Console, daemon: Daemon) -> ExitCode {
     let args = multi_call(args.into_iter().collect());
     let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
@@ -68,8 +77,9 @@ pub fn execute(args: impl IntoIterator<Item = OsString>, console: &mut Console, 
     console.set_json(cli.json);
     let home = Home::at(cli.home);
     let result = match cli.command {
-        Command::Run(args) => return run_daemon(args.with_home(home)),
+        Command::Run(args) => return (daemon.run)(args.with_home(home)),
         Command::Demo(args) => demo::run(args, cli.json).map_err(Failure::from_anyhow),
+        Command::Restore(args) => commands::restore::run(&args, &home, daemon.revive, console).map(ExitCode::from),
         Command::Home(command) => commands::execute(&command, &home, console).map(ExitCode::from),
     };
     match result.and_then(|exit| console.flush().map(|()| exit)) {
@@ -121,6 +131,9 @@ fn usage(error: &clap::Error, args: &[OsString], console: &mut Console) -> ExitC
 
 #[cfg(test)]
 mod tests {
+    use mithaq_api::http::Problem;
+    use mithaq_core::code::Code;
+
     use super::*;
 
     fn strings(args: &[&str]) -> Vec<OsString> {
@@ -153,7 +166,8 @@ mod tests {
         let args =
             ["mithaqd", "--home", "/h", "--listen", "127.0.0.1:9", "--log-format", "json", "--log-filter", "debug"];
         let (mut console, _) = Console::captured(None);
-        assert_eq!(execute(strings(&args), &mut console, check), ExitCode::from(42));
+        let daemon = Daemon { run: check, revive: |_| Err(Problem::new(Code::INTERNAL, "not asked for")) };
+        assert_eq!(execute(strings(&args), &mut console, daemon), ExitCode::from(42));
     }
 
     #[test]

@@ -359,7 +359,7 @@ codes! {
     /// Our own ledger is not what peers have accepted.
     OWN_ROLLBACK = 4019, "our own store rolled back",
         "A peer has accepted more entries of our ledger than our store has, or others: the store was put back to an older state, or changed. Nothing is sent to that peer, or to any if the daemon found it by HOME/ledger/local.json, since it would begin a second history. \
-         Put the newest state of the store back. A backup that has to go on must get a store id of its own, which begins a new ledger.";
+         Put the newest state of the store back. If it is lost, `mithaq restore` puts a backup in its place under an id of its own, which begins a new ledger.";
 
     /// The disk is full.
     DISK_FULL = 5001, "disk full",
@@ -381,7 +381,22 @@ codes! {
         "The ledger in the store is not the one that was signed: an entry was changed, removed or added outside Mithaq. `mithaq ledger verify` names the place. Keep the store as it is for those who will look into it, and go on with a restored backup.";
     /// The ledger is behind what a peer cosigned.
     LEDGER_BEHIND = 5011, "ledger behind its cosignature",
-        "A peer cosigned more entries of our ledger than the store has: the store was replaced by an older copy of itself. Nothing is signed on top of it. Put back the newer store, or give the old one a new id, which begins a new ledger and tells the peers so.";
+        "A peer cosigned more entries of our ledger than the store has: the store was replaced by an older copy of itself. Nothing is signed on top of it. Put back the newer store, or `mithaq restore` a backup, which gets a new id and so begins a new ledger.";
+    /// A backup is damaged.
+    BACKUP_DAMAGED = 5030, "backup damaged",
+        "A file of the backup is missing, too short, or not what the signed manifest says: it was damaged or changed. Nothing was restored. Restore from another backup, or take a new one in an empty folder. `mithaq backup DIR --verify` names every such file.";
+    /// There is no backup.
+    NO_BACKUP = 5031, "no backup",
+        "The folder holds no manifest of a backup: no backup there ever came to its end. Name the folder that `mithaq backup` was given.";
+    /// A backup is of other packs.
+    BACKUP_DIVERGED = 5032, "backup of another past",
+        "The packs in the backup's folder are not the past of this store: the store was put back by hand, or edited. The backup stays as it is. Run `mithaq store check` and `mithaq ledger verify`, and give the next backup a folder of its own.";
+    /// A restore would write over a store.
+    STORE_EXISTS = 5033, "there is a store already",
+        "A restore never writes over a store. If this one is lost, stop the daemon and move its folder away; keep it until the exchange goes on.";
+    /// A restored store has not heard from all peers.
+    CATCHING_UP = 5034, "restored, and catching up",
+        "The store was restored from a backup. What it holds may have been withdrawn since, so SIEMs are served only once every active peer has told what the store lacks. `mithaq status` names the peers that it waits for; `mithaq restore --serve` serves without them.";
 
     /// The configuration is wrong.
     CONFIG = 6001, "configuration",

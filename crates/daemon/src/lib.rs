@@ -25,9 +25,12 @@ mod outbox;
 mod peer;
 mod publishing;
 mod push;
+mod restored;
 mod retention;
+mod revive;
 mod staging;
 mod standing;
 mod start;
 
+pub use revive::revive;
 pub use start::{Overrides, run};

@@ -35,6 +35,7 @@ use crate::{
     ledger,
     peer::{Links, Pace, Sketches},
     publishing::Publishing,
+    restored::Gate,
     standing::Standing,
 };
 
@@ -60,6 +61,8 @@ pub(crate) struct Node {
     received: AtomicBool,
     /// What of our releases is not served.
     pub(crate) standing: Standing,
+    /// Whether readers wait after a restore.
+    pub(crate) gate: Gate,
     /// What origins let us pass on.
     pub(crate) consents: Consents,
     /// Who appends to which ledger.
@@ -149,6 +152,7 @@ impl Node {
             publishing: Publishing::default(),
             received: AtomicBool::new(false),
             standing,
+            gate: Gate::default(),
             consents: Consents::default(),
             ledgers: ledger::Turns::default(),
             reloading: Mutex::default(),

@@ -20,7 +20,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::{
     clock, consents, ledger, local, logging,
     node::Node,
-    peer, retention,
+    peer,
+    restored::{self, Gate},
+    retention,
     standing::{self, Standing},
 };
 
@@ -148,16 +150,24 @@ fn open_store(home: &Home, config: &Config) -> Result<Arc<dyn Store>, Failure> {
 async fn serve(home: Home, config: Config, store: Arc<dyn Store>) -> Result<(), Failure> {
     let mut instance = [0; 16];
     aws_lc_rs::rand::fill(&mut instance).map_err(|_| Failure::new(Code::INTERNAL, "no randomness"))?;
-    let standing = Standing::load(&*store).map_err(|error| Failure::new(Code::STORE, with_sources(&error)))?;
-    let node = Arc::new(Node::new(home, config, store, standing, instance)?);
+    let failed = |error: StoreError| Failure::new(Code::STORE, with_sources(&error));
+    let standing = Standing::load(&*store).map_err(failed)?;
+    let gate = Gate::load(&*store).map_err(failed)?;
+    let mut node = Node::new(home, config, store, standing, instance)?;
+    node.gate = gate;
+    let node = Arc::new(node);
     let endpoint = peer::bind(&node, node.config.listen.address)
         .map_err(|error| Failure::new(Code::LISTEN, with_sources(&error)))?;
     let _ = node.endpoint.set(endpoint.clone());
-    ledger::watch(&node).map_err(|error| Failure::new(Code::STORE, with_sources(&error)))?;
+    ledger::watch(&node).map_err(failed)?;
+    if node.gate.is_closed() {
+        standing::relearn(&node).map_err(failed)?;
+    }
     let local = local::bind(&node).await?;
     // Before anybody can know that we run: a signal that comes sooner than its handler kills.
     let signals = Signals::listen()?;
     load_peers(&node, &endpoint)?;
+    node.tasks.spawn(restored::watch(Arc::clone(&node)));
     node.tasks.spawn(retention::run(Arc::clone(&node)));
     node.tasks.spawn(peer::accept(Arc::clone(&node), endpoint.clone()));
     local::start(&node, local, endpoint.clone());

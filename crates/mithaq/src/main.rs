@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use mithaq_cli::RunArgs;
+use mithaq_cli::{Daemon, RunArgs};
 use mithaq_daemon::Overrides;
 
 fn main() -> ExitCode {
-    mithaq_cli::main_with(std::env::args_os(), run_daemon)
+    mithaq_cli::main_with(std::env::args_os(), Daemon { run: run_daemon, revive: mithaq_daemon::revive })
 }
 
 fn run_daemon(args: RunArgs) -> ExitCode {

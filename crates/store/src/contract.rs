@@ -192,6 +192,41 @@ pub struct Census {
     pub newest: Option<Time>,
 }
 
+/// One segment of a [`Cut`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SegmentCut {
+    /// The name of its file in the folder of packs.
+    pub file: String,
+    /// Its number.
+    pub number: u32,
+    /// How often it was written anew. Within one edition bytes are only added.
+    pub edition: u32,
+    /// The inode of its file: another file under the name is of another edition.
+    pub inode: u64,
+    /// How many of its bytes, from the first, belong to the cut: whole frames, all of them durable.
+    pub bytes: u64,
+}
+
+/// The packs as they are at one moment: what was committed until then, and nothing of what comes after.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cut {
+    /// The layout that new segments are written in.
+    pub schema: u32,
+    /// A row of the log that is in the cut, as all rows before it are.
+    pub head: u64,
+    /// The segments, in order.
+    pub segments: Vec<SegmentCut>,
+}
+
+/// What became of a copy of a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Adopted {
+    /// The id that it had; `None` if every segment's header is damaged.
+    pub was: Option<StoreId>,
+    /// The id that it has.
+    pub now: StoreId,
+}
+
 /// What a compaction did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Compacted {
@@ -426,4 +461,10 @@ pub trait Care: Send + Sync {
     /// # Errors
     /// When the packs cannot be read or written; what was written anew until then stays so.
     fn compact(&self, dead_percent_min: u8) -> Result<Compacted, StoreError>;
+
+    /// The packs as they are now, for whoever copies them.
+    ///
+    /// # Errors
+    /// When the operating system fails.
+    fn cut(&self) -> Result<Cut, StoreError>;
 }

@@ -19,7 +19,7 @@ mod memory;
 mod pack;
 
 pub use contract::*;
-pub use engine::{COMMIT_BYTES_MAX, Options, SledStore};
+pub use engine::{COMMIT_BYTES_MAX, Options, SledStore, adopt};
 pub use memory::MemoryStore;
 #[doc(hidden)] // For tests that make the disk fail.
 pub use pack::disk::{Disk, SystemDisk};

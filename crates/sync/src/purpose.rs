@@ -129,7 +129,7 @@ mod tests {
     fn frames_are_counted_by_what_they_are_for() {
         let bytes = |length: usize| Bytes::from(vec![7; length]);
         check(Kind::Gone(Gone { index: 3, id: bytes(32) }), Purpose::Control, 0);
-        check(Kind::Bodies(Bodies { index: 300, group: bytes(5_000) }), Purpose::Bodies, 0);
+        check(Kind::Bodies(Bodies { index: 300, group: bytes(5_000), dictionary: Bytes::new() }), Purpose::Bodies, 0);
         check(Kind::Ack(Ack { indexes: vec![1, 2], ..Ack::default() }), Purpose::Receipts, 0);
         check(Kind::Document(Document { kind: 1, body: bytes(9) }), Purpose::Documents, 0);
         let manifest = Manifest { index: 70_000, manifest: bytes(500), contents: bytes(64), ..Manifest::default() };

@@ -374,6 +374,7 @@ fn hello() -> Bytes {
         card_serial: 1,
         peer: ONE.card.clone(),
         cursor: None,
+        held: 0,
         ledger_size: 0,
         seen: None,
         third_party: true,

@@ -1,6 +1,7 @@
 //! The commands, a module for each family: its arguments, what it does, what it prints.
 
 pub(crate) mod agreement;
+pub(crate) mod backup;
 pub(crate) mod canon;
 pub(crate) mod card;
 pub(crate) mod consent;
@@ -14,6 +15,7 @@ pub(crate) mod peer;
 pub(crate) mod push;
 pub(crate) mod quarantine;
 pub(crate) mod reload;
+pub(crate) mod restore;
 pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod store;
@@ -49,6 +51,7 @@ pub(crate) fn execute(command: &HomeCommand, home: &Home, console: &mut Console)
         HomeCommand::Ledger(command) => ledger::run(command, home, console),
         HomeCommand::Evidence(command) => evidence::run(command, home, console),
         HomeCommand::Store(command) => store::run(command, home, console),
+        HomeCommand::Backup(args) => backup::run(args, home, console),
         HomeCommand::Validate(args) => validate::run(args, console),
         HomeCommand::Canon(args) => canon::run(args, console),
         HomeCommand::Pattern(args) => pattern::run(args, console),

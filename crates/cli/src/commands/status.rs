@@ -3,7 +3,7 @@
 use anstyle::Style;
 use mithaq_api::{
     home::Home,
-    http::{PeerStatus, Status},
+    http::{LostEntries, PeerStatus, Status},
 };
 
 use crate::{
@@ -40,6 +40,20 @@ pub(crate) fn run(args: &Args, home: &Home, console: &mut Console) -> Result<Exi
     Ok(if is_degraded { Exit::Degraded } else { Exit::Ok })
 }
 
+fn print_restored(status: &Status, console: &mut Console) -> Result<(), Failure> {
+    let Some(restored) = &status.restored else { return Ok(()) };
+    let at = clock::for_people(restored.backup_at);
+    for LostEntries { peer, entries } in &restored.lost {
+        let text = format!("  {peer} has accepted {entries} entries of our ledger that the backup of {at} lacks");
+        console.styled(WARN, text)?;
+    }
+    if restored.serves {
+        return Ok(());
+    }
+    let peers = restored.waits_for.join(", ");
+    console.styled(WARN, format_args!("  restored from the backup of {at}: SIEMs wait until it has heard from {peers}"))
+}
+
 fn is_degraded(peer: &PeerStatus) -> bool {
     peer.problem.is_some() || (peer.agreement.is_some() && peer.state != "connected")
 }
@@ -51,6 +65,7 @@ fn print(status: &Status, console: &mut Console) -> Result<(), Failure> {
     let (store, bodies) = (bytes(status.store_bytes), bytes(status.body_bytes));
     console.line(format_args!("  {} objects in {} releases", status.objects, status.releases))?;
     console.line(format_args!("  {store} on disk for {bodies} of objects, named {} times", status.references))?;
+    print_restored(status, console)?;
     console.line("")?;
     if status.peers.is_empty() {
         return console.line("No peers yet: `mithaq peer add NAME CARD_FILE` takes one in.");

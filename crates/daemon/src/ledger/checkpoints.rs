@@ -20,7 +20,7 @@ use crate::{clock, identity::NoUsableKey};
 const OURS: &[u8] = b"lc/";
 
 /// Before the key of the last checkpoint of ours that the peer has cosigned: peer.
-const COSIGNED: &[u8] = b"lw/";
+pub(crate) const COSIGNED: &[u8] = b"lw/";
 
 /// Before the key of the last checkpoint of a peer's ledger towards us that we have accepted: peer.
 const THEIRS: &[u8] = b"ls/";
@@ -131,7 +131,7 @@ impl Ledger<'_> {
     /// it would sign a second history. Blocks.
     pub(crate) fn check_seen(&self, seen: Seen) -> Result<(), CheckpointRefusal> {
         if seen.store != self.node.store.id().as_bytes()[..4] {
-            return Ok(());
+            return Ok(self.node.gate.note_seen(self.node, self.peer, seen)?);
         }
         let ours = self.frontier()?.size();
         if seen.size > ours {

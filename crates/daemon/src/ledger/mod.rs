@@ -24,13 +24,13 @@ use mithaq_core::{
 use mithaq_store::{Batch, Expect, StateChange, StoreError};
 
 pub(crate) use audit::audit;
-pub(crate) use checkpoints::CheckpointRefusal;
+pub(crate) use checkpoints::{COSIGNED, CheckpointRefusal};
 pub(crate) use local::watch;
 
 use crate::node::Node;
 
 /// Before the key of a ledger's size and right edge: peer.
-const FRONTIER: &[u8] = b"lf/";
+pub(crate) const FRONTIER: &[u8] = b"lf/";
 
 /// Before the key of an entry: peer, number from 0.
 const ENTRY: &[u8] = b"le/";

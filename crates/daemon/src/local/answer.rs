@@ -45,6 +45,7 @@ impl From<Problem> for Failed {
             Code::READ_ONLY => StatusCode::METHOD_NOT_ALLOWED,
             Code::UNAUTHORISED => StatusCode::UNAUTHORIZED,
             Code::DISK_FULL => StatusCode::INSUFFICIENT_STORAGE,
+            Code::CATCHING_UP => StatusCode::SERVICE_UNAVAILABLE,
             Code::CORRUPT | Code::STORE | Code::OUTCOME_UNKNOWN | Code::INTERNAL => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::UNPROCESSABLE_ENTITY,
         };

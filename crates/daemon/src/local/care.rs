@@ -1,9 +1,9 @@
 //! The care of the store, as operators ask for it on the control socket.
 
 use axum::{extract::State, response::Response};
-use mithaq_api::http::{CompactQuery, Compacted, DEAD_PERCENT_DEFAULT, Problem, Share, StoreStats};
+use mithaq_api::http::{CompactQuery, Compacted, DEAD_PERCENT_DEFAULT, PackCut, Problem, Share, StoreCut, StoreStats};
 use mithaq_core::code::Code;
-use mithaq_store::{Care, Census};
+use mithaq_store::{Care, Census, Cut, SegmentCut};
 
 use super::{
     answer::{self, Ask, Failed, blocking},
@@ -28,6 +28,30 @@ pub(super) async fn compact(State(control): State<Control>, Ask(query): Ask<Comp
     let done = blocking(move || Ok::<_, Failed>(care(&node)?.compact(dead)?)).await??;
     let mithaq_store::Compacted { packs, rewritten, bytes_before, bytes_after, left } = done;
     Ok(answer::json(&Compacted { packs, rewritten, bytes_before, bytes_after, left }))
+}
+
+/// The packs as they are now, for a backup, which copies the files itself.
+pub(super) async fn cut(State(control): State<Control>) -> Result<Response, Failed> {
+    let node = control.node;
+    let cut = blocking(move || {
+        let Cut { schema, head, segments } = care(&node)?.cut()?;
+        let pack = |SegmentCut { file, edition, inode, bytes, .. }| PackCut { file, edition, inode, bytes };
+        let packs = segments.into_iter().map(pack).collect();
+        let objects = node.store.stats().objects;
+        Ok::<_, Failed>(StoreCut { store: node.store.id(), schema, head, objects, packs })
+    });
+    Ok(answer::json(&cut.await??))
+}
+
+/// Serves SIEMs from now on, whoever was not heard since the store was restored.
+pub(super) async fn serve(State(control): State<Control>) -> Result<Response, Failed> {
+    let node = control.node;
+    let restored = blocking(move || {
+        node.gate.open(&node)?;
+        let none = || Failed::not_found("this store was not restored from a backup: SIEMs are served");
+        node.gate.describe(&node).ok_or_else(none)
+    });
+    Ok(answer::json(&restored.await??))
 }
 
 fn care(node: &Node) -> Result<&dyn Care, Failed> {

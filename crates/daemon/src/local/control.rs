@@ -79,6 +79,8 @@ pub(super) fn router(node: Arc<Node>, endpoint: quinn::Endpoint) -> Router {
         .route("/v1/ledger/proof", get(ledger::proof))
         .route("/v1/ledger/report", get(ledger::report))
         .route("/v1/store", get(care::stats))
+        .route("/v1/store/cut", get(care::cut))
+        .route("/v1/store/serve", post(care::serve))
         .route("/v1/compact", post(care::compact))
         .fallback(unknown)
         .with_state(Control { node, endpoint, pushes: Arc::new(Semaphore::new(PUSHES_AT_ONCE)) })
@@ -182,6 +184,7 @@ pub(super) fn describe(node: &Arc<Node>, endpoint: &quinn::Endpoint) -> Status {
         uptime_seconds: node.started.elapsed().as_secs(),
         listen,
         peers: node.peers().iter().map(|entry| peer_status(node, entry)).collect(),
+        restored: node.gate.describe(node),
     }
 }
 

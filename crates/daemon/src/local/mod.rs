@@ -21,6 +21,7 @@ use std::{
     sync::Arc,
 };
 
+pub(crate) use answer::Failed;
 use axum::Router;
 use mithaq_api::home::{HomeError, create_private_dir};
 use mithaq_core::code::Code;

@@ -2,14 +2,14 @@
 
 use std::{path::Path, sync::Arc};
 
-use axum::{Router, extract::State, response::Response, routing::get};
+use axum::{Router, extract::State, middleware, response::Response, routing::get};
 use mithaq_api::http::StreamQuery;
 
 use super::{
     answer::{Ask, Failed},
     stream,
 };
-use crate::{feed::Visibility, node::Node};
+use crate::{feed::Visibility, node::Node, restored};
 
 /// The routes of a SIEM socket.
 ///
@@ -17,7 +17,8 @@ use crate::{feed::Visibility, node::Node};
 /// objects.
 pub(super) fn router(node: Arc<Node>, socket: Option<&Path>) -> Router {
     let stream = Router::new().route("/v1/stream", get(read_stream)).with_state(Arc::clone(&node));
-    super::taxii::router(node, socket).merge(stream)
+    let gate = middleware::from_fn_with_state(Arc::clone(&node), restored::check);
+    super::taxii::router(node, socket).merge(stream).layer(gate)
 }
 
 /// What the default collection shows.

@@ -5,6 +5,7 @@
 //! stand apart: what one takes back, the other may go on saying.
 
 mod judge;
+mod keepsake;
 mod quarantine;
 mod retract;
 
@@ -22,6 +23,7 @@ use mithaq_store::{StateChange, Store, StoreError};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use judge::{Judgement, Owners, claims, judge, revoked_key};
+pub(crate) use keepsake::relearn;
 pub(crate) use quarantine::{accept, discard, expire, list, quarantine_revoked};
 pub(crate) use retract::{apply_withdrawal, notice_of, revoke, withdraw};
 

@@ -18,7 +18,7 @@ use mithaq_core::{
 };
 use mithaq_store::{Arrival, Batch, Purge, StateChange, StoreError};
 
-use super::{Cause, Hold, judge::facts_of, withdrawal_change};
+use super::{Cause, Hold, judge::facts_of, keepsake, withdrawal_change};
 use crate::{clock, node::Node, push};
 
 /// What one withdrawal did.
@@ -88,7 +88,9 @@ pub(crate) fn withdraw(node: &Node, contents: &BTreeSet<ContentId>, reason: &str
     }
     node.standing.note_withdrawing(node.us);
     sources.keys().for_each(|release| node.standing.note_held(*release));
+    let line = keepsake::line(&batch.arrivals);
     node.commit(batch).map_err(failed)?;
+    keepsake::keep(node, &line);
     Ok(retraction)
 }
 

@@ -39,13 +39,15 @@ use self::{
 pub use self::{options::Options, prepare::COMMIT_BYTES_MAX};
 use crate::{
     contract::{
-        Batch, Care, Census, Committed, Compacted, Holding, LogRow, Report, Stats, Store, StoreError, StoreId, Version,
+        Adopted, Batch, Care, Census, Committed, Compacted, Cut, Holding, LogRow, Report, Stats, Store, StoreError,
+        StoreId, Version,
     },
     index::{Index, OpenedIndex},
     pack::{
+        adopt,
         disk::{Disk, SystemDisk, if_read_only, sync_dir},
         group::Zip,
-        segments::{Segments, io_error},
+        segments::{SCHEMA, Segments, io_error},
     },
 };
 
@@ -376,6 +378,26 @@ impl Care for SledStore {
         let _turn = self.shared.care.lock().unwrap_or_else(PoisonError::into_inner);
         self.shared.compact(dead_percent_min)
     }
+
+    fn cut(&self) -> Result<Cut, StoreError> {
+        // First: what comes meanwhile is in the segments, and not the other way round.
+        let head = self.shared.index.counters().head;
+        let segments = self.shared.segments.cut().map_err(io_error(&self.shared.packs))?;
+        Ok(Cut { schema: SCHEMA, head, segments })
+    }
+}
+
+/// Makes the copy of a store that lies in `dir` a store of its own, with a new id, by which peers and readers tell that it
+/// is another one. Its index, if there is one, is built again when it is opened.
+///
+/// # Errors
+/// [`StoreError::Locked`] if a process has it open, [`StoreError::Schema`] if it was written by another version,
+/// [`StoreError::Io`] if the operating system fails; the copy cannot be used then.
+pub fn adopt(dir: &Path) -> Result<Adopted, StoreError> {
+    let _lock = lock(dir)?;
+    let now = random_id().map_err(io_error(dir))?;
+    let was = adopt::adopt(&dir.join("packs"), now)?;
+    Ok(Adopted { was, now })
 }
 
 /// The bytes of the files in a folder and in those in it; files that vanish meanwhile do not count.

@@ -1,6 +1,7 @@
 //! What the contract does not say: crashes, damage, failing disks, and that nothing of it is lost or served.
 
 mod compaction;
+mod copies;
 mod damage;
 mod staging;
 

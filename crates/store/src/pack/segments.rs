@@ -4,30 +4,17 @@ use std::{
     collections::BTreeMap,
     fs::{self, File, OpenOptions},
     io::{self, Seek, SeekFrom},
-    os::unix::fs::FileExt,
+    os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
+pub(crate) use super::header::{SCHEMA, SEGMENT_HEADER_BYTES};
 use super::{
-    codec::Input,
     disk::{Disk, if_read_only, sync_dir},
+    header::{HEADER_LEN, SegmentHeader},
 };
-use crate::contract::{StoreError, StoreId};
-
-/// What every segment begins with.
-const SEGMENT_MAGIC: &[u8; 8] = b"MITHAQS1";
-
-/// The bytes of a segment's header.
-pub(crate) const SEGMENT_HEADER_BYTES: u64 = HEADER_LEN as u64;
-
-const HEADER_LEN: usize = 64;
-
-/// The layout that this program writes.
-pub(crate) const SCHEMA: u32 = 3;
-
-/// The oldest layout that this program reads: it knows no purge, and no segment that was written anew.
-const SCHEMA_OLDEST: u32 = 1;
+use crate::contract::{SegmentCut, StoreError, StoreId};
 
 /// What the name of a segment that is being written anew ends with.
 const UNFINISHED: &str = "new";
@@ -42,70 +29,6 @@ pub(crate) struct Position {
 impl Position {
     /// Where nothing lies: segments do not count so far.
     pub(crate) const NOWHERE: Self = Self { segment: u32::MAX, offset: 0 };
-}
-
-/// What a segment's header says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct SegmentHeader {
-    id: StoreId,
-    number: u32,
-    /// Where the frames of the segment before this one end: what follows there was never acknowledged.
-    previous_end: u64,
-    /// How often the segment was written anew.
-    edition: u32,
-    schema: u32,
-}
-
-impl SegmentHeader {
-    fn new(id: StoreId, number: u32, previous_end: u64) -> Self {
-        Self { id, number, previous_end, edition: 0, schema: SCHEMA }
-    }
-
-    fn encode(&self) -> Vec<u8> {
-        let mut out = SEGMENT_MAGIC.to_vec();
-        out.extend_from_slice(&[0; 4]);
-        out.extend_from_slice(&self.schema.to_le_bytes());
-        out.extend_from_slice(self.id.as_bytes());
-        out.extend_from_slice(&self.number.to_le_bytes());
-        // Segments are shorter than 4 GiB; schema 1 has zeros in place of the edition.
-        out.extend_from_slice(&(self.previous_end | u64::from(self.edition) << 32).to_le_bytes());
-        out.extend_from_slice(self.id.as_bytes());
-        out.extend_from_slice(&crc32fast::hash(self.id.as_bytes()).to_le_bytes());
-        let crc = crc32fast::hash(&out[12..]);
-        out[8..12].copy_from_slice(&crc.to_le_bytes());
-        out
-    }
-
-    /// The store's id out of a header that is damaged: one of its two copies is sound, unless it is damaged in several
-    /// places. A store of one segment would else be taken for another one.
-    fn id_of_damaged(bytes: &[u8]) -> Option<StoreId> {
-        let first: [u8; 16] = bytes.get(16..32)?.try_into().ok()?;
-        let second: [u8; 16] = bytes.get(44..60)?.try_into().ok()?;
-        let crc = u32::from_le_bytes(bytes.get(60..64)?.try_into().ok()?);
-        let id = if crc32fast::hash(&second) == crc { second } else { first };
-        (id != [0; 16]).then(|| StoreId::from_bytes(id))
-    }
-
-    /// Reads a header; `Ok(None)` if it is damaged.
-    fn parse(bytes: &[u8]) -> Result<Option<Self>, StoreError> {
-        let mut input = Input(bytes);
-        let magic = input.array::<8>();
-        let crc = input.u32();
-        if magic != Some(*SEGMENT_MAGIC) || crc != Some(crc32fast::hash(input.0)) {
-            return Ok(None);
-        }
-        let schema = match input.u32() {
-            Some(schema @ SCHEMA_OLDEST..=SCHEMA) => schema,
-            Some(found) => return Err(StoreError::Schema { found, known: SCHEMA }),
-            None => return Ok(None),
-        };
-        let read = |input: &mut Input<'_>| {
-            let (id, number) = (StoreId::from_bytes(input.array()?), input.u32()?);
-            let (previous_end, edition) = (input.u32()?.into(), input.u32()?);
-            Some(Self { id, number, previous_end, edition, schema })
-        };
-        Ok(read(&mut input))
-    }
 }
 
 /// A segment that can be read.
@@ -325,6 +248,17 @@ impl Segments {
         Ok(())
     }
 
+    /// All segments as they are at one moment, each up to where its durable frames end.
+    pub(crate) fn cut(&self) -> io::Result<Vec<SegmentCut>> {
+        let files = self.files.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let cut = |(number, segment): (u32, Segment)| {
+            let edition = segment.header.map_or(0, |header| header.edition);
+            let inode = segment.file.metadata()?.ino();
+            Ok(SegmentCut { file: file_name(number), number, edition, inode, bytes: segment.end })
+        };
+        files.into_iter().map(cut).collect()
+    }
+
     /// How often each segment was written anew.
     pub(crate) fn editions(&self) -> Vec<(u32, u32)> {
         let files = self.files.read().unwrap_or_else(PoisonError::into_inner);
@@ -484,7 +418,8 @@ fn remove_unfinished(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn segment_numbers(dir: &Path) -> io::Result<Vec<u32>> {
+/// The numbers of the segments in a folder, in no order.
+pub(super) fn segment_numbers(dir: &Path) -> io::Result<Vec<u32>> {
     let mut numbers = Vec::new();
     for entry in fs::read_dir(dir)? {
         let name = entry?.file_name();

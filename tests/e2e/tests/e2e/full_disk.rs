@@ -10,11 +10,11 @@ use std::{
 use crate::harness::{Cert, Daemon, Place, bundle, domain, indicators, pair, read_stream, settle, skipped, until};
 
 /// A small disk of its own; it goes with the scenario.
-struct Disk(PathBuf);
+pub(crate) struct Disk(PathBuf);
 
 impl Disk {
     /// Mounts a disk of so many MiB; `None` where that is not allowed.
-    fn mount(path: &Path, mib: u64) -> Option<Self> {
+    pub(crate) fn mount(path: &Path, mib: u64) -> Option<Self> {
         fs::create_dir_all(path).unwrap();
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", &format!("size={mib}m,mode=700"), "mithaq-e2e"]).arg(path);
@@ -36,14 +36,14 @@ impl Disk {
     }
 
     /// Writes until nothing more fits, then frees so many MiB.
-    fn fill_but(&self, mib: u64) {
+    pub(crate) fn fill_but(&self, mib: u64) {
         let mut file = File::create(self.ballast()).unwrap();
         while file.write_all(&[0; 4096]).is_ok() {}
         let length = file.metadata().unwrap().len();
         file.set_len(length.saturating_sub(mib << 20)).unwrap();
     }
 
-    fn free(&self) {
+    pub(crate) fn free(&self) {
         fs::remove_file(self.ballast()).unwrap();
     }
 }

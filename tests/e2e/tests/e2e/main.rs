@@ -9,6 +9,7 @@
 
 mod agreements;
 mod architecture;
+mod backup;
 mod bad_input;
 mod care;
 mod exchange;

@@ -1,0 +1,237 @@
+//! After a restore: readers wait until peers have told what the store lacks.
+//!
+//! What a backup holds may have been withdrawn since. Peers tell withdrawals again, behind our cursors into their
+//! journals; until then SIEMs are not served. A journal has no end that could be known, so a peer counts as heard once a
+//! session with it has brought nothing for a while.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderValue, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use mithaq_api::http::{LostEntries, Problem, RevivedLedger};
+use mithaq_core::{
+    code::Code,
+    id::{CertId, StoreId},
+    time::Time,
+};
+use mithaq_store::{Batch, StateChange, Store, StoreError};
+use mithaq_sync::Seen;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    clock,
+    local::Failed,
+    node::{Node, PeerEntry},
+};
+
+/// The key of what is known of the restore.
+const RESTORED: &[u8] = b"rs/";
+
+/// How long a session must have brought nothing for its peer to count as heard.
+const QUIET: Duration = Duration::from_secs(10);
+
+/// How often it is looked.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// What a reader that is not served yet is told to wait, in seconds.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("10");
+
+/// What is known of the restore, as it is kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Restored {
+    backup_at: Time,
+    /// The id of the store that was lost.
+    was: Option<StoreId>,
+    /// How many entries each ledger had in the backup.
+    ledgers: BTreeMap<CertId, u64>,
+    /// How many entries peers have accepted of each that it lacks.
+    lost: BTreeMap<CertId, u64>,
+    /// Whether SIEMs are served.
+    serves: bool,
+}
+
+impl Restored {
+    pub(crate) fn new(backup_at: Time, was: Option<StoreId>, ledgers: &[RevivedLedger]) -> Self {
+        let ledgers = ledgers.iter().map(|ledger| (ledger.cert, ledger.entries)).collect();
+        Self { backup_at, was, ledgers, lost: BTreeMap::new(), serves: false }
+    }
+
+    pub(crate) fn to_change(&self) -> StateChange {
+        // INVARIANT: ids and numbers under keys that are strings always serialise.
+        StateChange::set(RESTORED.to_vec(), serde_json::to_vec(self).unwrap_or_default())
+    }
+
+    /// How many entries of the ledger as it was before a peer has accepted that the backup lacks.
+    fn lacks(&self, peer: CertId, seen: Seen) -> Option<u64> {
+        let _was = self.was.filter(|was| was.as_bytes()[..4] == seen.store)?;
+        let held = self.ledgers.get(&peer).copied().unwrap_or(0);
+        seen.size.checked_sub(held).filter(|lost| *lost > 0)
+    }
+}
+
+/// Whether readers may be served, and what is still waited for.
+#[derive(Debug, Default)]
+pub(crate) struct Gate {
+    restored: Mutex<Option<Restored>>,
+    /// Whether readers have to wait.
+    is_closed: AtomicBool,
+    /// The names of the peers that were not heard.
+    waits_for: Mutex<Vec<String>>,
+}
+
+impl Gate {
+    /// Reads whether the store was restored. Blocks.
+    pub(crate) fn load(store: &dyn Store) -> Result<Self, StoreError> {
+        let Some(value) = store.state(RESTORED)? else { return Ok(Self::default()) };
+        let damaged = |_| StoreError::Corrupt { what: "the note of a restore".into() };
+        let restored: Restored = serde_json::from_slice(&value).map_err(damaged)?;
+        let is_closed = AtomicBool::new(!restored.serves);
+        Ok(Self { restored: Mutex::new(Some(restored)), is_closed, ..Self::default() })
+    }
+
+    /// Whether readers have to wait.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Acquire)
+    }
+
+    /// Changes what is known of the restore, durably, if there was one and the change is one. Blocks.
+    fn change(&self, node: &Node, change: impl FnOnce(&mut Restored) -> bool) -> Result<bool, StoreError> {
+        let mut restored = self.restored.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(mut changed) = restored.clone() else { return Ok(false) };
+        if !change(&mut changed) {
+            return Ok(false);
+        }
+        node.commit(Batch { state: vec![changed.to_change()], ..Batch::default() })?;
+        *restored = Some(changed);
+        Ok(true)
+    }
+
+    /// Notes what a peer says that it has accepted of a ledger of ours. Blocks.
+    pub(crate) fn note_seen(&self, node: &Node, peer: CertId, seen: Seen) -> Result<(), StoreError> {
+        let mut entries = 0;
+        let is_news = self.change(node, |restored| {
+            let Some(lost) = restored.lacks(peer, seen) else { return false };
+            entries = lost;
+            restored.lost.insert(peer, lost) != Some(lost)
+        })?;
+        if is_news {
+            let peer = node.name_of(peer);
+            tracing::warn!(
+                peer,
+                entries,
+                "the peer has accepted entries of our ledger that the backup lacks: what they disclosed is lost here"
+            );
+        }
+        Ok(())
+    }
+
+    /// What is told of it; `None` if the store never was restored.
+    pub(crate) fn describe(&self, node: &Node) -> Option<mithaq_api::http::Restored> {
+        let restored = self.restored.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        let lost = restored.lost.iter();
+        let lost = lost.map(|(peer, entries)| LostEntries { peer: node.name_of(*peer), entries: *entries });
+        Some(mithaq_api::http::Restored {
+            backup_at: restored.backup_at,
+            serves: !self.is_closed(),
+            waits_for: self.waits_for.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            lost: lost.collect(),
+        })
+    }
+
+    /// Serves readers from now on, also after a restart. Blocks.
+    pub(crate) fn open(&self, node: &Node) -> Result<(), StoreError> {
+        self.change(node, |restored| !std::mem::replace(&mut restored.serves, true))?;
+        self.waits_for.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.is_closed.store(false, Ordering::Release);
+        Ok(())
+    }
+}
+
+/// Refuses readers as long as they have to wait.
+pub(crate) async fn check(State(node): State<Arc<Node>>, request: Request, next: Next) -> Response {
+    if !node.gate.is_closed() {
+        return next.run(request).await;
+    }
+    let text = "the store was restored from a backup and waits for peers to tell what was withdrawn since; try again";
+    let mut response = Failed::from(Problem::new(Code::CATCHING_UP, text)).into_response();
+    response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+    response
+}
+
+/// What the last session with a peer has brought, and since when it brings nothing.
+struct Heard {
+    brought: (u64, u64, u64),
+    since: Instant,
+}
+
+/// Waits until every active peer was heard, then serves readers.
+pub(crate) async fn watch(node: Arc<Node>) {
+    let (mut heard, mut done) = (BTreeMap::new(), BTreeSet::new());
+    while node.gate.is_closed() {
+        let waiting = listen(&node, &mut heard, &mut done);
+        let is_over = waiting.is_empty();
+        *node.gate.waits_for.lock().unwrap_or_else(PoisonError::into_inner) = waiting;
+        if is_over {
+            let worker = Arc::clone(&node);
+            let opened = tokio::task::spawn_blocking(move || worker.gate.open(&worker)).await;
+            match opened {
+                Ok(Ok(())) => tracing::info!("every active peer was heard since the restore: SIEMs are served"),
+                Ok(Err(error)) => tracing::error!(%error, "SIEMs are not served yet; trying again"),
+                Err(_) => return node.fail("serving readers after a restore"),
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            () = node.shutdown.cancelled() => return,
+        }
+    }
+}
+
+/// Listens once; gives the names of the active peers that were not heard yet.
+fn listen(node: &Node, heard: &mut BTreeMap<CertId, Heard>, done: &mut BTreeSet<CertId>) -> Vec<String> {
+    let now = Instant::now();
+    let mut waiting = Vec::new();
+    for entry in node.peers().into_iter().filter(|entry| is_active(entry)) {
+        let cert = entry.cert();
+        match brought(&entry) {
+            None => drop(heard.remove(&cert)),
+            Some(brought) => {
+                let last = heard.entry(cert).or_insert(Heard { brought, since: now });
+                if last.brought != brought {
+                    *last = Heard { brought, since: now };
+                }
+                if now.duration_since(last.since) >= QUIET {
+                    done.insert(cert);
+                }
+            }
+        }
+        if !done.contains(&cert) {
+            waiting.push(entry.peer.name.clone());
+        }
+    }
+    waiting
+}
+
+/// Whether sessions with a peer come about.
+fn is_active(entry: &PeerEntry) -> bool {
+    entry.peer.agreement.as_ref().is_some_and(|agreement| agreement.agreement().valid_from <= clock::wall())
+}
+
+/// What the present session with a peer has brought; `None` without one.
+fn brought(entry: &PeerEntry) -> Option<(u64, u64, u64)> {
+    let status = entry.status.lock().unwrap_or_else(PoisonError::into_inner);
+    let progress = status.progress;
+    status.connected.then_some((progress.received, progress.objects_received, progress.objects_deduplicated))
+}
