@@ -197,8 +197,11 @@ fn a_store_check_ends_in_1_when_something_is_damaged() {
 
 #[test]
 fn a_status_is_degraded_only_where_it_is_asked() {
+    let purposes = ["control", "manifests", "bodies", "receipts", "documents"];
+    let traffic = purposes.map(|purpose| format!(r#""{purpose}":{{"sent":0,"received":0}}"#)).join(",");
+    let link = r#"{"round_trip_us":0,"window_bytes":0,"packets_sent":0,"packets_lost":0}"#;
     let peer = format!(
-        r#"{{"name":"qa","cert":"{id}","state":"connecting","lag":1,"sent":0,"received":0,"objects_sent":0,"objects_received":0,"objects_deduplicated":0,"bytes_sent":0,"bytes_received":0,"agreement":"{id}"}}"#,
+        r#"{{"name":"qa","cert":"{id}","state":"connecting","lag":1,"sent":0,"received":0,"objects_sent":0,"objects_received":0,"objects_deduplicated":0,"bytes_sent":0,"bytes_received":0,"traffic":{{{traffic}}},"link":{link},"agreement":"{id}"}}"#,
         id = id()
     );
     let status = format!(
