@@ -323,14 +323,14 @@ impl World {
     }
 
     /// A cursor is into the journal of the session that it came from, and all that it covers is durable or gone.
-    fn check_cursor(&self, node: usize, source: EndKey, cursor: &Cursor) {
-        let Some(journal) = self.journal_of(source) else { return };
-        assert_eq!(cursor.store, self.nodes[source.node].disk.store, "a cursor into another store");
+    fn check_cursor(&self, node: usize, sender: EndKey, cursor: &Cursor) {
+        let Some(journal) = self.journal_of(sender) else { return };
+        assert_eq!(cursor.store, self.nodes[sender.node].disk.store, "a cursor into another store");
         assert_eq!(journal.chain(cursor.index), Some(cursor.chain), "a cursor with a chain of its own");
         for id in journal.ids().take(usize::try_from(cursor.index).unwrap()) {
-            let is_gone = self.records.gone.contains(&(source.node, node, id));
+            let is_gone = self.records.gone.contains(&(sender.node, node, id));
             let is_covered = is_gone || self.nodes[node].disk.holds(id);
-            assert!(is_covered, "the cursor of {node} passes {id:?} of {}", source.node);
+            assert!(is_covered, "the cursor of {node} passes {id:?} of {}", sender.node);
         }
     }
 
