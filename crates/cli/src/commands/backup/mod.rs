@@ -32,10 +32,10 @@ use crate::{
 /// keys are lost.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  mithaq backup /mnt/backup/mithaq
-  mithaq backup /mnt/safe/mithaq --keys
-  mithaq backup /mnt/backup/mithaq --verify
-  mithaq backup /mnt/backup/mithaq --json | jq '.copied_bytes, .at'")]
+  mithaq backup /srv/backup/mithaq
+  mithaq backup /srv/safe/mithaq --keys
+  mithaq backup /srv/backup/mithaq --verify
+  mithaq backup /srv/backup/mithaq --json | jq '.copied_bytes, .at'")]
 pub(crate) struct Args {
     /// The folder of the backup; it is made if it is not there
     dir: PathBuf,

@@ -31,8 +31,8 @@ use crate::{
 /// served; --serve ends the wait. What was pushed after the backup has to be pushed again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  mithaq restore /mnt/backup/mithaq
-  mithaq --home /var/lib/mithaq restore /mnt/safe/mithaq --json | jq .ledgers
+  mithaq restore /srv/backup/mithaq
+  mithaq --home /var/lib/mithaq restore /srv/safe/mithaq --json | jq .ledgers
   mithaq restore --serve")]
 pub(crate) struct Args {
     /// The folder of the backup
