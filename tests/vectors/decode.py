@@ -6,7 +6,8 @@
 
 Prints a line for each frame and one of counts. Exits with 1 at the first frame that breaks the protocol, and says which
 and why. A recording tells both cards, the clock and whether releases of third origins are taken, then a line for each
-frame in the order in which they were sent: microseconds, sender, channel, bytes.
+frame in the order in which they were sent: microseconds, sender, channel, bytes. What a sketch compares stands before its
+session: the ids in the journal of the source, and those that the sink holds.
 
 What takes all of STIX is left out: whether a body is valid, and covered by its release's label.
 """
@@ -20,16 +21,19 @@ import signed
 from check import canonical, sha256, tree
 from frames import Violation, bits, need, read_frame, split, unpack
 from journals import Side, chain
+from reconcile import Reconciling
 from signed import (follows, read_card, read_checkpoint, read_cosignature, read_manifest, read_notice,
                     read_statement, signed_by, when, written)
 
 HERE = pathlib.Path(__file__).parent
 RELEASES = {"Manifest", "Bodies", "Gone"}
 CHANNELS = {"control": frames.NAMES - {"Manifest", "Bodies"}, "live": RELEASES, "backfill": RELEASES}
-BEFORE_START = {"Hello", "Start", "Want", "WantBodies", "Ack", "Document"}
+BEFORE_START = {"Hello", "Start", "Want", "WantBodies", "WantCells", "Missing", "Ack", "Document"}
+# Without zstandard nobody can tell which bodies are still to come.
+BODIES_TO_COME = ("asked",) if frames.zstandard else ("asked", "delivered")
 
 
-class Follower:
+class Follower(Reconciling):
     """Follows both sides; each frame has a method of its name, which gives what the transcript tells of it."""
 
     def __init__(self, sides, clock, third_party):
@@ -73,11 +77,13 @@ class Follower:
         source.offers[said.first] = len(named)
         return f"{said.first}..{said.first + len(named) - 1}: {' '.join(one.hex()[:8] for one in named)}"
 
-    def want(self, _sink, source, said, _channel):
+    def want(self, sink, source, said, _channel):
         need(source.offers.pop(said.first, None) == said.count, "a want that answers no offer")
         wanted = bits(said.bitmap, said.count)
         for index, bit in enumerate(wanted, said.first):
-            source.entries[index].state = "wanted" if bit else "held"
+            entry = source.entries[index]
+            entry.state = "wanted" if bit else "held"
+            sink.has.update(() if bit else (entry.id,))
         return f"{said.first}..{said.first + said.count - 1}: {sum(wanted)} of {said.count}"
 
     def manifest(self, source, sink, said, channel):
@@ -98,9 +104,10 @@ class Follower:
         signed_by(card, manifest["key"], manifest["published_at"], "release", said.manifest, said.signature)
         entry.state, entry.channel, entry.contents, how = "open", channel, contents, "no bodies yet"
         entry.kind = manifest["kind"]
+        need(said.bodies or not said.dictionary, "a dictionary without a group")
         if said.bodies:
             entry.state, entry.wanted = "asked", collections.deque(contents)
-            how = self.take(source, sink, entry, said.bodies) + " inline"
+            how = self.take(source, sink, entry, said.bodies, said.dictionary) + " inline"
             need(entry.state == "delivered", "a release with some of its bodies")
             need(entry.bytes <= frames.INLINE, "bodies inline over their limit")
         origin = "" if card is source.card else f", of {card['name']}{' with its card' if said.card else ''}"
@@ -126,26 +133,27 @@ class Follower:
     def wantbodies(self, _sink, source, said, _channel):
         entry = source.entry(said.index, "open")
         wanted = bits(said.bitmap, len(entry.contents))
-        need(any(wanted), "a want of no bodies")
+        if not any(wanted):
+            return f"{said.index}: later"
         entry.wanted = collections.deque(content for content, bit in zip(entry.contents, wanted) if bit)
         entry.state = "asked"
         return f"{said.index}: {sum(wanted)} of {len(wanted)}"
 
     def bodies(self, source, sink, said, channel):
-        # Without zstandard nobody can tell which bodies are still to come.
-        entry = source.entry(said.index, "asked", *(() if frames.zstandard else ("delivered",)))
+        entry = source.entry(said.index, *BODIES_TO_COME)
         need(entry.channel == channel, "bodies on another stream than their manifest")
         need(source.begun in (None, said.index), "bodies of a release before those of another are complete")
-        told = self.take(source, sink, entry, said.group)
+        told = self.take(source, sink, entry, said.group, said.dictionary)
         source.begun = said.index if entry.state == "asked" else None
         return f"{said.index}: {told}"
 
-    def take(self, source, sink, entry, group):
+    def take(self, source, sink, entry, group, dictionary):
+        need(dictionary in (b"", *split(sink.hello.dictionaries, 8)), "a dictionary that the sink did not list")
         if frames.zstandard is None:
             frames.skipped["group"] += 1
             entry.state = "delivered"
             return "a group"
-        found = unpack(group)
+        found = unpack(group, dictionary)
         for body in found:
             need(entry.wanted and sha256(body) == entry.wanted.popleft(), "a body that is not the next that was wanted")
         size = sum(map(len, found))
@@ -160,7 +168,8 @@ class Follower:
 
     def gone(self, source, _sink, said, channel):
         is_named = said.index in source.entries
-        entry = source.entry(said.index, "wanted", "asked") if is_named else source.name_entry(said.index, said.id)
+        states = ("wanted", *BODIES_TO_COME)
+        entry = source.entry(said.index, *states) if is_named else source.name_entry(said.index, said.id)
         need(entry.id == said.id, "another release than was named")
         need(channel == entry.channel, "a gone on another stream than the manifest")
         entry.state, source.begun = "gone", None if source.begun == said.index else source.begun
@@ -174,6 +183,7 @@ class Follower:
             entries.append(source.entry(index, *(("open", "delivered") if said.signature else ("gone",))))
             entries[-1].state = "settled"
             source.window -= entries[-1].bytes
+            sink.has.update((entries[-1].id,) if said.signature else ())
         if not said.signature:
             need(entries and not (said.statuses or said.at or said.key), "an unsigned ack with more than indexes")
             return f"{' '.join(map(str, said.indexes))}: gone"
@@ -213,6 +223,7 @@ class Follower:
         """Nothing may be open where a recording ends."""
         for side in self.sides.values():
             need(side.start is not None and not side.offers, "an offer without its want at the end")
+            need(not side.sketch or side.sketch.stage != "compared", "a sketch without its answer at the end")
             last = side.done_up_to("held", "settled")
             need(last == max(side.entries, default=side.start), f"entry {last + 1} is not settled at the end")
 
@@ -229,6 +240,10 @@ def follow(text, tell=lambda line: None):
             for side in sides.values():
                 side.begin()
             tell("session")
+        elif word == "journal":
+            sides[rest[0]].told = split(bytes.fromhex(rest[2:]))
+        elif word == "holds":
+            sides[rest[0]].has.update(split(bytes.fromhex(rest[2:])))
         elif not word.isdigit():
             facts[word] = rest
         else:

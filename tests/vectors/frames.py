@@ -4,6 +4,8 @@ A frame that is to come needs a line in `FRAMES`, a field one within it, a dicti
 """
 import collections
 import functools
+import hashlib
+import pathlib
 import types
 
 from check import canonical, parse
@@ -12,6 +14,10 @@ try:
     import zstandard
 except ImportError:
     zstandard = None
+
+# By the names of section 5.
+SYNC = pathlib.Path(__file__).parent.parent.parent / "crates/sync"
+DICTIONARIES = {bytes.fromhex("48a68dd22fd11ac6"): (SYNC / "dictionary/stix-1.zdict").read_bytes()}
 
 # What could not be checked, for want of a package, and how often.
 skipped = collections.Counter()
@@ -43,8 +49,8 @@ def at_most(most):
     return lambda size: size <= most
 
 
-def ids(most):
-    return lambda size: size % 32 == 0 and 32 <= size <= 32 * most
+def several(bytes_each, most, least=1):
+    return lambda size: size % bytes_each == 0 and least <= size // bytes_each <= most
 
 
 # Of each frame: name, most bytes, and its fields by number. A field is of bytes, with what their length may be, or a
@@ -55,20 +61,26 @@ FRAMES = {
         1: ("protocol", U32), 2: ("agreement", exactly(32)), 3: ("store", exactly(16)), 4: ("instance", exactly(16)),
         5: ("card_serial", U64), 6: ("cursor", exactly(0, 56)), 7: ("frame_bytes_max", U64), 8: ("window_bytes", U64),
         9: ("releases_open_max", U64), 10: ("held_card_serial", U64), 11: ("ledger_size", U64),
-        12: ("seen", exactly(0, 20))}),
+        12: ("seen", exactly(0, 20)), 13: ("held", U64), 14: ("dictionaries", several(8, 16, 0))}),
     2: ("Start", CONTROL, {1: ("after", U64)}),
-    3: ("Offer", CONTROL, {1: ("first", U64), 2: ("ids", ids(1_024))}),
+    3: ("Offer", CONTROL, {1: ("first", U64), 2: ("ids", several(32, 1_024))}),
     4: ("Want", CONTROL, {1: ("first", U64), 2: ("bitmap", at_most(128)), 3: ("count", U32)}),
     5: ("Manifest", FRAME, {
         1: ("index", U64), 2: ("manifest", at_most(16_384)), 3: ("signature", exactly(64)),
-        4: ("contents", ids(1_000)), 5: ("bodies", at_most(FRAME)), 6: ("card", at_most(FRAME))}),
+        4: ("contents", several(32, 1_000)), 5: ("bodies", at_most(FRAME)), 6: ("card", at_most(FRAME)),
+        7: ("dictionary", exactly(0, 8))}),
     6: ("Gone", CONTROL, {1: ("index", U64), 2: ("id", exactly(32))}),
     7: ("WantBodies", CONTROL, {1: ("index", U64), 2: ("bitmap", at_most(125))}),
-    8: ("Bodies", FRAME, {1: ("index", U64), 2: ("group", at_most(FRAME))}),
+    8: ("Bodies", FRAME, {1: ("index", U64), 2: ("group", at_most(FRAME)), 3: ("dictionary", exactly(0, 8))}),
     9: ("Ack", CONTROL, {
         1: ("indexes", [U64]), 2: ("statuses", at_most(4_096)), 3: ("at", U64), 4: ("key", exactly(0, 32)),
         5: ("signature", exactly(0, 64))}),
     10: ("Document", DOCUMENT, {1: ("kind", U32), 2: ("body", at_most(DOCUMENT_BODY))}),
+    11: ("Reconcile", CONTROL, {
+        1: ("through", U64), 2: ("chain", exactly(32)), 3: ("digest", exactly(16)), 4: ("cells", several(12, 4_096))}),
+    12: ("Cells", CONTROL, {1: ("from_", U64), 2: ("cells", several(12, 4_096))}),
+    13: ("WantCells", CONTROL, {1: ("from_", U64), 2: ("count", 32_769)}),
+    14: ("Missing", CONTROL, {1: ("shorts", several(8, 4_096, 0)), 2: ("last", 2), 3: ("give_up", 2)}),
 }
 NAMES = {name for name, _, _ in FRAMES.values()}
 
@@ -139,18 +151,28 @@ def bits(bitmap, count):
     return [bool(number >> place & 1) for place in range(count)]
 
 
-def split(data):
-    return [data[at:at + 32] for at in range(0, len(data), 32)]
+def split(data, size=32):
+    return [data[at:at + size] for at in range(0, len(data), size)]
 
 
 @functools.lru_cache(maxsize=None)
-def unpack(group):
+def decompressor(dictionary):
+    if not dictionary:
+        return zstandard.ZstdDecompressor()
+    need(dictionary in DICTIONARIES, "an unknown dictionary")
+    data = DICTIONARIES[dictionary]
+    need(hashlib.sha256(data).digest()[:8] == dictionary, "a dictionary that is not the one of its name")
+    return zstandard.ZstdDecompressor(dict_data=zstandard.ZstdCompressionDict(data))
+
+
+@functools.lru_cache(maxsize=None)
+def unpack(group, dictionary):
     """The bodies of a group, each checked as far as it can be without knowing which it should be."""
     try:
         header = zstandard.get_frame_parameters(group)
         need(header.content_size <= GROUP_UNPACKED, "a group that does not state its size, or one over the limit")
-        need(header.dict_id == 0, "a group with a dictionary")
-        reader = zstandard.ZstdDecompressor().decompressobj()
+        need(header.dict_id == 0 or dictionary, "a group with a dictionary that is not named")
+        reader = decompressor(dictionary).decompressobj()
         raw = reader.decompress(group)
     except zstandard.ZstdError as error:
         raise Violation(f"a group that is not zstd: {error}") from error

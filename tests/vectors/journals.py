@@ -11,6 +11,8 @@ class Side:
     def __init__(self, name, card):
         self.name, self.card, self.cert = name, card, sha256(bytes.fromhex(card["root"]))
         self.journals = {}      # by store: the ids that were named, by number
+        self.told = []          # the journal, as the recording tells it for a sketch
+        self.has = set()        # what it has of the peer's releases, as far as that is known
         self.accepted = None    # the last checkpoint of the peer that was cosigned
         self.start, self.passed = None, 0
         self.begin()
@@ -19,7 +21,9 @@ class Side:
         """A session begins: what was under way is forgotten."""
         if self.start is not None:
             self.passed = self.done_up_to("held", "delivered", "gone", "settled")
-        self.hello = self.start = self.begun = self.checkpoint = None
+            if self.sketch and self.sketch.stage == "told" and self.passed < self.sketch.through:
+                self.passed = self.start
+        self.hello = self.start = self.begun = self.checkpoint = self.sketch = None
         self.entries, self.offers, self.shown, self.origins, self.window = {}, {}, set(), {}, 0
 
     @property
@@ -30,8 +34,8 @@ class Side:
         """Forgets what was named behind an entry: a journal of this store may go on otherwise, or be another."""
         self.journals[self.hello.store] = {number: one for number, one in self.journal.items() if number <= index}
 
-    def done_up_to(self, *states):
-        index = self.start
+    def done_up_to(self, *states, after=None):
+        index = self.start if after is None else after
         while index + 1 in self.entries and self.entries[index + 1].state in states:
             index += 1
         return index
@@ -39,11 +43,25 @@ class Side:
     def name_entry(self, index, release):
         """Notes an entry of this journal that the sink is told of for the first time."""
         need(index not in self.entries, f"entry {index} is named twice")
-        oldest = self.done_up_to("held", "settled") + 1
+        after = self.start
+        if self.sketch and index <= self.sketch.through:
+            need(self.sketch.stage == "listed", f"entry {index} is named beside a sketch of it")
+            need(self.journal[index] == release, "another release than was sketched")
+        elif self.sketch:
+            need(self.sketch.is_answered, f"entry {index} could overtake the sketch")
+            after = self.sketch.through
+        oldest = self.done_up_to("held", "settled", after=after) + 1
         need(oldest <= index < oldest + AHEAD, f"entry {index} is outside the window from {oldest}")
+        return self.add_entry(index, release, "offered")
+
+    def add_entry(self, index, release, state):
         self.journal[index] = release
-        self.entries[index] = types.SimpleNamespace(id=release, state="offered", channel="control", bytes=0)
+        self.entries[index] = types.SimpleNamespace(id=release, state=state, channel="control", bytes=0)
         return self.entries[index]
+
+    def asked_sketch(self):
+        need(self.sketch and self.sketch.stage == "compared", "no sketch is compared")
+        return self.sketch
 
     def entry(self, index, *states):
         found = self.entries.get(index)

@@ -3,14 +3,14 @@ from frames import FRAMES, read_frame
 
 # Numbers that are the sender's own affair: another one breaks nothing. A store may be new in any session.
 FREE = {("Hello", field) for field in (
-    "store", "instance", "card_serial", "frame_bytes_max", "window_bytes", "releases_open_max", "held_card_serial",
-    "ledger_size")}
+    "store", "card_serial", "frame_bytes_max", "window_bytes", "releases_open_max", "held_card_serial",
+    "ledger_size", "held")}
 
 # Without these the session does not go on as it was recorded.
-NEEDED = {"Hello", "Offer", "Want", "Manifest", "Bodies", "Gone"}
+NEEDED = {"Hello", "Offer", "Want", "Manifest", "Bodies", "Gone", "Reconcile", "WantCells", "Cells", "Missing"}
 
 # These answer something, and are too early before it.
-ANSWERS = {"Want", "WantBodies", "Bodies", "Ack"}
+ANSWERS = {"Want", "WantBodies", "Bodies", "Ack", "WantCells", "Cells", "Missing"}
 
 
 def varint(number):
@@ -50,18 +50,22 @@ def other_values(value):
     return flipped + [value + b"\0"] + ([value[:-2]] if len(value) > 2 else [])
 
 
-def is_free(name, one, message):
+def is_free(name, one, message, ours, theirs):
     if name == "Document" and message.kind >= 7:
         return one == "kind" or message.kind > 7
+    if (name, one) == ("Hello", "instance"):  # it keys a sketch
+        return not any(kind == "Reconcile" for kind, _ in ours + theirs)
+    if (name, one) == ("Hello", "dictionaries"):  # what the other side compresses with
+        return not any(getattr(said, "dictionary", b"") for _, said in theirs)
     # A card with a release of the source's own is passed over.
     return (name, one) in FREE or (name, one) == ("Manifest", "card") and not message.card
 
 
-def changed_fields(data):
+def changed_fields(data, ours, theirs):
     name, message = read_frame(data)
     for one in vars(message):
         kept = getattr(message, one)
-        for value in other_values(kept) if not is_free(name, one, message) else []:
+        for value in other_values(kept) if not is_free(name, one, message, ours, theirs) else []:
             setattr(message, one, value)
             yield f"another {one}", encode(name, message)
         setattr(message, one, kept)
@@ -81,18 +85,17 @@ def changed_frames(data):
 
 
 def rest_of_session(lines, place):
-    rest = lines[place + 1:]
-    return rest[:rest.index("session")] if "session" in rest else rest
+    """What the sender and what the other side says after a frame, before the session ends."""
+    rest, said = lines[place + 1:], {True: [], False: []}
+    for line in rest[:rest.index("session")] if "session" in rest else rest:
+        parts = line.split(" ")
+        if parts[0].isdigit():
+            said[parts[1] == lines[place].split(" ")[1]].append(read_frame(bytes.fromhex(parts[3])))
+    return said[True], said[False]
 
 
-def is_heard(lines, place):
-    """Whether the other side says something after a frame, before the session ends."""
-    return any(line.split(" ")[1] != lines[place].split(" ")[1] for line in rest_of_session(lines, place))
-
-
-def is_idle(name, message, lines, place):
+def is_idle(name, message, later):
     """Whether nothing depends on which bodies are wanted, or come: the release is gone before all are there."""
-    later = (read_frame(bytes.fromhex(line.split(" ")[3])) for line in rest_of_session(lines, place))
     return name in ("WantBodies", "Bodies") and any(
         kind == "Gone" and said.index == message.index for kind, said in later)
 
@@ -113,15 +116,19 @@ def mutations(text):
         def told(what, *instead, name=name, place=place):
             return f"{name} in line {place + 1}: {what}", "\n".join(lines[:place] + list(instead) + lines[place + 1:])
 
-        idle = is_idle(name, message, lines, place)
-        fields = [] if idle and name == "WantBodies" else changed_fields(data)
+        ours, theirs = rest_of_session(lines, place)
+        idle = is_idle(name, message, ours + theirs)
+        fields = [] if idle and name == "WantBodies" else changed_fields(data, ours, theirs)
         for what, other in [*fields, *changed_frames(data)]:
             yield told(what, " ".join(parts[:3] + [other.hex()]))
-        if name in NEEDED and is_heard(lines, place) and not idle:
+        if name == "Hello" and any(kind == "Reconcile" for kind, _ in theirs):
+            message.held = 0
+            yield told("that wants no sketch", " ".join(parts[:3] + [encode(name, message).hex()]))
+        if name in NEEDED and theirs and not idle:
             yield told("missing")
         if name != "Document" or message.kind <= 7:
             yield told("of the other side", " ".join([parts[0], "AB"[parts[1] == "A"], *parts[2:]]))
-        if name != "Document":
+        if name != "Document" and (name != "WantBodies" or any(message.bitmap)):  # without a bit it says later
             yield told("twice", line, line)
         for channel in {"control", "live", "backfill", "nowhere"} - {parts[2]}:
             yield told(f"on {channel}", " ".join([*parts[:2], channel, parts[3]]))

@@ -3,13 +3,13 @@
 //! `tests/vectors/decode.py` follows them with nothing but the protocol's document. `MITHAQ_VECTORS=write cargo test -p
 //! mithaq-sync` writes them anew. Another zstd may compress otherwise: of groups, what they unpack to is compared.
 
-use std::{collections::BTreeSet, fmt::Write, path::Path, time::Duration};
+use std::{cell::RefCell, collections::BTreeSet, fmt::Write, ops::Range, path::Path, rc::Rc, time::Duration};
 
 use bytes::Bytes;
 use mithaq_core::{
     agreement::{attestation::Attestation, termination::Termination},
     consent::{Answer, Consent, ConsentRequest, ConsentScope},
-    id::{StoreId, TreeHash, to_hex},
+    id::{ReleaseId, StoreId, TreeHash, to_hex},
     ledger::{Checkpoint, Entry, Origin, VerifiedCheckpoint},
     merkle::{
         Completed, Frontier,
@@ -21,12 +21,13 @@ use mithaq_core::{
     stix::marking::Tlp,
 };
 use mithaq_sync::{
-    Input, Seen, Setup,
-    wire::{Bodies, Kind, Manifest},
+    Claims, DICTIONARY, Input, LATER_INTERVAL, Pending, Seen, Setup,
+    wire::{Bodies, Kind, Manifest, Missing},
 };
 
 use crate::{
     fixtures::{AGREEMENT, Cert, Parcel, cert, cert_with, decode, green, object, parcel, parcel_of, wall},
+    node::Seat,
     pair::{Pair, World},
 };
 
@@ -58,6 +59,13 @@ impl Recording {
         writeln!(text, "clock {}", wall()).unwrap();
         writeln!(text, "third-party {}", if setup.third_party { "accept" } else { "refuse" }).unwrap();
         Self { pair, text }
+    }
+
+    /// Tells the sets of the next session's sketch, which its frames cannot tell: A's journal, and what B has of A.
+    fn tell_sets(&mut self) {
+        let [a, b] = &self.pair.nodes;
+        let (journal, held) = (digits(&a.store.journal), digits(&b.store.held()));
+        writeln!(self.text, "journal A {journal}\nholds B {held}").unwrap();
     }
 
     /// Plays a session until nothing is on its way, and ends it.
@@ -102,6 +110,10 @@ impl Recording {
     }
 }
 
+fn digits<'a>(ids: impl IntoIterator<Item = &'a ReleaseId>) -> String {
+    ids.into_iter().map(|id| to_hex(id.as_bytes())).collect()
+}
+
 /// A line whose group, if its frame has one, is written as what it unpacks to.
 fn unpacked(line: &str) -> String {
     let (head, digits) = line.rsplit_once(' ').unwrap();
@@ -109,12 +121,18 @@ fn unpacked(line: &str) -> String {
     let Some(frame) = digits.as_bytes().chunks(2).map(byte).collect::<Option<Vec<u8>>>() else {
         return line.to_owned();
     };
-    let raw = |group: &Bytes| Bytes::from(zstd::bulk::decompress(group, 4 << 20).unwrap());
+    let raw = |group: &Bytes, named: &Bytes| {
+        let dictionary = if named.is_empty() { &[] } else { DICTIONARY };
+        let mut decompressor = zstd::bulk::Decompressor::with_dictionary(dictionary).unwrap();
+        Bytes::from(decompressor.decompress(group, 4 << 20).unwrap())
+    };
     match decode(&frame) {
         Kind::Manifest(manifest) if !manifest.bodies.is_empty() => {
-            format!("{head} {:?}", Manifest { bodies: raw(&manifest.bodies), ..manifest })
+            format!("{head} {:?}", Manifest { bodies: raw(&manifest.bodies, &manifest.dictionary), ..manifest })
         }
-        Kind::Bodies(bodies) => format!("{head} {:?}", Bodies { group: raw(&bodies.group), ..bodies }),
+        Kind::Bodies(bodies) => {
+            format!("{head} {:?}", Bodies { group: raw(&bodies.group, &bodies.dictionary), ..bodies })
+        }
         _ => line.to_owned(),
     }
 }
@@ -395,4 +413,75 @@ fn documents_of_every_kind() {
         say_the_rest(pair);
     });
     recording.check("documents");
+}
+
+/// A has these releases in its journal, in place of what was in it.
+fn set_journal(pair: &mut Pair, numbers: impl IntoIterator<Item = u64>) {
+    let parcels: Vec<_> = numbers.into_iter().map(|number| parcel_of(&cert(1), number, 1, 330)).collect();
+    let store = &mut pair.nodes[0].store;
+    parcels.iter().for_each(|parcel| store.put(parcel));
+    store.journal = parcels.iter().map(Parcel::id).collect();
+    store.sketched = None;
+}
+
+/// B has these releases of A, from whatever agreement.
+fn hold(pair: &mut Pair, numbers: Range<u64>) {
+    let parcels = numbers.map(|number| parcel_of(&cert(1), number, 1, 330));
+    parcels.for_each(|parcel| pair.nodes[1].store.put(&parcel));
+}
+
+fn has_sent(pair: &Pair, node: usize, is_such: fn(&Kind) -> bool) -> bool {
+    pair.nodes[node].sent.frames.iter().any(|(_, kind)| is_such(kind))
+}
+
+/// A release whose bodies B asks for elsewhere first: it says later, twice, until the other session ends.
+fn wait_for_another(pair: &mut Pair) {
+    let claims = Rc::new(RefCell::new(Claims::default()));
+    let other = claims.borrow_mut().open();
+    pair.nodes[1].seat = Some(Seat::new(&claims));
+    let awaited = parcel(&cert(1), vec![wordy(400, 40_000), wordy(401, 40_000)]);
+    let mut pending = Pending::new(1, awaited.id(), awaited.release.contents().to_vec());
+    assert!(claims.borrow_mut().claim(other, &mut pending, &[false; 2], pair.now));
+    pair.push(0, &awaited);
+    pair.run_until(LATER_INTERVAL * 2 + Duration::from_millis(50));
+    claims.borrow_mut().close(other);
+    pair.wake();
+    pair.run();
+    let wants = pair.nodes[1].sent.frames.iter().filter_map(|(_, kind)| match kind {
+        Kind::WantBodies(want) if want.index == 72 => Some(want.bitmap[0]),
+        _ => None,
+    });
+    assert_eq!(wants.collect::<Vec<_>>(), [0, 0, 3]);
+}
+
+#[test]
+fn sketches_that_tell_and_one_that_does_not() {
+    let about = "A journal that is another than B knew: by a sketch, then by offers since the sketch is of no use.";
+    let mut recording = Recording::new(about, |_| {});
+    set_journal(&mut recording.pair, 0..70);
+    hold(&mut recording.pair, 8..92);
+    let gone = recording.pair.nodes[0].store.journal[3];
+    recording.pair.nodes[0].store.withdrawn.insert(gone);
+    recording.tell_sets();
+    recording.session(|pair| {
+        pair.run();
+        assert!(has_sent(pair, 0, |kind| matches!(kind, Kind::Cells(_))), "the first cells were enough");
+        pair.push(0, &parcel_of(&cert(1), 95, 1, 330));
+        pair.run();
+        wait_for_another(pair);
+    });
+    // The cursor is good from here on.
+    recording.session(|_| {});
+    // Another policy discloses other things, most of which may go no longer when their turn comes.
+    hold(&mut recording.pair, 300..340);
+    set_journal(&mut recording.pair, (10..35).chain(200..245));
+    let store = &mut recording.pair.nodes[0].store;
+    store.withdrawn = store.journal[28..].iter().copied().collect();
+    recording.tell_sets();
+    recording.session(|pair| {
+        pair.run();
+        assert!(has_sent(pair, 1, |kind| matches!(kind, Kind::Missing(Missing { give_up: true, .. }))));
+    });
+    recording.session(|_| {});
+    recording.check("sketch");
 }
