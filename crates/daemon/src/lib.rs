@@ -26,5 +26,6 @@ mod push;
 mod retention;
 mod standing;
 mod start;
+mod steps;
 
 pub use start::{Overrides, run};

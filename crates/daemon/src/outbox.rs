@@ -25,6 +25,7 @@ use crate::{
     ledger::Ledger,
     node::{Node, PeerEntry},
     origins, standing,
+    steps::{self, Step},
 };
 
 /// How many rows of the log are read at a time.
@@ -153,6 +154,7 @@ impl Outbox {
         let expect = stored.map_or(Expect::Absent, Expect::Value);
         changes.push(StateChange { key, expect, value: Some(position.to_bytes()) });
         ledger.append(&disclosures, changes)?;
+        released.iter().for_each(|release| steps::passed(Step::Disclosed, *release, 0));
         Ok(position)
     }
 

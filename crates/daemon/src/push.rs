@@ -29,7 +29,13 @@ use mithaq_core::{
 use mithaq_store::{Arrival, Batch, StoreError};
 use mithaq_sync::RELEASE_BYTES_MAX;
 
-use crate::{clock, node::Node, outbox, standing::Owners};
+use crate::{
+    clock,
+    node::Node,
+    outbox,
+    standing::Owners,
+    steps::{self, Step},
+};
 
 /// How many releases are committed together, so that peers get the first while the last are still being signed.
 const RELEASES_PER_COMMIT: usize = 8;
@@ -458,7 +464,11 @@ fn store(
             }
         }
         let releases = arrivals.len();
+        let signed: Vec<_> =
+            arrivals.iter().map(|arrival| (arrival.release.id(), arrival.release.contents().len())).collect();
+        signed.iter().for_each(|(id, objects)| steps::passed(Step::Signed, *id, *objects));
         node.commit(Batch { arrivals, ..Batch::default() }).map_err(|error| store_problem(&error))?;
+        signed.iter().for_each(|(id, objects)| steps::passed(Step::Stored, *id, *objects));
         summary.releases += releases;
         summary.stored += told.len();
         for (index, id, content) in told {

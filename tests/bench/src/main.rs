@@ -12,6 +12,7 @@ mod objects;
 mod pact;
 mod pull;
 mod replicate;
+mod steps;
 mod stix;
 mod store;
 
@@ -39,6 +40,9 @@ struct Args {
     /// How many objects to push at once
     #[arg(long, default_value_t = 1_000)]
     bundle: usize,
+    /// With `latency`: tell each step's share too, which costs the daemons a line of the log for each
+    #[arg(long)]
+    steps: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -74,7 +78,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
         Work::Ingest => with_daemons(args, ingest::measure),
         Work::Pull => with_daemons(args, pull::measure),
         Work::Sync => with_daemons(args, replicate::measure),
-        Work::Latency => with_daemons(args, latency::measure),
+        Work::Latency => with_daemons(args, async |input, bundle| latency::measure(input, bundle, args.steps).await),
         Work::Stix => {
             let figures = stix::measure(args.input.as_deref(), args.objects, args.bundle)?;
             if let Some(absent) = figures.absent() {

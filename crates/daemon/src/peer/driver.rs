@@ -28,6 +28,7 @@ use crate::{
     ledger::Ledger,
     node::{Node, PeerEntry},
     outbox::Outbox,
+    steps::{self, Step},
 };
 
 /// Frames that wait to be handled; a full queue holds up the streams, and so the peer.
@@ -322,6 +323,7 @@ impl Pump {
                 Output::Send { channel, frame } => self.send(channel, frame)?,
                 Output::Established => self.establish(),
                 Output::Store { index, release, bodies, card, cursor } => {
+                    steps::passed(Step::Verified, release.id(), release.contents().len());
                     let received = Received { index, release: *release, bodies, card, cursor };
                     let _ = self.items.send(Item::Release(Box::new(received)));
                 }

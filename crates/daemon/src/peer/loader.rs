@@ -16,6 +16,7 @@ use crate::{
     node::Node,
     origins,
     outbox::{self, Outbox},
+    steps::{self, Step},
 };
 
 /// How many requests are taken at a time.
@@ -99,6 +100,7 @@ impl Loader {
             Some(release) if inline => unless_damaged(self.small_bodies(release))?,
             _ => None,
         };
+        steps::passed(Step::Loaded, id, release.as_ref().map_or(0, |release| release.contents.len()));
         let card = match &release {
             Some(release) => self.origin_card(release)?,
             None => None,

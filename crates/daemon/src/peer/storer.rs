@@ -12,6 +12,7 @@ use crate::{
     node::Node,
     origins::Successor,
     standing::{self, Judgement},
+    steps::{self, Step},
 };
 
 /// The most items of one commit.
@@ -145,7 +146,10 @@ fn store_part(
         batch.state.extend(judgement.changes);
         batch.arrivals.push(Arrival { release, bodies });
     }
+    let settled: Vec<_> =
+        batch.arrivals.iter().map(|arrival| (arrival.release.id(), arrival.release.contents().len())).collect();
     node.commit(batch)?;
+    settled.iter().for_each(|(id, objects)| steps::passed(Step::Settled, *id, *objects));
     successors.extend(successor);
     Ok(entries)
 }
