@@ -66,19 +66,23 @@ impl Bits {
         is_new
     }
 
-    /// Adds to a batch what sled does not have; gives the blocks.
-    pub(super) fn write(&self, prefix: u8, batch: &mut sled::Batch) -> Vec<u64> {
-        let unwritten: Vec<_> = self.unwritten.iter().copied().collect();
-        for number in &unwritten {
-            let block = self.blocks.get(number).map_or(&[][..], Vec::as_slice);
-            batch.insert(&block_key(prefix, *number)[..], block);
-        }
-        unwritten
+    /// Takes out what sled does not have: the numbers of blocks, and the blocks.
+    pub(super) fn take_unwritten(&mut self) -> Vec<(u64, Vec<u8>)> {
+        let numbers = std::mem::take(&mut self.unwritten);
+        let block = |number| (number, self.blocks.get(&number).cloned().unwrap_or_default());
+        numbers.into_iter().map(block).collect()
     }
 
-    /// Forgets that these blocks were to be written.
-    pub(super) fn set_written(&mut self, blocks: &[u64]) {
-        self.unwritten.retain(|block| !blocks.contains(block));
+    /// Notes that these blocks were not written after all.
+    pub(super) fn put_back(&mut self, blocks: &[(u64, Vec<u8>)]) {
+        self.unwritten.extend(blocks.iter().map(|(number, _)| *number));
+    }
+}
+
+/// Adds blocks to a batch.
+pub(super) fn write(prefix: u8, blocks: &[(u64, Vec<u8>)], batch: &mut sled::Batch) {
+    for (number, block) in blocks {
+        batch.insert(&block_key(prefix, *number)[..], block.as_slice());
     }
 }
 
@@ -95,10 +99,13 @@ mod tests {
             assert!(bits.insert(number) && !bits.insert(number));
         }
         let mut batch = sled::Batch::default();
-        let written = bits.write(GONE_ROWS, &mut batch);
-        bits.set_written(&written);
+        let written = bits.take_unwritten();
+        bits.put_back(&written);
+        assert_eq!(bits.take_unwritten(), written, "what was not written comes again");
+        super::write(GONE_ROWS, &written, &mut batch);
         tree.apply_batch(batch).unwrap();
-        assert_eq!((written, bits.write(GONE_ROWS, &mut sled::Batch::default())), (vec![0, 1, 5], vec![]));
+        assert_eq!(written.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [0, 1, 5]);
+        assert!(bits.take_unwritten().is_empty());
         let read = Bits::open(&tree, GONE_ROWS).unwrap();
         for number in 0..6 * PER_BLOCK {
             assert_eq!(read.contains(number), numbers.contains(&number), "{number}");
