@@ -18,7 +18,7 @@ use mithaq_core::{
     release::{Kind, Manifest, SignedRelease},
 };
 use mithaq_store::{Batch, Expect, StateChange, StoreError};
-use mithaq_sync::{Chain, Cursor};
+use mithaq_sync::{Chain, Cursor, INLINE_BYTES_MAX, Prompt};
 
 use crate::{
     clock, consents,
@@ -31,8 +31,33 @@ use crate::{
 /// How many rows of the log are read at a time.
 const ROWS: usize = 256;
 
+/// How many objects a release has at most that may travel with its bodies: they are read to find out how large they are.
+pub(crate) const PROMPT_OBJECTS_MAX: usize = 128;
+
 /// How often it is looked whether the agreement has come into force.
 const REVIEW: Duration = Duration::from_secs(1);
+
+/// What a row of the journal tells of how urgent its release is, so that a session can pick out what need not wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hint {
+    Large = 0,
+    Small = 1,
+    Urgent = 2,
+}
+
+impl Hint {
+    /// A row without a hint has waited long already.
+    fn of_row(value: &[u8]) -> Self {
+        match value.get(ENTRY_BYTES) {
+            Some(1) => Self::Small,
+            Some(2) => Self::Urgent,
+            _ => Self::Large,
+        }
+    }
+}
+
+/// How many bytes of a row are release and chain.
+const ENTRY_BYTES: usize = 64;
 
 /// Where the outbox of one peer stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,8 +142,8 @@ impl Outbox {
             let before = position;
             let mut released = Vec::new();
             for row in &rows {
-                if self.may_go(row.release)? {
-                    released.push(row.release);
+                if let Some(hint) = self.hint(row.release)? {
+                    released.push((row.release, hint));
                 }
             }
             position.scanned = last.seq;
@@ -130,7 +155,7 @@ impl Outbox {
     }
 
     /// Writes what may go into the journal and into the ledger, in one commit.
-    fn write(&self, before: Position, scanned: u64, released: &[ReleaseId]) -> Result<Position, StoreError> {
+    fn write(&self, before: Position, scanned: u64, released: &[(ReleaseId, Hint)]) -> Result<Position, StoreError> {
         // The stored position may lag behind `before` by rows that the rule withheld, but never in its head.
         let key = self.position_key();
         let stored = self.node.store.state(&key)?;
@@ -141,10 +166,10 @@ impl Outbox {
         let ledger = Ledger::new(&self.node, self.entry.cert());
         let (mut position, now) = (Position { scanned, ..before }, clock::wall());
         let (mut changes, mut disclosures) = (Vec::new(), Vec::new());
-        for release in released {
+        for (release, hint) in released {
             position.head += 1;
             position.chain = position.chain.after(*release);
-            let value = [release.as_bytes(), &position.chain.as_bytes()[..]].concat();
+            let value = [release.as_bytes(), &position.chain.as_bytes()[..], &[*hint as u8]].concat();
             changes.push(StateChange::set(self.entry_key(position.head), value));
             // A journal that is made anew discloses nothing anew.
             if !ledger.place(*release)?.is_some_and(|place| place.is_under(self.agreement.id())) {
@@ -154,21 +179,33 @@ impl Outbox {
         let expect = stored.map_or(Expect::Absent, Expect::Value);
         changes.push(StateChange { key, expect, value: Some(position.to_bytes()) });
         ledger.append(&disclosures, changes)?;
-        released.iter().for_each(|release| steps::passed(Step::Disclosed, *release, 0));
+        released.iter().for_each(|(release, _)| steps::passed(Step::Disclosed, *release, 0));
         Ok(position)
     }
 
-    /// Whether the rule lets a release of our store go to the peer now. A damaged release goes nowhere, and holds up
-    /// nothing behind it. Blocks.
-    fn may_go(&self, id: ReleaseId) -> Result<bool, StoreError> {
-        match self.load(id) {
-            Ok(release) => Ok(release.is_some()),
+    /// How urgent a release of our store is, if the rule lets it go to the peer now. A damaged release goes nowhere, and
+    /// holds up nothing behind it. Blocks.
+    fn hint(&self, id: ReleaseId) -> Result<Option<Hint>, StoreError> {
+        let hint = self.load(id).and_then(|release| release.map(|release| self.hint_of(&release)).transpose());
+        match hint {
             Err(StoreError::Corrupt { what }) => {
                 tracing::error!(what, "a damaged release is not shared: run `mithaq store check`");
-                Ok(false)
+                Ok(None)
             }
-            Err(error) => Err(error),
+            hint => hint,
         }
+    }
+
+    fn hint_of(&self, release: &SignedRelease) -> Result<Hint, StoreError> {
+        if release.stored_manifest().is_ok_and(|manifest| manifest.kind == Kind::Withdraw) {
+            return Ok(Hint::Urgent);
+        }
+        if release.contents.len() > PROMPT_OBJECTS_MAX {
+            return Ok(Hint::Large);
+        }
+        let bodies = self.node.store.bodies(&release.contents)?;
+        let bytes: usize = bodies.iter().flatten().map(Vec::len).sum();
+        Ok(if bytes <= INLINE_BYTES_MAX { Hint::Small } else { Hint::Large })
     }
 
     /// A release of our store, if the rule lets it go to the peer now. Blocks.
@@ -198,6 +235,21 @@ impl Outbox {
         let prefix = [b"j/", &self.key[..]].concat();
         let rows = self.node.store.state_range(&prefix, Some(&self.entry_key(after)), limit)?;
         rows.iter().map(|(_, value)| Ok(entry_of(value)?.0)).collect()
+    }
+
+    /// Of at most `limit` entries after entry `after` those that need not wait for older ones, and the last that was looked
+    /// at. Blocks.
+    pub(crate) fn read_tail(&self, after: u64, limit: usize) -> Result<(u64, Vec<Prompt>), StoreError> {
+        let prefix = [b"j/", &self.key[..]].concat();
+        let rows = self.node.store.state_range(&prefix, Some(&self.entry_key(after)), limit)?;
+        let mut prompt = Vec::new();
+        for (index, (_, value)) in (after + 1..).zip(&rows) {
+            let (id, hint) = (entry_of(value)?.0, Hint::of_row(value));
+            if hint != Hint::Large {
+                prompt.push(Prompt { index, id, urgent: hint == Hint::Urgent });
+            }
+        }
+        Ok((after + rows.len() as u64, prompt))
     }
 
     /// Where the journal goes on for a peer with this cursor: at the cursor if it is into this very journal, else at
@@ -237,7 +289,7 @@ fn edition_of(policy: &LocalPolicy) -> String {
 fn entry_of(value: &[u8]) -> Result<(ReleaseId, Chain), StoreError> {
     let halves = value.split_first_chunk::<32>();
     let entry =
-        halves.and_then(|(id, chain)| Some((ReleaseId::from_bytes(*id), Chain::from_bytes(chain.try_into().ok()?))));
+        halves.and_then(|(id, rest)| Some((ReleaseId::from_bytes(*id), Chain::from_bytes(*rest.first_chunk::<32>()?))));
     entry.ok_or_else(|| StoreError::Corrupt { what: "a journal entry".into() })
 }
 

@@ -37,8 +37,9 @@ use crate::{
     steps::{self, Step},
 };
 
-/// How many releases are committed together, so that peers get the first while the last are still being signed.
-const RELEASES_PER_COMMIT: usize = 8;
+/// A commit is closed once its bodies reach so many bytes, so that peers get the first releases while the last are still
+/// being signed, and the next alert waits for no more than this.
+const COMMIT_BYTES: usize = 1024 * 1024;
 
 /// Where the lines of the answer go.
 pub(crate) trait Report {
@@ -446,12 +447,16 @@ fn store(
     summary: &mut PushSummary,
     report: &mut dyn Report,
 ) -> Result<(), Problem> {
-    let per_commit = if atomic { groups.len().max(1) } else { RELEASES_PER_COMMIT };
+    let bytes_max = if atomic { usize::MAX } else { COMMIT_BYTES };
     let mut groups = groups.into_iter().peekable();
     while groups.peek().is_some() {
         let mut told = Vec::new();
         let mut arrivals = Vec::new();
-        for group in groups.by_ref().take(per_commit) {
+        let mut bytes = 0;
+        while bytes < bytes_max
+            && let Some(group) = groups.next()
+        {
+            bytes += group.taken.iter().map(|taken| taken.body.bytes().len()).sum::<usize>();
             let ids: Vec<ContentId> = group.taken.iter().map(|taken| taken.body.id()).collect();
             for taken in &group.taken {
                 told.push((taken.index, taken.body.facts().stix_id.clone(), taken.body.id()));

@@ -15,6 +15,7 @@ use mithaq_core::{
 use crate::{
     fault::Fault,
     journal::Cursor,
+    tail::Prompt,
     wire::{Frame, Kind},
 };
 
@@ -23,9 +24,11 @@ use crate::{
 pub enum Channel {
     /// Bidirectional: hello, offers, wants, acknowledgements.
     Control,
-    /// One each way: fresh releases.
+    /// One each way: fresh releases that take something back.
+    Urgent,
+    /// One each way: fresh releases that travel with their bodies.
     Live,
-    /// One each way: what was missed.
+    /// One each way: what was missed, and what is large.
     Backfill,
 }
 
@@ -60,6 +63,13 @@ pub enum Input {
     JournalRead {
         /// The entries after the one asked for, in order: at least one, and no more than were asked for.
         ids: Vec<ReleaseId>,
+    },
+    /// Answer to [`Output::ReadTail`].
+    TailRead {
+        /// The last entry that was looked at.
+        through: u64,
+        /// Those of them that are small or urgent, in order.
+        entries: Vec<Prompt>,
     },
     /// Answer to [`Output::LoadRelease`].
     ReleaseLoaded {
@@ -142,6 +152,13 @@ pub enum Output {
     },
     /// Read entries of our journal.
     ReadJournal {
+        /// After this entry.
+        after: u64,
+        /// At most so many.
+        limit: usize,
+    },
+    /// Look for small and urgent releases among entries of our journal.
+    ReadTail {
         /// After this entry.
         after: u64,
         /// At most so many.

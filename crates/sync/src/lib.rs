@@ -19,12 +19,13 @@
 //! ```
 //!
 //! A release that appears while the sink has everything goes out at once as a manifest, its bodies inline when they
-//! are small.
+//! are small. One that is small or takes something back does so even while the sink lacks much that is older.
 
 // A failed expectation is how a test fails.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod fault;
+mod freight;
 mod group;
 mod io;
 mod journal;
@@ -34,6 +35,7 @@ mod session;
 mod sink;
 pub mod sketch;
 mod source;
+mod tail;
 pub mod wire;
 
 pub use fault::Fault;
@@ -41,3 +43,4 @@ pub use io::{Channel, Greeting, Input, Now, Output, Seen};
 pub use journal::{Chain, Cursor};
 pub use limits::*;
 pub use session::{InFlight, Progress, Session, Setup};
+pub use tail::Prompt;

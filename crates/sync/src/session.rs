@@ -14,7 +14,7 @@ use crate::{
     io::{Channel, Greeting, Input, Now, Output, Outputs, Seen},
     journal::Cursor,
     limits::{
-        DOCUMENT_BYTES_MAX, DOCUMENTS_OPEN_MAX, FRAME_BYTES_MAX, HELLO_TIMEOUT, PROTOCOL, RELEASES_OPEN_MAX,
+        AHEAD_MAX, DOCUMENT_BYTES_MAX, DOCUMENTS_OPEN_MAX, FRAME_BYTES_MAX, HELLO_TIMEOUT, PROTOCOL, RELEASES_OPEN_MAX,
         WINDOW_BYTES,
     },
     receipts::Receipts,
@@ -125,6 +125,7 @@ impl Session {
             held_card_serial: setup.peer.card().serial,
             ledger_size: setup.ledger_size,
             seen: setup.seen.map(|seen| seen.to_bytes().into()).unwrap_or_default(),
+            ahead_max: AHEAD_MAX,
         };
         outputs.send(Channel::Control, Kind::Hello(hello));
         Self {
@@ -202,6 +203,7 @@ impl Session {
             Input::JournalOpened { after, head } => source.open(after, head, outputs),
             Input::JournalGrew { head } => source.grow(head, outputs),
             Input::JournalRead { ids } => source.journal_read(ids, outputs),
+            Input::TailRead { through, entries } => source.tail_read(through, entries, outputs),
             Input::ReleaseLoaded { index, release, card, inline } => {
                 source.release_loaded(index, Loaded { release, card, inline }, outputs)?
             }

@@ -92,6 +92,9 @@ pub struct Hello {
     /// The last checkpoint of the receiver's ledger towards the sender that the sender has accepted, 20 bytes, or empty.
     #[prost(bytes = "bytes", tag = "12")]
     pub seen: Bytes,
+    /// How many entries the sender takes beyond the window of its cursor.
+    #[prost(uint64, tag = "15")]
+    pub ahead_max: u64,
 }
 
 /// Where the source's journal goes on.

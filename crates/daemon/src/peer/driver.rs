@@ -17,11 +17,11 @@ use tracing::Instrument;
 
 use super::{
     documents::{self, Courier, Work},
-    endpoint::HANDSHAKE_TIMEOUT,
+    endpoint::{CONNECTION_WINDOW, HANDSHAKE_TIMEOUT},
     frames::{self, StreamError},
     links::Claim,
-    loader::{self, Loader, Request},
-    storer::{self, Item, Received},
+    loader::{self, Loader, Request, Requests},
+    storer::{self, Received, Storer},
 };
 use crate::{
     clock,
@@ -31,8 +31,15 @@ use crate::{
     steps::{self, Step},
 };
 
-/// Frames that wait to be handled; a full queue holds up the streams, and so the peer.
+/// Frames of the control stream, and of the urgent and live ones together, that wait to be handled; a full queue holds up
+/// the streams, and so the peer.
 const FRAMES: usize = 64;
+
+/// Frames of the backfill stream that wait to be handled: they are large, and come last.
+const BACKFILL_FRAMES: usize = 2;
+
+/// The least that a connection is given to send before it is acknowledged.
+const SEND_WINDOW_MIN: u64 = 64 * 1024;
 
 /// Bytes that may wait on the control stream.
 const CONTROL_BYTES_MAX: usize = 1024 * 1024;
@@ -160,6 +167,16 @@ fn cursor_key(entry: &PeerEntry, agreement: mithaq_core::id::AgreementId) -> Vec
     [b"c/", &entry.cert().as_bytes()[..], agreement.as_bytes()].concat()
 }
 
+/// How many streams we send on.
+const CHANNELS: usize = 4;
+
+/// Frames of the peer, in the order in which they are handled.
+struct Arrived {
+    control: mpsc::Receiver<Bytes>,
+    prompt: mpsc::Receiver<Bytes>,
+    backfill: mpsc::Receiver<Bytes>,
+}
+
 /// A session and all that it is pumped through.
 struct Pump {
     node: Arc<Node>,
@@ -170,12 +187,16 @@ struct Pump {
     session: Session,
     claim: Option<Claim>,
     established: bool,
-    queues: [frames::Queue; 3],
-    frames: mpsc::Receiver<Bytes>,
-    frames_in: mpsc::Sender<Bytes>,
+    queues: [frames::Queue; CHANNELS],
+    /// What the connection may be given to send before it is acknowledged.
+    send_window: u64,
+    frames: Arrived,
+    /// Where the frames of the other streams go, by the class that they are handled in.
+    prompt_in: mpsc::Sender<Bytes>,
+    backfill_in: mpsc::Sender<Bytes>,
     answers: mpsc::Receiver<Result<Input, End>>,
-    requests: mpsc::UnboundedSender<Request>,
-    items: mpsc::UnboundedSender<Item>,
+    requests: Requests,
+    storer: Storer,
     documents: mpsc::UnboundedSender<Work>,
     ticks: u32,
     streams: JoinSet<StreamError>,
@@ -218,19 +239,22 @@ impl Pump {
         let opened = tokio::time::timeout(HANDSHAKE_TIMEOUT, opening).await.map_err(|_| End::NoStream)?;
         let (sends, control) = opened.map_err(lost)?;
         let mut streams = JoinSet::new();
+        let mut before = Vec::new();
         let queues = sends.map(|stream| {
             let (queue, waiting) = frames::queue();
-            streams.spawn(frames::write(stream, waiting));
+            streams.spawn(frames::write(stream, waiting, before.clone()));
+            before.push(Arc::clone(queue.backlog()));
             queue
         });
-        let (frames_in, frames) = mpsc::channel(FRAMES);
-        streams.spawn(frames::read(control, frames_in.clone()));
+        let (control_in, control_frames) = mpsc::channel(FRAMES);
+        let (prompt_in, prompt_frames) = mpsc::channel(FRAMES);
+        let (backfill_in, backfill_frames) = mpsc::channel(BACKFILL_FRAMES);
+        streams.spawn(frames::read(control, control_in));
         let (answers_in, answers) = mpsc::channel(ANSWERS);
-        let (requests, requests_out) = mpsc::unbounded_channel();
-        let (items, items_out) = mpsc::unbounded_channel();
         let loader = Loader { node: Arc::clone(node), outbox: outbox.clone(), peer: entry.cert() };
-        node.tasks.spawn(loader::run(loader, requests_out, answers_in.clone()));
-        let storing = node.tasks.spawn(storer::run(Arc::clone(node), key, items_out, answers_in.clone()));
+        let backfill = Arc::clone(queues[usize::from(frames::channel_number(Channel::Backfill))].backlog());
+        let requests = loader::start(loader, backfill, &answers_in);
+        let (storer, storing) = storer::start(node, key, &answers_in);
         let (documents, documents_out) = mpsc::unbounded_channel();
         let courier = Courier::new(Arc::clone(node), Arc::clone(entry));
         let delivering = node.tasks.spawn(documents::run(courier, documents_out, answers_in));
@@ -244,11 +268,13 @@ impl Pump {
             claim: None,
             established: false,
             queues,
-            frames,
-            frames_in,
+            send_window: 0,
+            frames: Arrived { control: control_frames, prompt: prompt_frames, backfill: backfill_frames },
+            prompt_in,
+            backfill_in,
             answers,
             requests,
-            items,
+            storer,
             documents,
             ticks: 0,
             streams,
@@ -279,6 +305,8 @@ impl Pump {
                 error = self.connection.closed() => return Err(lost(error)),
                 Some(ended) = self.streams.join_next() => return Err(self.stream_ended(ended.ok()).await),
                 Some(answer) = self.answers.recv() => answer?,
+                Some(frame) = self.frames.control.recv() => Input::Received(frame),
+                Some(frame) = self.frames.prompt.recv() => Input::Received(frame),
                 Ok(()) = journal.changed() => Input::JournalGrew { head: *journal.borrow_and_update() },
                 _ = tick.tick() => {
                     self.ticks = self.ticks.wrapping_add(1);
@@ -287,7 +315,7 @@ impl Pump {
                     }
                     Input::Tick
                 }
-                Some(frame) = self.frames.recv() => Input::Received(frame),
+                Some(frame) = self.frames.backfill.recv() => Input::Received(frame),
             };
             self.session.handle(input, clock::now());
             self.perform()?;
@@ -324,39 +352,34 @@ impl Pump {
                 Output::Established => self.establish(),
                 Output::Store { index, release, bodies, card, cursor } => {
                     steps::passed(Step::Verified, release.id(), release.contents().len());
-                    let received = Received { index, release: *release, bodies, card, cursor };
-                    let _ = self.items.send(Item::Release(Box::new(received)));
+                    self.storer.store(Received { index, release: *release, bodies, card, cursor });
                 }
                 Output::Greeted(greeting) => self.deliver(Work::Greeted(greeting)),
                 Output::Document { kind, body } => self.deliver(Work::Document { kind, body }),
                 Output::Receipt(receipt) => self.deliver(Work::Receipt(receipt)),
-                Output::SaveCursor(cursor) => {
-                    let _ = self.items.send(Item::Cursor(cursor));
-                }
+                Output::SaveCursor(cursor) => self.storer.save(cursor),
                 Output::Close(fault) => return Err(End::Fault(fault)),
-                Output::OpenJournal { cursor } => self.request(Request::OpenJournal { cursor }),
-                Output::ReadJournal { after, limit } => self.request(Request::ReadJournal { after, limit }),
-                Output::LoadRelease { index, id, inline } => self.request(Request::LoadRelease { index, id, inline }),
-                Output::LoadBodies { index, release, contents } => {
-                    self.request(Request::LoadBodies { index, release, contents });
+                Output::OpenJournal { cursor } => self.requests.send(Request::OpenJournal { cursor }),
+                Output::ReadJournal { after, limit } => self.requests.send(Request::ReadJournal { after, limit }),
+                Output::ReadTail { after, limit } => self.requests.send(Request::ReadTail { after, limit }),
+                Output::LoadRelease { index, id, inline } => {
+                    self.requests.send(Request::LoadRelease { index, id, inline })
                 }
-                Output::CheckReleases { first, ids } => self.request(Request::CheckReleases { first, ids }),
-                Output::CheckBodies { index, contents } => self.request(Request::CheckBodies { index, contents }),
+                Output::LoadBodies { index, release, contents } => {
+                    self.requests.send(Request::LoadBodies { index, release, contents });
+                }
+                Output::CheckReleases { first, ids } => self.requests.send(Request::CheckReleases { first, ids }),
+                Output::CheckBodies { index, contents } => self.requests.send(Request::CheckBodies { index, contents }),
             }
         }
         Ok(())
-    }
-
-    /// The machine bounds how much it asks for before it is answered, so this queue is bounded too.
-    fn request(&self, request: Request) {
-        let _ = self.requests.send(request);
     }
 
     /// Queues a frame. What waits on the data streams is bounded by the window that the machine keeps; what waits on
     /// the control stream grows only with a peer that asks and never reads the answers.
     fn send(&self, channel: Channel, frame: Bytes) -> Result<(), End> {
         let queue = &self.queues[usize::from(frames::channel_number(channel))];
-        if channel == Channel::Control && queue.bytes() > CONTROL_BYTES_MAX {
+        if channel == Channel::Control && queue.backlog().bytes() > CONTROL_BYTES_MAX {
             return Err(End::Fault(Fault::Stalled("the control stream")));
         }
         queue.send(frame);
@@ -370,17 +393,19 @@ impl Pump {
         let number = self.claim.as_ref().map_or(0, Claim::number);
         self.entry.update(|status| status.begin_session(number));
         tracing::info!("the session is established");
-        let (connection, frames) = (self.connection.clone(), self.frames_in.clone());
+        let (connection, prompt, backfill) =
+            (self.connection.clone(), self.prompt_in.clone(), self.backfill_in.clone());
         self.streams.spawn(async move {
             let mut readers = JoinSet::new();
             loop {
                 tokio::select! {
                     stream = connection.accept_uni() => {
                         let Ok(mut stream) = stream else { return StreamError::Ended };
-                        let frames = frames.clone();
+                        let (prompt, backfill) = (prompt.clone(), backfill.clone());
                         readers.spawn(async move {
                             match frames::read_channel(&mut stream).await {
-                                Ok(1 | 2) => frames::read(stream, frames).await,
+                                Ok(1 | 2) => frames::read(stream, prompt).await,
+                                Ok(3) => frames::read(stream, backfill).await,
                                 Ok(_) => Fault::Misbehaved("a stream of an unknown channel").into(),
                                 Err(error) => error,
                             }
@@ -392,8 +417,15 @@ impl Pump {
         });
     }
 
-    /// Refreshes what `status` shows.
-    fn refresh(&self) {
+    /// Refreshes what `status` shows, and how much the connection is given to send: twice what it may have in flight keeps it
+    /// busy, and what it was given can neither be overtaken by our rule nor by more than QUIC itself orders.
+    fn refresh(&mut self) {
+        let window = self.connection.stats().path.cwnd.saturating_mul(2);
+        let window = window.clamp(SEND_WINDOW_MIN, u64::from(CONNECTION_WINDOW));
+        if window != self.send_window {
+            self.connection.set_send_window(window);
+            self.send_window = window;
+        }
         if let Some(claim) = self.claim.as_ref().filter(|_| self.established) {
             let (stats, progress) = (self.connection.stats(), self.session.progress());
             let bytes = (stats.udp_tx.bytes, stats.udp_rx.bytes);
@@ -403,8 +435,8 @@ impl Pump {
 
     /// Waits until what was verified is stored.
     async fn close(self) {
-        let Self { items, requests, documents, streams, storing, delivering, answers, .. } = self;
-        drop((items, requests, documents, streams, answers));
+        let Self { storer, requests, documents, streams, storing, delivering, answers, .. } = self;
+        drop((storer, requests, documents, streams, answers));
         let _ = storing.await;
         let _ = delivering.await;
     }
@@ -443,12 +475,13 @@ async fn read_known(node: &Arc<Node>, peer: CertId, cursor_key: Vec<u8>) -> Resu
 async fn open_streams(
     connection: &Connection,
     dialled: bool,
-) -> Result<([SendStream; 3], RecvStream), quinn::ConnectionError> {
+) -> Result<([SendStream; CHANNELS], RecvStream), quinn::ConnectionError> {
     let (control, receive) = if dialled { connection.open_bi().await? } else { connection.accept_bi().await? };
+    let urgent = open_uni(connection, Channel::Urgent).await?;
     let live = open_uni(connection, Channel::Live).await?;
     let backfill = open_uni(connection, Channel::Backfill).await?;
     let _ = control.set_priority(frames::priority(Channel::Control));
-    Ok(([control, live, backfill], receive))
+    Ok(([control, urgent, live, backfill], receive))
 }
 
 async fn open_uni(connection: &Connection, channel: Channel) -> Result<SendStream, quinn::ConnectionError> {

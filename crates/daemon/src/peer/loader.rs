@@ -11,16 +11,23 @@ use mithaq_store::StoreError;
 use mithaq_sync::{Cursor, GROUP_BYTES, INLINE_BYTES_MAX, Input};
 use tokio::sync::mpsc;
 
-use super::driver::End;
+use super::{driver::End, frames::Backlog};
 use crate::{
     node::Node,
     origins,
-    outbox::{self, Outbox},
+    outbox::{self, Outbox, PROMPT_OBJECTS_MAX},
     steps::{self, Step},
 };
 
 /// How many requests are taken at a time.
 const REQUESTS: usize = 64;
+
+/// How many requests of backfill are taken at a time.
+const BULK_REQUESTS: usize = 8;
+
+/// With more than this waiting to be written to the backfill stream, nothing is loaded for it: what was loaded has passed
+/// the rule, and the rule may change.
+const BACKFILL_WAITING_MAX: usize = 64 * 1024;
 
 /// How many bodies are read from the store at a time.
 const BODIES: usize = 512;
@@ -30,30 +37,77 @@ const BODIES: usize = 512;
 pub(super) enum Request {
     OpenJournal { cursor: Option<Cursor> },
     ReadJournal { after: u64, limit: usize },
+    ReadTail { after: u64, limit: usize },
     LoadRelease { index: u64, id: ReleaseId, inline: bool },
     LoadBodies { index: u64, release: ReleaseId, contents: Vec<ContentId> },
     CheckReleases { first: u64, ids: Vec<ReleaseId> },
     CheckBodies { index: u64, contents: Vec<ContentId> },
 }
 
-/// Answers requests until the session ends.
-pub(super) async fn run(
-    loader: Loader,
-    mut requests: mpsc::UnboundedReceiver<Request>,
-    answers: mpsc::Sender<Result<Input, End>>,
-) {
+/// The questions of one session, in lanes, so that none of what is prompt waits for what is not.
+#[derive(Debug)]
+pub(super) struct Requests {
+    /// What an alert needs.
+    prompt: mpsc::UnboundedSender<Request>,
+    /// What the peer offers us.
+    checks: mpsc::UnboundedSender<Request>,
+    /// What goes on the backfill stream.
+    bulk: mpsc::UnboundedSender<Request>,
+}
+
+impl Requests {
+    /// Asks. The machine bounds how much it asks for before it is answered, so these queues are bounded too.
+    pub(super) fn send(&self, request: Request) {
+        let lane = match request {
+            Request::LoadBodies { .. } | Request::LoadRelease { inline: false, .. } => &self.bulk,
+            Request::CheckReleases { .. } | Request::CheckBodies { .. } => &self.checks,
+            _ => &self.prompt,
+        };
+        let _ = lane.send(request);
+    }
+}
+
+/// Starts to answer requests, each lane in order, until the session ends. `backfill` is what waits for the backfill stream.
+pub(super) fn start(loader: Loader, backfill: Arc<Backlog>, answers: &mpsc::Sender<Result<Input, End>>) -> Requests {
     let loader = Arc::new(loader);
-    let mut batch = Vec::new();
-    while requests.recv_many(&mut batch, REQUESTS).await > 0 {
-        let (worker, answers) = (Arc::clone(&loader), answers.clone());
-        let requests = std::mem::take(&mut batch);
-        let done = tokio::task::spawn_blocking(move || {
-            requests.into_iter().all(|request| answers.blocking_send(worker.answer(request).map_err(End::from)).is_ok())
-        });
-        match done.await {
-            Ok(true) => {}
-            Ok(false) => return,
-            Err(_) => return loader.node.fail("reading for a session"),
+    let lane = |requests_max, backfill: Option<Arc<Backlog>>| {
+        let (sender, requests) = mpsc::unbounded_channel();
+        let lane = Lane { loader: Arc::clone(&loader), requests, requests_max, backfill, answers: answers.clone() };
+        loader.node.tasks.spawn(lane.run());
+        sender
+    };
+    Requests { prompt: lane(REQUESTS, None), checks: lane(REQUESTS, None), bulk: lane(BULK_REQUESTS, Some(backfill)) }
+}
+
+struct Lane {
+    loader: Arc<Loader>,
+    requests: mpsc::UnboundedReceiver<Request>,
+    requests_max: usize,
+    /// What must be written before more is loaded.
+    backfill: Option<Arc<Backlog>>,
+    answers: mpsc::Sender<Result<Input, End>>,
+}
+
+impl Lane {
+    async fn run(mut self) {
+        let mut batch = Vec::new();
+        while self.requests.recv_many(&mut batch, self.requests_max).await > 0 {
+            if let Some(backfill) = &self.backfill {
+                tokio::select! {
+                    () = backfill.at_most(BACKFILL_WAITING_MAX) => {}
+                    () = self.answers.closed() => return,
+                }
+            }
+            let (loader, answers) = (Arc::clone(&self.loader), self.answers.clone());
+            let mut requests = std::mem::take(&mut batch).into_iter();
+            let done = tokio::task::spawn_blocking(move || {
+                requests.all(|request| answers.blocking_send(loader.answer(request).map_err(End::from)).is_ok())
+            });
+            match done.await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(_) => return self.loader.node.fail("reading for a session"),
+            }
         }
     }
 }
@@ -84,6 +138,10 @@ impl Loader {
                 Ok(Input::JournalOpened { after: self.outbox.resume_at(cursor)?, head })
             }
             Request::ReadJournal { after, limit } => Ok(Input::JournalRead { ids: self.outbox.read(after, limit)? }),
+            Request::ReadTail { after, limit } => {
+                let (through, entries) = self.outbox.read_tail(after, limit)?;
+                Ok(Input::TailRead { through, entries })
+            }
             Request::LoadRelease { index, id, inline } => self.load_release(index, id, inline),
             Request::LoadBodies { index, release, contents } => self.load_bodies(index, release, &contents),
             Request::CheckReleases { first, ids } => {
@@ -118,7 +176,7 @@ impl Loader {
 
     /// All bodies of a release, if they are few and small enough to travel with its manifest.
     fn small_bodies(&self, release: &SignedRelease) -> Result<Option<Vec<Vec<u8>>>, StoreError> {
-        if release.contents.len() > BODIES {
+        if release.contents.len() > PROMPT_OBJECTS_MAX {
             return Ok(None);
         }
         let bodies: Option<Vec<_>> = self.node.store.bodies(&release.contents)?.into_iter().collect();

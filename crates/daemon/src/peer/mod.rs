@@ -8,6 +8,7 @@ mod endpoint;
 mod frames;
 mod links;
 mod loader;
+mod order;
 mod storer;
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use mithaq_core::{
     time::Time,
 };
 use mithaq_sync::{
-    Channel, FRAME_BYTES_MAX, Fault, Input, Now, Output, PROTOCOL, RELEASES_OPEN_MAX, Session, WINDOW_BYTES,
+    AHEAD_MAX, Channel, FRAME_BYTES_MAX, Fault, Input, Now, Output, PROTOCOL, RELEASES_OPEN_MAX, Session, WINDOW_BYTES,
     wire::{Ack, Frame, Hello, Kind, Manifest, Start, Want, frame_length},
 };
 
@@ -43,6 +43,7 @@ pub(crate) fn hello() -> Hello {
         held_card_serial: 1,
         ledger_size: 0,
         seen: Bytes::new(),
+        ahead_max: AHEAD_MAX,
     }
 }
 

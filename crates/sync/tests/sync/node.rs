@@ -10,11 +10,11 @@ use bytes::{Buf, Bytes};
 use mithaq_core::{
     body::Body,
     id::{ContentId, ReleaseId},
-    release::{SignedRelease, VerifiedRelease},
+    release::{Kind, SignedRelease, VerifiedRelease},
 };
 use mithaq_sync::{
-    Chain, Channel, Cursor, Fault, GROUP_BYTES, INLINE_BYTES_MAX, Input, Output, Session, Setup,
-    wire::{Frame, Kind, frame_length},
+    Chain, Channel, Cursor, Fault, GROUP_BYTES, INLINE_BYTES_MAX, Input, Output, Prompt, Session, Setup,
+    wire::{self, Frame, frame_length},
 };
 use prost::Message;
 
@@ -65,6 +65,20 @@ impl Store {
             .collect()
     }
 
+    /// What the hints of a journal's rows tell of those after `after`.
+    fn read_tail(&self, after: u64, limit: usize) -> Input {
+        let read = self.journal.iter().skip(usize::try_from(after).unwrap()).take(limit);
+        let read: Vec<_> = (after + 1..).zip(read).collect();
+        let prompt = |(index, id): &(u64, &ReleaseId)| {
+            let release = &self.releases[*id];
+            let urgent = release.stored_manifest().unwrap().kind == Kind::Withdraw;
+            let bytes: usize = release.contents.iter().map(|id| self.bodies[id].len()).sum();
+            (urgent || bytes <= INLINE_BYTES_MAX).then_some(Prompt { index: *index, id: **id, urgent })
+        };
+        let through = read.last().map_or(after, |(index, _)| *index);
+        Input::TailRead { through, entries: read.iter().filter_map(prompt).collect() }
+    }
+
     fn load_release(&self, index: u64, id: ReleaseId, inline: bool) -> Input {
         let release = self.releases.get(&id).cloned();
         let release = release.filter(|_| !self.withdrawn.contains(&id));
@@ -88,7 +102,7 @@ pub(crate) enum Commit {
 #[derive(Debug, Default)]
 pub(crate) struct Sent {
     pub(crate) bytes: BTreeMap<Channel, usize>,
-    pub(crate) frames: Vec<(Channel, Kind)>,
+    pub(crate) frames: Vec<(Channel, wire::Kind)>,
     pub(crate) manifests: BTreeMap<ReleaseId, usize>,
     pub(crate) bodies: BTreeMap<(u64, ContentId), usize>,
     pub(crate) gone: usize,
@@ -112,13 +126,13 @@ impl Sent {
         *self.bytes.entry(channel).or_default() += frame.len();
         let kind = decode(frame);
         let group = match &kind {
-            Kind::Manifest(manifest) => {
+            wire::Kind::Manifest(manifest) => {
                 let id = mithaq_core::id::sha256(&manifest.manifest);
                 *self.manifests.entry(ReleaseId::from_bytes(id)).or_default() += 1;
                 Some((manifest.index, &manifest.bodies)).filter(|(_, group)| !group.is_empty())
             }
-            Kind::Bodies(bodies) => Some((bodies.index, &bodies.group)),
-            Kind::Gone(_) => {
+            wire::Kind::Bodies(bodies) => Some((bodies.index, &bodies.group)),
+            wire::Kind::Gone(_) => {
                 self.gone += 1;
                 None
             }
@@ -132,7 +146,7 @@ impl Sent {
 }
 
 /// Reads a frame with its length.
-pub(crate) fn decode(frame: &[u8]) -> Kind {
+pub(crate) fn decode(frame: &[u8]) -> wire::Kind {
     let (skip, length) = frame_length(frame).unwrap().unwrap();
     assert_eq!(frame.len(), skip + length);
     Frame::decode(&frame[skip..]).unwrap().kind.unwrap()
@@ -257,6 +271,10 @@ impl Node {
                 let after = usize::try_from(after).unwrap();
                 let ids = store.journal[after..].iter().copied().take(limit).collect();
                 Input::JournalRead { ids }
+            }
+            Output::ReadTail { after, limit } => {
+                let limit = rng.as_mut().map_or(limit, |rng| rng.size(limit) + 1);
+                store.read_tail(after, limit)
             }
             Output::LoadRelease { index, id, inline } => store.load_release(index, id, inline),
             Output::LoadBodies { index, release, contents } => {

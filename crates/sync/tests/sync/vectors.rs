@@ -204,6 +204,7 @@ fn the_document_tells_the_limits() {
     row("reason of a notice", size(mithaq_core::notice::NOTICE_REASON_BYTES_MAX));
     row("ids in an offer", size(mithaq_sync::OFFER_IDS_MAX));
     row("entries from the oldest unsettled to the newest named", mithaq_sync::OFFERS_OPEN_MAX);
+    row("entries named beyond those", mithaq_sync::AHEAD_MAX);
     row("releases whose manifest went and that are not acknowledged", size(mithaq_sync::RELEASES_OPEN_MAX));
     row("window: canonical bytes of bodies sent and not acknowledged", size(mithaq_sync::WINDOW_BYTES));
     row("smallest window that may be told", size(mithaq_sync::WINDOW_BYTES_MIN));
