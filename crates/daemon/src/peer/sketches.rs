@@ -40,10 +40,11 @@ impl Journal {
         Self { key, name, through: 0, chain: Chain::START, sketch: Sketch::new(), is_ambiguous: false }
     }
 
-    /// Takes in the entries that were written since.
-    fn follow(&mut self, outbox: &Outbox) -> Result<(), StoreError> {
+    /// Takes in the entries that were written since, up to entry `through`.
+    fn follow(&mut self, outbox: &Outbox, through: u64) -> Result<(), StoreError> {
         loop {
-            let entries = outbox.read_with_chain(self.through, ENTRIES)?;
+            let limit = usize::try_from(through.saturating_sub(self.through)).unwrap_or(ENTRIES).min(ENTRIES);
+            let entries = outbox.read_with_chain(self.through, limit)?;
             let Some((_, chain)) = entries.last() else { return Ok(()) };
             self.chain = *chain;
             for (release, _) in entries {
@@ -68,12 +69,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Sketches {
-    /// Opens the sketch of our journal as it is now. Blocks.
-    pub(super) fn open(&self, outbox: &Outbox, key: SketchKey, cells: usize) -> Result<Input, StoreError> {
+    /// Opens the sketch of our journal up to entry `through`. Blocks.
+    pub(super) fn open(
+        &self,
+        outbox: &Outbox,
+        through: u64,
+        key: SketchKey,
+        cells: usize,
+    ) -> Result<Input, StoreError> {
         let mut journal = lock(&self.journal);
         let kept = journal.take().filter(|kept| kept.key == key && kept.name == outbox.name());
         let mut kept = kept.unwrap_or_else(|| Journal::new(key, outbox.name()));
-        kept.follow(outbox)?;
+        kept.follow(outbox, through)?;
         let cells = if kept.is_ambiguous { Vec::new() } else { kept.sketch.cells(0..cells).to_vec() };
         let Journal { through, chain, .. } = kept;
         let digest = kept.sketch.digest();
