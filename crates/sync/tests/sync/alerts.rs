@@ -10,8 +10,9 @@ use mithaq_core::{
     release::{Kind as ReleaseKind, ReleaseDraft, VerifiedRelease},
 };
 use mithaq_sync::{
-    AHEAD_MAX, Channel, EAGER_OPEN_MAX, Input, OFFERS_OPEN_MAX, Output, Prompt, RELEASES_OPEN_MAX,
-    wire::{Gone, Kind, Manifest},
+    AHEAD_MAX, Chain, Channel, EAGER_OPEN_MAX, Input, OFFERS_OPEN_MAX, Output, Prompt, RELEASES_OPEN_MAX,
+    sketch::{Cell, Digest},
+    wire::{Gone, Hello, Kind, Manifest},
 };
 
 use crate::{
@@ -135,7 +136,7 @@ fn an_alert_overtakes_a_million_entries_of_which_none_is_answered() {
 fn no_more_goes_ahead_than_the_peer_takes() {
     let check = |ahead_max: u64, expected: usize| {
         let mut lone = Lone::new();
-        lone.receive(Kind::Hello(mithaq_sync::wire::Hello { ahead_max, ..hello() }));
+        lone.receive(Kind::Hello(Hello { ahead_max, ..hello() }));
         lone.give(Input::JournalOpened { after: 0, head: 1_000 });
         lone.take_all();
         lone.give(Input::JournalGrew { head: 2_000 });
@@ -237,4 +238,98 @@ fn alerts_go_ahead_while_one_large_release_holds_up_the_window() {
     }
     pair.run();
     pair.assert_converged();
+}
+
+/// A pair of which the second side has most of a long journal and no cursor into it.
+fn reconciling() -> Pair {
+    let mut pair = Pair::new(paced());
+    for number in 0..600 {
+        let parcel = parcel_of(&pair.nodes[0].cert, number, 1, 400);
+        pair.push(0, &parcel);
+        if number % 100 > 0 {
+            pair.nodes[1].store.put(&parcel);
+        }
+    }
+    pair.connect();
+    pair
+}
+
+/// At whatever moment of a reconciliation it is pushed.
+#[test]
+fn an_alert_does_not_wait_for_a_reconciliation() {
+    for moment in [310, 610, 650, 900, 1_250, 1_600] {
+        let mut pair = reconciling();
+        pair.run_until(Duration::from_millis(moment));
+        let alert = alert(&pair);
+        let took = time_until_stored(&mut pair, &alert);
+        assert!(took < ALERT_TIME + Duration::from_millis(400), "{took:?} after {moment} ms");
+        pair.run();
+        pair.assert_converged();
+        let count =
+            |is_such: fn(&Kind) -> bool| pair.nodes[0].sent.frames.iter().filter(|(_, kind)| is_such(kind)).count();
+        assert_eq!(count(|kind| matches!(kind, Kind::Reconcile(_))), 1);
+        assert_eq!(count(|kind| matches!(kind, Kind::Offer(_))), 0, "the sketch was of no use");
+        assert_eq!(pair.nodes[0].sent.manifests.values().sum::<usize>(), 7, "after {moment} ms");
+    }
+}
+
+/// Opening the first sketch takes a pass over the whole journal.
+#[test]
+fn an_alert_goes_out_while_a_sketch_is_opened() {
+    let mut lone = Lone::new();
+    lone.receive(Kind::Hello(Hello { held: 190, ..hello() }));
+    let mut lone = lone.start(200);
+    lone.give(Input::JournalSettled { head: 200 });
+    assert!(matches!(lone.take_all()[..], [Output::OpenSketch { through: 200, .. }]));
+    let (index, parcel) = (201, parcel_of(&lone.peer, 1, 1, 400));
+    lone.give(Input::JournalGrew { head: index });
+    assert!(matches!(lone.take_all()[..], [Output::ReadTail { after: 200, .. }]));
+    lone.give(Input::TailRead { through: index, entries: vec![Prompt { index, id: parcel.id(), urgent: true }] });
+    assert!(matches!(lone.take_all()[..], [Output::LoadRelease { index: 201, inline: true, .. }]));
+    let (release, inline) = (Some(parcel.release.signed().clone()), Some(parcel.bodies.clone()));
+    lone.give(Input::ReleaseLoaded { index, release, card: None, inline });
+    assert!(matches!(lone.take_frame(), (Channel::Live, Kind::Manifest(sent)) if sent.index == index));
+    assert_eq!(lone.session.progress().lag, 201);
+    let (chain, digest, cells) = (Chain::START, Digest::default(), vec![Cell::default(); 32]);
+    lone.give(Input::SketchOpened { through: 200, chain, digest, cells });
+    assert!(matches!(lone.take_frame().1, Kind::Reconcile(_)));
+    assert_eq!(lone.session.progress().lag, 201, "each entry counts once");
+}
+
+/// A sketch that has more than it should could have what went ahead.
+#[test]
+fn what_went_ahead_is_in_no_sketch() {
+    let mut lone = Lone::new();
+    lone.receive(Kind::Hello(Hello { held: 190, ..hello() }));
+    let mut lone = lone.start(200);
+    lone.give(Input::JournalSettled { head: 200 });
+    lone.give(Input::JournalGrew { head: 201 });
+    let entries = vec![Prompt { index: 201, id: ReleaseId::from_bytes([1; 32]), urgent: false }];
+    lone.give(Input::TailRead { through: 201, entries });
+    lone.take_all();
+    let (chain, digest, cells) = (Chain::START, Digest::default(), vec![Cell::default(); 32]);
+    lone.give(Input::SketchOpened { through: 201, chain, digest, cells });
+    assert!(matches!(lone.take_all()[..], [Output::ReadJournal { after: 0, .. }]));
+}
+
+#[test]
+fn a_sketch_is_taken_behind_an_alert_that_it_does_not_have() {
+    let check = |index: u64, through: u64| {
+        let mut lone = Lone::holding(100);
+        lone.receive(Kind::Hello(hello()));
+        let mut lone = lone.start(0);
+        let parcel = parcel_of(&lone.peer, 1, 1, 400);
+        lone.receive(Kind::Manifest(Manifest { bodies: group(&parcel.bodies), ..manifest(index, &parcel) }));
+        assert!(matches!(lone.take_all()[..], [Output::Store { .. }]));
+        lone.receive(Kind::Reconcile(crate::hostile_cells::sketch(through, 32)));
+        lone
+    };
+    assert!(matches!(check(201, 200).take_all()[..], [Output::CompareSketch { .. }]));
+    check(200, 200).assert_closed(Code::MISBEHAVED);
+    // In what is sketched nothing goes ahead.
+    let mut lone = check(6_000, 5_000);
+    lone.take_all();
+    let parcel = parcel_of(&lone.peer, 2, 1, 400);
+    lone.receive(Kind::Manifest(manifest(4_999, &parcel)));
+    lone.assert_closed(Code::MISBEHAVED);
 }

@@ -206,7 +206,9 @@ impl Pair {
         self.tick_until(time);
         self.events += 1;
         assert!(self.events < 2_000_000, "it goes on for ever");
-        if let Some(waiting) = self.stopped.as_mut().filter(|_| node == 0) {
+        // A link goes on with what it was given.
+        let is_link = matches!(event, Event::Sent);
+        if let Some(waiting) = self.stopped.as_mut().filter(|_| node == 0 && !is_link) {
             waiting.push(event);
             return true;
         }
