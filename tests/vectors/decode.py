@@ -102,7 +102,7 @@ class Follower:
         entry.kind = manifest["kind"]
         if said.bodies:
             entry.state, entry.wanted = "asked", collections.deque(contents)
-            how = self.take(source, sink, entry, said.bodies) + " inline"
+            how = self.take(source, sink, entry, said.bodies, said.dictionary) + " inline"
             need(entry.state == "delivered", "a release with some of its bodies")
             need(entry.bytes <= frames.INLINE, "bodies inline over their limit")
         origin = "" if card is source.card else f", of {card['name']}{' with its card' if said.card else ''}"
@@ -138,16 +138,18 @@ class Follower:
         entry = source.entry(said.index, "asked", *(() if frames.zstandard else ("delivered",)))
         need(entry.channel == channel, "bodies on another stream than their manifest")
         need(source.begun in (None, said.index), "bodies of a release before those of another are complete")
-        told = self.take(source, sink, entry, said.group)
+        told = self.take(source, sink, entry, said.group, said.dictionary)
         source.begun = said.index if entry.state == "asked" else None
         return f"{said.index}: {told}"
 
-    def take(self, source, sink, entry, group):
+    def take(self, source, sink, entry, group, dictionary):
+        listed = [sink.hello.dictionaries[at:at + 8] for at in range(0, len(sink.hello.dictionaries), 8)]
+        need(not dictionary or dictionary in listed, "a dictionary that the sink has not listed")
         if frames.zstandard is None:
             frames.skipped["group"] += 1
             entry.state = "delivered"
             return "a group"
-        found = unpack(group)
+        found = unpack(group, dictionary)
         for body in found:
             need(entry.wanted and sha256(body) == entry.wanted.popleft(), "a body that is not the next that was wanted")
         size = sum(map(len, found))

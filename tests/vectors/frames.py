@@ -4,9 +4,10 @@ A frame that is to come needs a line in `FRAMES`, a field one within it, a dicti
 """
 import collections
 import functools
+import pathlib
 import types
 
-from check import canonical, parse
+from check import canonical, parse, sha256
 
 try:
     import zstandard
@@ -55,16 +56,18 @@ FRAMES = {
         1: ("protocol", U32), 2: ("agreement", exactly(32)), 3: ("store", exactly(16)), 4: ("instance", exactly(16)),
         5: ("card_serial", U64), 6: ("cursor", exactly(0, 56)), 7: ("frame_bytes_max", U64), 8: ("window_bytes", U64),
         9: ("releases_open_max", U64), 10: ("held_card_serial", U64), 11: ("ledger_size", U64),
-        12: ("seen", exactly(0, 20))}),
+        12: ("seen", exactly(0, 20)), 13: ("held", U64), 14: ("dictionaries", lambda size: size in range(0, 129, 8)),
+        15: ("ahead_max", U64)}),
     2: ("Start", CONTROL, {1: ("after", U64)}),
     3: ("Offer", CONTROL, {1: ("first", U64), 2: ("ids", ids(1_024))}),
     4: ("Want", CONTROL, {1: ("first", U64), 2: ("bitmap", at_most(128)), 3: ("count", U32)}),
     5: ("Manifest", FRAME, {
         1: ("index", U64), 2: ("manifest", at_most(16_384)), 3: ("signature", exactly(64)),
-        4: ("contents", ids(1_000)), 5: ("bodies", at_most(FRAME)), 6: ("card", at_most(FRAME))}),
+        4: ("contents", ids(1_000)), 5: ("bodies", at_most(FRAME)), 6: ("card", at_most(FRAME)),
+        7: ("dictionary", exactly(0, 8))}),
     6: ("Gone", CONTROL, {1: ("index", U64), 2: ("id", exactly(32))}),
     7: ("WantBodies", CONTROL, {1: ("index", U64), 2: ("bitmap", at_most(125))}),
-    8: ("Bodies", FRAME, {1: ("index", U64), 2: ("group", at_most(FRAME))}),
+    8: ("Bodies", FRAME, {1: ("index", U64), 2: ("group", at_most(FRAME)), 3: ("dictionary", exactly(0, 8))}),
     9: ("Ack", CONTROL, {
         1: ("indexes", [U64]), 2: ("statuses", at_most(4_096)), 3: ("at", U64), 4: ("key", exactly(0, 32)),
         5: ("signature", exactly(0, 64))}),
@@ -132,6 +135,9 @@ def read_frame(data):
 
 # --- Section 5: bitmaps and groups ---
 
+DICTIONARY = (pathlib.Path(__file__).parents[2] / "crates/sync/dictionary/stix-1.zdict").read_bytes()
+DICTIONARIES = {sha256(DICTIONARY)[:8]: DICTIONARY}
+
 
 def bits(bitmap, count):
     number = int.from_bytes(bitmap, "little")
@@ -144,13 +150,15 @@ def split(data):
 
 
 @functools.lru_cache(maxsize=None)
-def unpack(group):
+def unpack(group, name):
     """The bodies of a group, each checked as far as it can be without knowing which it should be."""
+    need(not name or name in DICTIONARIES, "a dictionary that is not known")
+    dictionary = zstandard.ZstdCompressionDict(DICTIONARIES[name]) if name else None
     try:
         header = zstandard.get_frame_parameters(group)
         need(header.content_size <= GROUP_UNPACKED, "a group that does not state its size, or one over the limit")
-        need(header.dict_id == 0, "a group with a dictionary")
-        reader = zstandard.ZstdDecompressor().decompressobj()
+        need(name or header.dict_id == 0, "a group with a dictionary that is not named")
+        reader = zstandard.ZstdDecompressor(dict_data=dictionary).decompressobj()
         raw = reader.decompress(group)
     except zstandard.ZstdError as error:
         raise Violation(f"a group that is not zstd: {error}") from error
