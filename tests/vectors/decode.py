@@ -27,7 +27,7 @@ from signed import (follows, read_card, read_checkpoint, read_cosignature, read_
 
 HERE = pathlib.Path(__file__).parent
 RELEASES = {"Manifest", "Bodies", "Gone"}
-CHANNELS = {"control": frames.NAMES - {"Manifest", "Bodies"}, "live": RELEASES, "backfill": RELEASES}
+CHANNELS = {"control": frames.NAMES - {"Manifest", "Bodies"}, "urgent": RELEASES, "live": RELEASES, "backfill": RELEASES}
 BEFORE_START = {"Hello", "Start", "Want", "WantBodies", "WantCells", "Missing", "Ack", "Document"}
 # Without zstandard nobody can tell which bodies are still to come.
 BODIES_TO_COME = ("asked",) if frames.zstandard else ("asked", "delivered")

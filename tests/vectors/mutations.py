@@ -4,7 +4,7 @@ from frames import FRAMES, read_frame
 # Numbers that are the sender's own affair: another one breaks nothing. A store may be new in any session.
 FREE = {("Hello", field) for field in (
     "store", "card_serial", "frame_bytes_max", "window_bytes", "releases_open_max", "held_card_serial",
-    "ledger_size", "held")}
+    "ledger_size", "held", "ahead_max")}
 
 # Without these the session does not go on as it was recorded.
 NEEDED = {"Hello", "Offer", "Want", "Manifest", "Bodies", "Gone", "Reconcile", "WantCells", "Cells", "Missing"}

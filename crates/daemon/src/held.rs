@@ -41,7 +41,7 @@ impl Rows {
         self.0.iter().map(|(peer, release)| StateChange::set(key(*peer, *release), Vec::new()))
     }
 
-    /// Takes them into the sketches, once they are durable. Blocks while one is being made.
+    /// Takes them into the sketches, once they are durable.
     pub(crate) fn note(self, node: &Node) {
         for (peer, release) in self.0 {
             if let Some(entry) = node.peer(peer) {

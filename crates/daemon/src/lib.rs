@@ -31,6 +31,7 @@ mod revive;
 mod staging;
 mod standing;
 mod start;
+mod steps;
 
 pub use revive::revive;
 pub use start::{Overrides, run};

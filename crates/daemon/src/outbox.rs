@@ -18,20 +18,54 @@ use mithaq_core::{
     release::{Kind, Manifest, SignedRelease},
 };
 use mithaq_store::{Batch, Expect, StateChange, StoreError};
-use mithaq_sync::{Chain, Cursor};
+use mithaq_sync::{Chain, Cursor, INLINE_BYTES_MAX, Prompt};
 
 use crate::{
     clock, consents, held,
     ledger::Ledger,
     node::{Node, PeerEntry},
     origins, standing,
+    steps::{self, Step},
 };
 
 /// How many rows of the log are read at a time.
 const ROWS: usize = 256;
 
+/// How many objects a release has at most that may travel with its bodies: they are read to find out how large they are.
+pub(crate) const PROMPT_OBJECTS_MAX: usize = 128;
+
 /// How often it is looked whether the agreement has come into force.
 const REVIEW: Duration = Duration::from_secs(1);
+
+/// What a row of the journal tells of how urgent its release is, so that a session can pick out what need not wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hint {
+    Large = 0,
+    Small = 1,
+    Urgent = 2,
+}
+
+impl Hint {
+    /// A row without a hint has waited long already.
+    fn of_row(value: &[u8]) -> Self {
+        match value.get(ENTRY_BYTES) {
+            Some(1) => Self::Small,
+            Some(2) => Self::Urgent,
+            _ => Self::Large,
+        }
+    }
+}
+
+/// A release that may go to the peer.
+#[derive(Debug)]
+struct Disclosed {
+    release: ReleaseId,
+    origin: CertId,
+    hint: Hint,
+}
+
+/// How many bytes of a row are release and chain.
+const ENTRY_BYTES: usize = 64;
 
 /// Where the outbox of one peer stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,8 +155,8 @@ impl Outbox {
             let before = position;
             let mut released = Vec::new();
             for row in &rows {
-                if let Some(origin) = self.may_go(row.release)? {
-                    released.push((row.release, origin));
+                if let Some(disclosed) = self.disclosed(row.release)? {
+                    released.push(disclosed);
                 }
             }
             position.scanned = last.seq;
@@ -134,7 +168,7 @@ impl Outbox {
     }
 
     /// Writes what may go into the journal and into the ledger, in one commit.
-    fn write(&self, before: Position, scanned: u64, released: &[(ReleaseId, CertId)]) -> Result<Position, StoreError> {
+    fn write(&self, before: Position, scanned: u64, released: &[Disclosed]) -> Result<Position, StoreError> {
         // The stored position may lag behind `before` by rows that the rule withheld, but never in its head.
         let key = self.position_key();
         let stored = self.node.store.state(&key)?;
@@ -146,10 +180,10 @@ impl Outbox {
         let (mut position, now) = (Position { scanned, ..before }, clock::wall());
         let (mut changes, mut disclosures) = (Vec::new(), Vec::new());
         let mut held = held::Rows::default();
-        for (release, origin) in released {
+        for Disclosed { release, origin, hint } in released {
             position.head += 1;
             position.chain = position.chain.after(*release);
-            let value = [release.as_bytes(), &position.chain.as_bytes()[..]].concat();
+            let value = [release.as_bytes(), &position.chain.as_bytes()[..], &[*hint as u8]].concat();
             changes.push(StateChange::set(self.entry_key(position.head), value));
             // A journal that is made anew discloses nothing anew.
             if !ledger.place(*release)?.is_some_and(|place| place.is_under(self.agreement.id())) {
@@ -165,20 +199,36 @@ impl Outbox {
         changes.push(StateChange { key, expect, value: Some(position.to_bytes()) });
         ledger.append(&disclosures, changes)?;
         held.note(&self.node);
+        released.iter().for_each(|disclosed| steps::passed(Step::Disclosed, disclosed.release, 0));
         Ok(position)
     }
 
-    /// The origin of a release of our store, if the rule lets it go to the peer now. A damaged release goes nowhere, and
-    /// holds up nothing behind it. Blocks.
-    fn may_go(&self, id: ReleaseId) -> Result<Option<CertId>, StoreError> {
-        match self.load_with_origin(id) {
-            Ok(loaded) => Ok(loaded.map(|(_, origin)| origin)),
+    /// What the journal says of a release of our store, if the rule lets it go to the peer now. A damaged release goes
+    /// nowhere, and holds up nothing behind it. Blocks.
+    fn disclosed(&self, id: ReleaseId) -> Result<Option<Disclosed>, StoreError> {
+        let disclosed = self.load_with_origin(id).and_then(|loaded| {
+            let Some((release, origin)) = loaded else { return Ok(None) };
+            Ok(Some(Disclosed { release: id, origin, hint: self.hint_of(&release)? }))
+        });
+        match disclosed {
             Err(StoreError::Corrupt { what }) => {
                 tracing::error!(what, "a damaged release is not shared: run `mithaq store check`");
                 Ok(None)
             }
-            Err(error) => Err(error),
+            disclosed => disclosed,
         }
+    }
+
+    fn hint_of(&self, release: &SignedRelease) -> Result<Hint, StoreError> {
+        if release.stored_manifest().is_ok_and(|manifest| manifest.kind == Kind::Withdraw) {
+            return Ok(Hint::Urgent);
+        }
+        if release.contents.len() > PROMPT_OBJECTS_MAX {
+            return Ok(Hint::Large);
+        }
+        let bodies = self.node.store.bodies(&release.contents)?;
+        let bytes: usize = bodies.iter().flatten().map(Vec::len).sum();
+        Ok(if bytes <= INLINE_BYTES_MAX { Hint::Small } else { Hint::Large })
     }
 
     /// A release of our store, if the rule lets it go to the peer now. Blocks.
@@ -237,6 +287,21 @@ impl Outbox {
         Ok(scanned >= head || next.is_none_or(|next| next > head))
     }
 
+    /// Of at most `limit` entries after entry `after` those that need not wait for older ones, and the last that was looked
+    /// at. Blocks.
+    pub(crate) fn read_tail(&self, after: u64, limit: usize) -> Result<(u64, Vec<Prompt>), StoreError> {
+        let prefix = [b"j/", &self.key[..]].concat();
+        let rows = self.node.store.state_range(&prefix, Some(&self.entry_key(after)), limit)?;
+        let mut prompt = Vec::new();
+        for (index, (_, value)) in (after + 1..).zip(&rows) {
+            let (id, hint) = (entry_of(value)?.0, Hint::of_row(value));
+            if hint != Hint::Large {
+                prompt.push(Prompt { index, id, urgent: hint == Hint::Urgent });
+            }
+        }
+        Ok((after + rows.len() as u64, prompt))
+    }
+
     /// Where the journal goes on for a peer with this cursor: at the cursor if it is into this very journal, else at
     /// the start. Blocks.
     pub(crate) fn resume_at(&self, cursor: Option<Cursor>) -> Result<u64, StoreError> {
@@ -274,7 +339,7 @@ fn edition_of(policy: &LocalPolicy) -> String {
 fn entry_of(value: &[u8]) -> Result<(ReleaseId, Chain), StoreError> {
     let halves = value.split_first_chunk::<32>();
     let entry =
-        halves.and_then(|(id, chain)| Some((ReleaseId::from_bytes(*id), Chain::from_bytes(chain.try_into().ok()?))));
+        halves.and_then(|(id, rest)| Some((ReleaseId::from_bytes(*id), Chain::from_bytes(*rest.first_chunk::<32>()?))));
     entry.ok_or_else(|| StoreError::Corrupt { what: "a journal entry".into() })
 }
 

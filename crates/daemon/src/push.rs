@@ -29,10 +29,17 @@ use mithaq_core::{
 use mithaq_store::{Arrival, Batch, StoreError};
 use mithaq_sync::RELEASE_BYTES_MAX;
 
-use crate::{clock, node::Node, outbox, standing::Owners};
+use crate::{
+    clock,
+    node::Node,
+    outbox,
+    standing::Owners,
+    steps::{self, Step},
+};
 
-/// How many releases are committed together, so that peers get the first while the last are still being signed.
-const RELEASES_PER_COMMIT: usize = 8;
+/// A commit is closed once its bodies reach so many bytes, so that peers get the first releases while the last are still
+/// being signed, and the next alert waits for no more than this.
+const COMMIT_BYTES: usize = 1024 * 1024;
 
 /// Where the lines of the answer go.
 pub(crate) trait Report {
@@ -440,12 +447,16 @@ fn store(
     summary: &mut PushSummary,
     report: &mut dyn Report,
 ) -> Result<(), Problem> {
-    let per_commit = if atomic { groups.len().max(1) } else { RELEASES_PER_COMMIT };
+    let bytes_max = if atomic { usize::MAX } else { COMMIT_BYTES };
     let mut groups = groups.into_iter().peekable();
     while groups.peek().is_some() {
         let mut told = Vec::new();
         let mut arrivals = Vec::new();
-        for group in groups.by_ref().take(per_commit) {
+        let mut bytes = 0;
+        while bytes < bytes_max
+            && let Some(group) = groups.next()
+        {
+            bytes += group.taken.iter().map(|taken| taken.body.bytes().len()).sum::<usize>();
             let ids: Vec<ContentId> = group.taken.iter().map(|taken| taken.body.id()).collect();
             for taken in &group.taken {
                 told.push((taken.index, taken.body.facts().stix_id.clone(), taken.body.id()));
@@ -458,7 +469,11 @@ fn store(
             }
         }
         let releases = arrivals.len();
+        let signed: Vec<_> =
+            arrivals.iter().map(|arrival| (arrival.release.id(), arrival.release.contents().len())).collect();
+        signed.iter().for_each(|(id, objects)| steps::passed(Step::Signed, *id, *objects));
         node.commit(Batch { arrivals, ..Batch::default() }).map_err(|error| store_problem(&error))?;
+        signed.iter().for_each(|(id, objects)| steps::passed(Step::Stored, *id, *objects));
         summary.releases += releases;
         summary.stored += told.len();
         for (index, id, content) in told {

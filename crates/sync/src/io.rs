@@ -16,6 +16,7 @@ use crate::{
     fault::Fault,
     journal::{Chain, Cursor},
     sketch::{Cell, Compared, Digest, SketchKey},
+    tail::Prompt,
     wire::{Frame, Kind},
 };
 
@@ -24,9 +25,11 @@ use crate::{
 pub enum Channel {
     /// Bidirectional: hello, offers, wants, acknowledgements.
     Control,
-    /// One each way: fresh releases.
+    /// One each way: fresh releases that take something back.
+    Urgent,
+    /// One each way: fresh releases that travel with their bodies.
     Live,
-    /// One each way: what was missed.
+    /// One each way: what was missed, and what is large.
     Backfill,
 }
 
@@ -61,6 +64,13 @@ pub enum Input {
     JournalRead {
         /// The entries after the one asked for, in order: at least one, and no more than were asked for.
         ids: Vec<ReleaseId>,
+    },
+    /// Answer to [`Output::ReadTail`].
+    TailRead {
+        /// The last entry that was looked at.
+        through: u64,
+        /// Those of them that are small or urgent, in order.
+        entries: Vec<Prompt>,
     },
     /// Answer to [`Output::LoadRelease`].
     ReleaseLoaded {
@@ -189,10 +199,20 @@ pub enum Output {
         /// At most so many.
         limit: usize,
     },
+    /// Look for small and urgent releases among entries of our journal.
+    ReadTail {
+        /// After this entry.
+        after: u64,
+        /// At most so many.
+        limit: usize,
+    },
     /// Wait, but not for ever, until the rule was asked of all that our log has now; then say how long the journal is.
     SettleJournal,
-    /// Open the sketch of our journal as it is now, with the number of its entry for each release.
+    /// Open the sketch of our journal up to this entry, and no further, with the number of its entry for each release:
+    /// what comes behind may go ahead meanwhile.
     OpenSketch {
+        /// The last entry of the sketch.
+        through: u64,
         /// What short ids are made with.
         key: SketchKey,
         /// How many cells are needed first.

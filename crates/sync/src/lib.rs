@@ -23,7 +23,7 @@
 //! Sessions know nothing of each other; what one fetches and others need not is told in a table beside them, [`Claims`].
 //!
 //! A release that appears while the sink has everything goes out at once as a manifest, its bodies inline when they
-//! are small.
+//! are small. One that is small or takes something back does so even while the sink lacks much that is older.
 
 // A failed expectation is how a test fails.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -32,6 +32,7 @@ mod claims;
 mod dictionary;
 mod elsewhere;
 mod fault;
+mod freight;
 mod group;
 mod io;
 mod journal;
@@ -42,6 +43,7 @@ mod session;
 mod sink;
 pub mod sketch;
 mod source;
+mod tail;
 pub mod wire;
 
 pub use claims::{Claims, Pending, SessionId, Waiting};
@@ -52,3 +54,4 @@ pub use journal::{Chain, Cursor};
 pub use limits::*;
 pub use purpose::{Purpose, Tally};
 pub use session::{InFlight, Progress, Session, Setup};
+pub use tail::Prompt;

@@ -34,11 +34,17 @@ pub const OFFER_IDS_MAX: usize = 1024;
 /// The most entries of a journal between the oldest that the sink is not done with and the newest that it was told.
 pub const OFFERS_OPEN_MAX: u64 = 4096;
 
+/// The most entries that the sink takes beyond its window, so that what is urgent need not wait for what is old.
+pub const AHEAD_MAX: u64 = 4096;
+
 /// The most releases whose manifest was sent and which are not yet acknowledged.
 pub const RELEASES_OPEN_MAX: usize = 256;
 
 /// The most canonical bytes of bodies sent and not yet acknowledged.
 pub const WINDOW_BYTES: usize = 16 * 1024 * 1024;
+
+/// What of the window, where it is larger than the smallest, backfill leaves to releases that travel with their bodies.
+pub const PROMPT_WINDOW_BYTES: usize = 2 * 1024 * 1024;
 
 /// The smallest window that a peer may tell: a release of the largest size must fit, and beside it the group that
 /// completes it, whatever that turns out to weigh.

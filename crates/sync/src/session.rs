@@ -15,7 +15,7 @@ use crate::{
     io::{Channel, Greeting, Input, Now, Output, Outputs, Seen},
     journal::Cursor,
     limits::{
-        DOCUMENT_BYTES_MAX, DOCUMENTS_OPEN_MAX, FRAME_BYTES_MAX, HELLO_TIMEOUT, PROTOCOL, RELEASES_OPEN_MAX,
+        AHEAD_MAX, DOCUMENT_BYTES_MAX, DOCUMENTS_OPEN_MAX, FRAME_BYTES_MAX, HELLO_TIMEOUT, PROTOCOL, RELEASES_OPEN_MAX,
         WINDOW_BYTES,
     },
     receipts::Receipts,
@@ -131,6 +131,7 @@ impl Session {
             seen: setup.seen.map(|seen| seen.to_bytes().into()).unwrap_or_default(),
             held: setup.held,
             dictionaries: Bytes::from_static(dictionary::name()),
+            ahead_max: AHEAD_MAX,
         };
         outputs.send(Channel::Control, Kind::Hello(hello));
         Self {
@@ -224,6 +225,7 @@ impl Session {
             Input::MarksFound { indexes } => source.marks_found(&indexes, outputs)?,
             Input::EntriesRead { ids } => source.entries_read(&ids, outputs),
             Input::SketchCompared(compared) => sink.sketch_compared(compared, outputs),
+            Input::TailRead { through, entries } => source.tail_read(through, entries, outputs),
             Input::ReleaseLoaded { index, release, card, inline } => {
                 source.release_loaded(index, Loaded { release, card, inline }, outputs)?
             }

@@ -28,8 +28,8 @@ use crate::{
     io::{Channel, Output, Outputs},
     journal::Cursor,
     limits::{
-        GROUP_BYTES_MAX, INLINE_BYTES_MAX, LINK_BYTES_PER_SECOND_MIN, OFFER_IDS_MAX, ORIGINS_MAX, RELEASE_BYTES_MAX,
-        RELEASES_OPEN_MAX, STALL_TIMEOUT, WINDOW_BYTES,
+        AHEAD_MAX, GROUP_BYTES_MAX, INLINE_BYTES_MAX, LINK_BYTES_PER_SECOND_MIN, OFFER_IDS_MAX, ORIGINS_MAX,
+        RELEASE_BYTES_MAX, RELEASES_OPEN_MAX, STALL_TIMEOUT, WINDOW_BYTES,
     },
     receipts::Receipts,
     session::Setup,
@@ -209,6 +209,20 @@ impl Sink {
         }
     }
 
+    /// Checks the number of an entry that comes unasked: a few may lie beyond the window, but none in what is sketched.
+    fn check_place(&self, index: u64) -> Result<(), Fault> {
+        let (_, last) = self.window(index);
+        if index <= last || self.is_in_gap(index) {
+            return self.check_index(index);
+        }
+        let ahead = self.entries.range(last.saturating_add(1)..).count() as u64;
+        if ahead < AHEAD_MAX || self.entries.contains_key(&index) {
+            Ok(())
+        } else {
+            Err(Fault::Misbehaved("more entries beyond the window than we take"))
+        }
+    }
+
     /// Puts an entry into a state; what it was before comes back.
     fn put(&mut self, index: u64, id: ReleaseId, state: State) -> Option<Entry> {
         self.open += usize::from(matches!(state, State::Open(_)));
@@ -253,7 +267,7 @@ impl Sink {
     }
 
     pub(crate) fn manifest(&mut self, frame: &Manifest, now: Time, outputs: &mut Outputs) -> Result<(), Fault> {
-        self.check_index(frame.index)?;
+        self.check_place(frame.index)?;
         let signature =
             frame.signature[..].try_into().map_err(|_| Fault::Misbehaved("a signature of the wrong length"))?;
         let contents = wire::ids(&frame.contents, RELEASE_OBJECTS_MAX, ContentId::from_bytes)?;
@@ -435,7 +449,7 @@ impl Sink {
     }
 
     pub(crate) fn gone(&mut self, frame: &Gone, outputs: &mut Outputs) -> Result<(), Fault> {
-        self.check_index(frame.index)?;
+        self.check_place(frame.index)?;
         let id = frame.id[..].try_into().map_err(|_| Fault::Misbehaved("an id of the wrong length"))?;
         let id = ReleaseId::from_bytes(id);
         let refusal = match self.entries.get(&frame.index) {

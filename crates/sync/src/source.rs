@@ -19,14 +19,17 @@ use self::reconcile::Reconciling;
 use crate::{
     dictionary,
     fault::Fault,
+    freight::{Weight, channel_of},
     group::{self, Packed},
     io::{Channel, Now, Output, Outputs},
     limits::{
-        EAGER_OPEN_MAX, FRAME_BYTES_MAX, GROUP_BYTES_MAX, INLINE_BYTES_MAX, LINK_BYTES_PER_SECOND_MIN, OFFER_IDS_MAX,
-        OFFERS_OPEN_MAX, RELEASE_BYTES_MAX, RELEASES_OPEN_MAX, STALL_TIMEOUT, WINDOW_BYTES, WINDOW_BYTES_MIN,
+        AHEAD_MAX, EAGER_OPEN_MAX, FRAME_BYTES_MAX, GROUP_BYTES_MAX, INLINE_BYTES_MAX, LINK_BYTES_PER_SECOND_MIN,
+        OFFER_IDS_MAX, OFFERS_OPEN_MAX, PROMPT_WINDOW_BYTES, RELEASE_BYTES_MAX, RELEASES_OPEN_MAX, STALL_TIMEOUT,
+        WINDOW_BYTES, WINDOW_BYTES_MIN,
     },
     receipts::Receipts,
     sketch::SketchKey,
+    tail::{Prompt, Tail},
     wire::{self, Ack, Bodies, Gone, Hello, Kind, Manifest, Offer, Start, Want, WantBodies},
 };
 
@@ -43,8 +46,8 @@ enum State {
     Offered,
     /// It is to be loaded.
     Queued,
-    /// It is being loaded, to go on this channel.
-    Loading(Channel),
+    /// It is being loaded.
+    Loading,
     /// Its manifest was sent.
     Sent(Sent),
     /// The peer was told that it may not go, and has yet to confirm.
@@ -73,15 +76,6 @@ pub(crate) struct Loaded {
     pub(crate) inline: Option<Vec<Vec<u8>>>,
 }
 
-/// What of one entry is on its way or at the peer, unconfirmed.
-#[derive(Debug, Clone, Copy, Default)]
-struct Weight {
-    /// Canonical bytes of bodies.
-    window: usize,
-    /// Bytes of frames.
-    wire: usize,
-}
-
 /// The sending half of a session.
 #[derive(Debug)]
 pub(crate) struct Source {
@@ -96,6 +90,8 @@ pub(crate) struct Source {
     reading: Option<usize>,
     /// Whether the peer has nearly everything: what comes now goes out unasked.
     caught_up: bool,
+    /// What is fresh and goes out unasked although the peer lacks much.
+    tail: Tail,
     entries: BTreeMap<u64, Entry>,
     /// Offers without an answer: the number of the first entry, and how many.
     offers: BTreeMap<u64, usize>,
@@ -131,6 +127,7 @@ impl Source {
             reconciling: Reconciling::default(),
             reading: None,
             caught_up: false,
+            tail: Tail::default(),
             entries: BTreeMap::new(),
             offers: BTreeMap::new(),
             queue: BTreeSet::new(),
@@ -161,6 +158,7 @@ impl Source {
         self.releases_open_max = releases.min(RELEASES_OPEN_MAX);
         self.dictionary = dictionary::is_listed(&hello.dictionaries)?;
         self.reconciling.set_peer(hello.held, key);
+        self.tail.set_limit(usize::try_from(hello.ahead_max.min(AHEAD_MAX)).unwrap_or(usize::MAX));
         Ok(())
     }
 
@@ -172,6 +170,7 @@ impl Source {
         // The journal may have grown while it was being opened.
         self.head = self.head.max(head).max(after);
         self.next = after.saturating_add(1);
+        self.tail.advance(self.head.saturating_add(1));
         outputs.send(Channel::Control, Kind::Start(Start { after }));
         if after == 0 {
             self.begin_reconciling(outputs);
@@ -192,7 +191,8 @@ impl Source {
     /// Entries that the peer lacks.
     pub(crate) fn lag(&self) -> u64 {
         let unread = self.head.saturating_add(1).saturating_sub(self.next);
-        unread.saturating_add(self.entries.len() as u64).saturating_add(self.reconciling.unread())
+        let in_order = unread.saturating_sub(self.tail.ahead());
+        in_order.saturating_add(self.entries.len() as u64).saturating_add(self.reconciling.unread())
     }
 
     pub(crate) fn objects_sent(&self) -> u64 {
@@ -233,48 +233,89 @@ impl Source {
 
     /// Asks for whatever can be gone on with.
     pub(crate) fn pump(&mut self, outputs: &mut Outputs) {
-        if !self.opened || self.reconciling.holds_back() {
+        if !self.opened || self.reconciling.is_settling() {
             return;
+        }
+        if self.reconciling.holds_back() {
+            self.pump_tail(outputs);
+            return self.pump_releases(outputs);
         }
         // A few entries on the way are no backlog: under a steady load there are always some.
         self.caught_up |= self.next > self.head && self.open_in_order() <= EAGER_OPEN_MAX / 2;
+        self.pump_tail(outputs);
         self.pump_journal(outputs);
         self.pump_reconciling(outputs);
         self.pump_releases(outputs);
         self.pump_bodies(outputs);
     }
 
-    fn pump_journal(&mut self, outputs: &mut Outputs) {
+    /// How many entries the sink's window has room for.
+    fn room(&self) -> u64 {
         // The sink counts from its cursor, which stands before the oldest entry that is not done with.
         let behind = self.reconciling.floor().saturating_add(1);
-        let oldest = self.entries.range(behind..).next().map_or(self.next, |(index, _)| *index);
-        let room = oldest.saturating_add(OFFERS_OPEN_MAX).saturating_sub(self.next);
+        let oldest = self.entries.range(behind..).next().map_or(self.next, |(index, _)| self.next.min(*index));
+        oldest.saturating_add(OFFERS_OPEN_MAX).saturating_sub(self.next)
+    }
+
+    fn pump_tail(&mut self, outputs: &mut Outputs) {
+        self.tail.advance(self.next);
+        if self.caught_up && self.room() > 0 && !self.reconciling.holds_back() {
+            return;
+        }
+        if let Some((after, limit)) = self.tail.begin(self.head) {
+            outputs.push(Output::ReadTail { after, limit });
+        }
+    }
+
+    pub(crate) fn tail_read(&mut self, through: u64, entries: Vec<Prompt>, outputs: &mut Outputs) {
+        for Prompt { index, id, urgent } in self.tail.take(through, entries, self.next) {
+            let channel = if urgent { Channel::Urgent } else { Channel::Live };
+            self.entries.insert(index, Entry { id, state: State::Queued });
+            self.queue.insert((channel, index));
+        }
+        self.pump(outputs);
+    }
+
+    fn pump_journal(&mut self, outputs: &mut Outputs) {
+        let room = self.room();
         if self.reading.is_some() || self.next > self.head || room == 0 {
             return;
         }
-        let limit = usize::try_from(room).unwrap_or(usize::MAX).min(OFFER_IDS_MAX);
+        let mut limit = usize::try_from(room).unwrap_or(usize::MAX).min(OFFER_IDS_MAX);
+        if !self.caught_up && self.tail.room() > 0 {
+            // What is fresh is first looked through for what is prompt.
+            limit = limit.min(usize::try_from(self.tail.next() - self.next).unwrap_or(usize::MAX));
+        }
+        if limit == 0 {
+            return;
+        }
         self.reading = Some(limit);
         let after = self.next - 1;
         outputs.push(Output::ReadJournal { after, limit });
     }
 
     fn pump_releases(&mut self, outputs: &mut Outputs) {
-        while self.open < self.releases_open_max {
-            let Some((channel, index)) = self.queue.pop_first() else {
+        while let Some((channel, index)) = self.queue.first().copied() {
+            let reserved =
+                if channel == Channel::Backfill { EAGER_OPEN_MAX.min(self.releases_open_max / 4) } else { 0 };
+            if self.open >= self.releases_open_max - reserved {
                 return;
-            };
+            }
+            self.queue.pop_first();
             let Some(entry) = self.entries.get_mut(&index) else {
                 continue;
             };
-            entry.state = State::Loading(channel);
+            entry.state = State::Loading;
             self.open += 1;
             self.loading += 1;
-            outputs.push(Output::LoadRelease { index, id: entry.id, inline: channel == Channel::Live });
+            outputs.push(Output::LoadRelease { index, id: entry.id, inline: channel != Channel::Backfill });
         }
     }
 
     fn pump_bodies(&mut self, outputs: &mut Outputs) {
-        if self.loading_bodies || self.unconfirmed.window + GROUP_BYTES_MAX > self.window_bytes {
+        // A release that has begun must fit, and so must what goes out with its bodies meanwhile.
+        let window = self.window_bytes.saturating_sub(PROMPT_WINDOW_BYTES).max(WINDOW_BYTES_MIN);
+        if self.loading_bodies || self.unconfirmed.window + GROUP_BYTES_MAX > window {
             return;
         }
         let next = self.begun.or_else(|| self.hungry.pop_first().map(|(_, index)| index));
@@ -295,13 +336,16 @@ impl Source {
             // There should have been entries; the next tick asks again.
             return;
         }
+        let (was_caught_up, next) = (self.caught_up, first.saturating_add(count as u64));
         self.caught_up &= self.open_in_order() + count <= EAGER_OPEN_MAX;
-        if !self.caught_up {
-            let ids = wire::join_ids(ids.iter().map(ReleaseId::as_bytes));
-            outputs.send(Channel::Control, Kind::Offer(Offer { first, ids }));
-            self.offers.insert(first, count);
+        if was_caught_up && !self.caught_up && next > self.tail.next() && self.tail.room() > 0 {
+            // Too much to go out unasked, but some of it may be prompt: the tail looks through it first.
+            return self.pump(outputs);
         }
         for (index, id) in (first..).zip(ids) {
+            if self.tail.pass(index) {
+                continue;
+            }
             let state = if self.caught_up {
                 self.queue.insert((Channel::Live, index));
                 State::Queued
@@ -310,9 +354,29 @@ impl Source {
             };
             self.entries.insert(index, Entry { id, state });
         }
-        self.next = first.saturating_add(count as u64);
+        self.next = next;
         self.head = self.head.max(self.next - 1);
+        if !self.caught_up {
+            self.offer(first, outputs);
+        }
         self.pump(outputs);
+    }
+
+    /// Offers the entries from `first` up to the next to read, but for those that went ahead.
+    fn offer(&mut self, first: u64, outputs: &mut Outputs) {
+        let mut offers: Vec<(u64, Vec<&ReleaseId>)> = Vec::new();
+        let offered = |entry: &Entry| matches!(entry.state, State::Offered);
+        for (index, entry) in self.entries.range(first..self.next).filter(|(_, entry)| offered(entry)) {
+            match offers.last_mut().filter(|(first, ids)| first + ids.len() as u64 == *index) {
+                Some((_, ids)) => ids.push(&entry.id),
+                None => offers.push((*index, vec![&entry.id])),
+            }
+        }
+        for (first, ids) in offers {
+            self.offers.insert(first, ids.len());
+            let ids = wire::join_ids(ids.into_iter().map(ReleaseId::as_bytes));
+            outputs.send(Channel::Control, Kind::Offer(Offer { first, ids }));
+        }
     }
 
     pub(crate) fn want(&mut self, want: &Want, now: Duration, outputs: &mut Outputs) -> Result<(), Fault> {
@@ -335,14 +399,14 @@ impl Source {
     }
 
     pub(crate) fn release_loaded(&mut self, index: u64, loaded: Loaded, outputs: &mut Outputs) -> Result<(), Fault> {
-        let Some(Entry { state: State::Loading(channel), .. }) = self.entries.get(&index) else {
+        if !matches!(self.entries.get(&index), Some(Entry { state: State::Loading, .. })) {
             return Ok(());
-        };
-        let channel = *channel;
+        }
         self.loading -= 1;
         let Loaded { release, card, inline } = loaded;
         match release {
             Some(release) => {
+                let channel = channel_of(&release, inline.is_some());
                 let card = card.and_then(|card| self.show(channel, &card)).unwrap_or_default();
                 self.send_release(index, channel, release, inline, card, outputs)?;
             }
@@ -472,6 +536,7 @@ impl Source {
             settled.push((*index, id));
             self.settle(*index);
             self.open -= 1;
+            self.tail.settle(*index);
             self.unconfirmed.subtract(weight);
             self.waiting_since = now.monotonic;
         }
@@ -480,17 +545,5 @@ impl Source {
         }
         self.pump(outputs);
         Ok(())
-    }
-}
-
-impl Weight {
-    fn add(&mut self, other: Self) {
-        self.window += other.window;
-        self.wire += other.wire;
-    }
-
-    fn subtract(&mut self, other: Self) {
-        self.window -= other.window;
-        self.wire -= other.wire;
     }
 }

@@ -111,6 +111,9 @@ pub struct Hello {
     /// The names of the dictionaries that the sender has, 8 bytes each.
     #[prost(bytes = "bytes", tag = "14")]
     pub dictionaries: Bytes,
+    /// How many entries the sender takes beyond the window of its cursor.
+    #[prost(uint64, tag = "15")]
+    pub ahead_max: u64,
 }
 
 /// Where the source's journal goes on.

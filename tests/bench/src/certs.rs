@@ -35,6 +35,8 @@ pub(crate) struct Cert {
     name: &'static str,
     home: Home,
     daemon: Option<Child>,
+    /// Whether its log tells the steps of releases.
+    tells_steps: bool,
     pub(crate) control: Client,
     pub(crate) siem: Client,
 }
@@ -58,6 +60,7 @@ impl Cert {
         let cert = Self {
             name,
             daemon: None,
+            tells_steps: false,
             control: Client::new(home.control_socket(&config)?),
             siem: Client::new(home.siem_socket(&config)?),
             home,
@@ -84,11 +87,24 @@ impl Cert {
         Ok(String::from_utf8(output.stdout)?)
     }
 
+    /// Has the daemon's log tell the steps of releases, once it is started.
+    pub(crate) fn tell_steps(&mut self) {
+        self.tells_steps = true;
+    }
+
+    /// The text of the daemon's log.
+    pub(crate) fn log(&self) -> anyhow::Result<String> {
+        Ok(std::fs::read_to_string(self.home.dir().join("daemon.log"))?)
+    }
+
     /// Starts the daemon and waits until it answers.
     pub(crate) async fn start(&mut self) -> anyhow::Result<()> {
         let log = File::options().create(true).append(true).open(self.home.dir().join("daemon.log"))?;
         let mut command = Command::new(program()?);
         command.arg("--home").arg(self.home.dir()).arg("run").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        if self.tells_steps {
+            command.args(["--log-format", "json", "--log-filter", "info,mithaq::steps=trace"]);
+        }
         self.daemon = Some(command.spawn()?);
         let started = Instant::now();
         while self.status().await.is_err() {

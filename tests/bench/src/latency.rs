@@ -1,6 +1,9 @@
 //! From a push at one CERT to the line in the other's stream.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
 
 use bytes::Bytes;
 use mithaq_api::client::Lines;
@@ -9,18 +12,23 @@ use serde_json::{Value, json};
 use crate::{
     certs::{Cert, pair},
     count, machine, objects, round,
+    steps::{self, Timed},
 };
 
 /// How many pushes are timed.
 const PUSHES: usize = 1_000;
 
 /// Measures latency.
-pub(crate) async fn measure(input: &[Bytes], bundle: usize) -> anyhow::Result<Value> {
+pub(crate) async fn measure(input: &[Bytes], bundle: usize, tells_steps: bool) -> anyhow::Result<Value> {
     let dir = tempfile::tempdir()?;
     let fdatasync = machine::fdatasync_seconds(dir.path())?;
     let round_trip = machine::round_trip_seconds()?;
     let (mut a, mut b) = (Cert::make(dir.path(), "pk")?, Cert::make(dir.path(), "cn")?);
     pair(&a, &b, dir.path())?;
+    if tells_steps {
+        a.tell_steps();
+        b.tell_steps();
+    }
     a.start().await?;
     b.start().await?;
     a.wait("it is connected", |status| status.peers.iter().all(|peer| peer.state == "connected")).await?;
@@ -36,7 +44,12 @@ pub(crate) async fn measure(input: &[Bytes], bundle: usize) -> anyhow::Result<Va
     });
     let busy = timed_until(&a, &mut lines, PUSHES, || bulk.is_finished()).await?;
     bulk.await??;
-    Ok(json!({
+    let legs = match tells_steps {
+        true => steps::legs([&a.log()?, &b.log()?], &[("alone", &quiet), ("bulk", &busy)])?,
+        false => Value::Null,
+    };
+    let (quiet, busy) = (sorted_seconds(&quiet), sorted_seconds(&busy));
+    let mut figures = json!({
         "p50_ms": round(machine::percentile(&quiet, 50) * 1e3),
         "p99_ms": round(machine::percentile(&quiet, 99) * 1e3),
         "pushes": quiet.len(),
@@ -49,11 +62,21 @@ pub(crate) async fn measure(input: &[Bytes], bundle: usize) -> anyhow::Result<Va
         "p50_over_two_fdatasyncs_and_rtt":
             round(machine::percentile(&quiet, 50) / (2.0 * fdatasync + round_trip)),
         "mean_ms": round(quiet.iter().sum::<f64>() / count(quiet.len()) * 1e3),
-    }))
+    });
+    if tells_steps {
+        figures["steps_p50_p99_mean_ms"] = legs;
+    }
+    Ok(figures)
 }
 
-/// Times pushes one after the other; sorted seconds.
-async fn timed_pushes(a: &Cert, lines: &mut Lines, first: usize, pushes: usize) -> anyhow::Result<Vec<f64>> {
+fn sorted_seconds(pushes: &[Timed]) -> Vec<f64> {
+    let mut seconds: Vec<_> = pushes.iter().map(Timed::seconds).collect();
+    seconds.sort_by(f64::total_cmp);
+    seconds
+}
+
+/// Times pushes one after the other.
+async fn timed_pushes(a: &Cert, lines: &mut Lines, first: usize, pushes: usize) -> anyhow::Result<Vec<Timed>> {
     let mut left = pushes;
     timed_until(a, lines, first, move || {
         left = left.saturating_sub(1);
@@ -62,27 +85,32 @@ async fn timed_pushes(a: &Cert, lines: &mut Lines, first: usize, pushes: usize) 
     .await
 }
 
-/// Times pushes until it is enough, at most as many as are timed on a quiet link; sorted seconds.
+/// Times pushes until it is enough, at most as many as are timed on a quiet link.
 async fn timed_until(
     a: &Cert,
     lines: &mut Lines,
     first: usize,
     mut enough: impl FnMut() -> bool,
-) -> anyhow::Result<Vec<f64>> {
-    let mut seconds = Vec::new();
+) -> anyhow::Result<Vec<Timed>> {
+    let mut timed = Vec::new();
     for number in first..first + PUSHES {
         let object = objects::fresh(number);
         let mark = object.iter().copied().skip_while(|byte| *byte != b'-').skip(2).take(36).collect::<Vec<_>>();
-        let started = Instant::now();
+        let (started, pushed_at) = (Instant::now(), wall());
         let (pushed, seen) = tokio::join!(a.push(object), line_with(lines, &mark));
         pushed?;
-        seconds.push(seen?.duration_since(started).as_secs_f64());
+        timed.push(Timed { pushed: pushed_at, took: seen?.duration_since(started) });
         if enough() {
             break;
         }
     }
-    seconds.sort_by(f64::total_cmp);
-    Ok(seconds)
+    Ok(timed)
+}
+
+/// The wall clock as the daemons' logs have it, in microseconds.
+fn wall() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// Reads lines until one holds the mark, an object's UUID; when it came.

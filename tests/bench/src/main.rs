@@ -14,6 +14,7 @@ mod pact;
 mod pull;
 mod reconcile;
 mod replicate;
+mod steps;
 mod stix;
 mod store;
 
@@ -44,6 +45,9 @@ struct Args {
     /// For how many seconds to load each link
     #[arg(long, default_value_t = 20)]
     seconds: u64,
+    /// With `latency`: tell each step's share too, which costs the daemons a line of the log for each
+    #[arg(long)]
+    steps: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -83,7 +87,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
         Work::Ingest => with_daemons(args, ingest::measure),
         Work::Pull => with_daemons(args, pull::measure),
         Work::Sync => with_daemons(args, replicate::measure),
-        Work::Latency => with_daemons(args, latency::measure),
+        Work::Latency => with_daemons(args, async |input, bundle| latency::measure(input, bundle, args.steps).await),
         Work::Link => with_daemons(args, async |objects, bundle| {
             link::measure(objects, bundle, Duration::from_secs(args.seconds)).await
         }),

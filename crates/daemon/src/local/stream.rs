@@ -11,6 +11,7 @@ use super::answer::{self, Failed};
 use crate::{
     feed::{self, Cursor, CursorError, Feed, Place, Visibility},
     node::Node,
+    steps::{self, Step},
 };
 
 /// How many chunks wait for a slow reader; the feed is read no further until it takes one.
@@ -113,10 +114,13 @@ impl Reader {
                 feed::write_lines(&self.node, &items, &mut text);
                 self.place = next;
                 self.left -= items.len();
+                // All of them are of one release.
+                items.first().map(|item| (item.release.row.release, items.len()))
             });
             (self, read, text)
         });
         let (reader, read, text) = read.await.ok()?;
+        let shown = read.as_ref().ok().copied().flatten();
         if let Err(error) = read {
             // The answer has begun, so all that can be done is to end it early; the cursor lets the reader go on.
             tracing::error!(%error, "a stream ends early: the store failed");
@@ -125,6 +129,7 @@ impl Reader {
         let more = !text.is_empty();
         if more {
             reader.chunks.send(text.into()).await.ok()?;
+            shown.iter().for_each(|(release, objects)| steps::passed(Step::Shown, *release, *objects));
         }
         Some((reader, more))
     }

@@ -17,22 +17,30 @@ use tracing::Instrument;
 
 use super::{
     documents::{self, Courier, Work},
-    endpoint::HANDSHAKE_TIMEOUT,
+    endpoint::{CONNECTION_WINDOW, HANDSHAKE_TIMEOUT},
     frames::{self, StreamError},
     known,
     links::{self, Claim},
-    loader::{self, Loader, Request},
-    storer::{self, Item, Received},
+    loader::{self, Loader, Request, Requests},
+    storer::{self, Received, Storer},
 };
 use crate::{
     clock,
     fetching::Seat,
     node::{Node, PeerEntry},
     outbox::Outbox,
+    steps::{self, Step},
 };
 
-/// Frames that wait to be handled; a full queue holds up the streams, and so the peer.
+/// Frames of the control stream, and of the urgent and live ones together, that wait to be handled; a full queue holds up
+/// the streams, and so the peer.
 const FRAMES: usize = 64;
+
+/// Frames of the backfill stream that wait to be handled: they are large, and come last.
+const BACKFILL_FRAMES: usize = 2;
+
+/// The least that a connection is given to send before it is acknowledged.
+const SEND_WINDOW_MIN: u64 = 64 * 1024;
 
 /// Bytes that may wait on the control stream.
 const CONTROL_BYTES_MAX: usize = 1024 * 1024;
@@ -163,6 +171,16 @@ fn cursor_key(entry: &PeerEntry, agreement: mithaq_core::id::AgreementId) -> Vec
     [b"c/", &entry.cert().as_bytes()[..], agreement.as_bytes()].concat()
 }
 
+/// How many streams we send on.
+const CHANNELS: usize = 4;
+
+/// Frames of the peer, in the order in which they are handled.
+struct Arrived {
+    control: mpsc::Receiver<Bytes>,
+    prompt: mpsc::Receiver<Bytes>,
+    backfill: mpsc::Receiver<Bytes>,
+}
+
 /// A session and all that it is pumped through.
 struct Pump {
     node: Arc<Node>,
@@ -173,12 +191,16 @@ struct Pump {
     session: Session,
     claim: Option<Claim>,
     established: bool,
-    queues: [frames::Queue; 3],
-    frames: mpsc::Receiver<Bytes>,
-    frames_in: mpsc::Sender<Bytes>,
+    queues: [frames::Queue; CHANNELS],
+    /// What the connection may be given to send before it is acknowledged.
+    send_window: u64,
+    frames: Arrived,
+    /// Where the frames of the other streams go, by the class that they are handled in.
+    prompt_in: mpsc::Sender<Bytes>,
+    backfill_in: mpsc::Sender<Bytes>,
     answers: mpsc::Receiver<Result<Input, End>>,
-    requests: mpsc::UnboundedSender<Request>,
-    items: mpsc::UnboundedSender<Item>,
+    requests: Requests,
+    storer: Storer,
     documents: mpsc::UnboundedSender<Work>,
     /// Where other sessions see what this one fetches.
     seat: Arc<Seat>,
@@ -227,20 +249,23 @@ impl Pump {
         let opened = tokio::time::timeout(HANDSHAKE_TIMEOUT, opening).await.map_err(|_| End::NoStream)?;
         let (sends, control) = opened.map_err(lost)?;
         let mut streams = JoinSet::new();
+        let mut before = Vec::new();
         let queues = sends.map(|stream| {
             let (queue, waiting) = frames::queue();
-            streams.spawn(frames::write(stream, waiting));
+            streams.spawn(frames::write(stream, waiting, before.clone()));
+            before.push(Arc::clone(queue.backlog()));
             queue
         });
-        let (frames_in, frames) = mpsc::channel(FRAMES);
-        streams.spawn(frames::read(control, frames_in.clone()));
+        let (control_in, control_frames) = mpsc::channel(FRAMES);
+        let (prompt_in, prompt_frames) = mpsc::channel(FRAMES);
+        let (backfill_in, backfill_frames) = mpsc::channel(BACKFILL_FRAMES);
+        streams.spawn(frames::read(control, control_in));
         let (answers_in, answers) = mpsc::channel(ANSWERS);
-        let (requests, requests_out) = mpsc::unbounded_channel();
-        let (items, items_out) = mpsc::unbounded_channel();
         let seat = Arc::new(Seat::new(&node.fetching));
         let loader = Loader::new(Arc::clone(node), outbox.clone(), Arc::clone(entry), Arc::clone(&seat));
-        node.tasks.spawn(loader::run(loader, requests_out, answers_in.clone()));
-        let storing = node.tasks.spawn(storer::run(Arc::clone(node), entry.cert(), key, items_out, answers_in.clone()));
+        let backfill = Arc::clone(queues[usize::from(frames::channel_number(Channel::Backfill))].backlog());
+        let requests = loader::start(loader, backfill, &answers_in);
+        let (storer, storing) = storer::start(node, entry.cert(), key, &answers_in);
         let (documents, documents_out) = mpsc::unbounded_channel();
         let courier = Courier::new(Arc::clone(node), Arc::clone(entry));
         let delivering = node.tasks.spawn(documents::run(courier, documents_out, answers_in));
@@ -254,11 +279,13 @@ impl Pump {
             claim: None,
             established: false,
             queues,
-            frames,
-            frames_in,
+            send_window: 0,
+            frames: Arrived { control: control_frames, prompt: prompt_frames, backfill: backfill_frames },
+            prompt_in,
+            backfill_in,
             answers,
             requests,
-            items,
+            storer,
             documents,
             seat,
             ticks: 0,
@@ -292,6 +319,8 @@ impl Pump {
                 error = self.connection.closed() => return Err(lost(error)),
                 Some(ended) = self.streams.join_next() => return Err(self.stream_ended(ended.ok()).await),
                 Some(answer) = self.answers.recv() => answer?,
+                Some(frame) = self.frames.control.recv() => self.arrived(frame),
+                Some(frame) = self.frames.prompt.recv() => self.arrived(frame),
                 Ok(()) = journal.changed() => Input::JournalGrew { head: *journal.borrow_and_update() },
                 _ = tick.tick() => {
                     self.ticks = self.ticks.wrapping_add(1);
@@ -300,10 +329,7 @@ impl Pump {
                     }
                     Input::Tick
                 }
-                Some(frame) = self.frames.recv() => {
-                    self.received.count(&frame);
-                    Input::Received(frame)
-                }
+                Some(frame) = self.frames.backfill.recv() => self.arrived(frame),
             };
             if let Input::Stored { entries } = &input {
                 self.seat.settle(entries.iter().map(|(index, _)| *index));
@@ -312,6 +338,11 @@ impl Pump {
             self.perform()?;
             self.refresh();
         }
+    }
+
+    fn arrived(&mut self, frame: Bytes) -> Input {
+        self.received.count(&frame);
+        Input::Received(frame)
     }
 
     fn deliver(&self, work: Work) {
@@ -342,37 +373,37 @@ impl Pump {
                 Output::Send { channel, frame } => self.send(channel, frame)?,
                 Output::Established => self.establish(),
                 Output::Store { index, release, bodies, card, cursor } => {
-                    let received = Received { index, release: *release, bodies, card, cursor, changes: Vec::new() };
-                    let _ = self.items.send(Item::Release(Box::new(received)));
+                    steps::passed(Step::Verified, release.id(), release.contents().len());
+                    let release = *release;
+                    self.storer.store(Received { index, release, bodies, card, cursor, changes: Vec::new() });
                 }
-                Output::Stage(parts) => {
-                    let _ = self.items.send(Item::Parts(parts));
-                }
+                Output::Stage(parts) => self.storer.stage(parts),
                 Output::Greeted(greeting) => self.deliver(Work::Greeted(greeting)),
                 Output::Document { kind, body } => self.deliver(Work::Document { kind, body }),
                 Output::Receipt(receipt) => self.deliver(Work::Receipt(receipt)),
-                Output::SaveCursor(cursor) => {
-                    let _ = self.items.send(Item::Cursor(cursor));
-                }
+                Output::SaveCursor(cursor) => self.storer.save(cursor),
                 Output::Close(fault) => return Err(End::Fault(fault)),
-                Output::OpenJournal { cursor } => self.request(Request::OpenJournal { cursor }),
+                Output::OpenJournal { cursor } => self.requests.send(Request::OpenJournal { cursor }),
                 Output::SettleJournal => self.settle_journal(),
-                Output::OpenSketch { key, cells } => {
+                Output::OpenSketch { through, key, cells } => {
                     tracing::info!("the peer's cursor does not fit: what the peer lacks is found by a sketch");
-                    self.request(Request::OpenSketch { key, cells });
+                    self.requests.send(Request::OpenSketch { through, key, cells });
                 }
-                Output::ReadCells { from, count } => self.request(Request::ReadCells { from, count }),
-                Output::FindMarks { shorts } => self.request(Request::FindMarks { shorts }),
-                Output::ReadEntries { indexes } => self.request(Request::ReadEntries { indexes }),
-                Output::CompareSketch { key, cells } => self.request(Request::CompareSketch { key, cells }),
-                Output::ReadJournal { after, limit } => self.request(Request::ReadJournal { after, limit }),
-                Output::LoadRelease { index, id, inline } => self.request(Request::LoadRelease { index, id, inline }),
+                Output::ReadCells { from, count } => self.requests.send(Request::ReadCells { from, count }),
+                Output::FindMarks { shorts } => self.requests.send(Request::FindMarks { shorts }),
+                Output::ReadEntries { indexes } => self.requests.send(Request::ReadEntries { indexes }),
+                Output::CompareSketch { key, cells } => self.requests.send(Request::CompareSketch { key, cells }),
+                Output::ReadJournal { after, limit } => self.requests.send(Request::ReadJournal { after, limit }),
+                Output::ReadTail { after, limit } => self.requests.send(Request::ReadTail { after, limit }),
+                Output::LoadRelease { index, id, inline } => {
+                    self.requests.send(Request::LoadRelease { index, id, inline })
+                }
                 Output::LoadBodies { index, release, contents } => {
-                    self.request(Request::LoadBodies { index, release, contents });
+                    self.requests.send(Request::LoadBodies { index, release, contents });
                 }
-                Output::CheckReleases { first, ids } => self.request(Request::CheckReleases { first, ids }),
+                Output::CheckReleases { first, ids } => self.requests.send(Request::CheckReleases { first, ids }),
                 Output::CheckBodies { index, release, contents } => {
-                    self.request(Request::CheckBodies { index, release, contents });
+                    self.requests.send(Request::CheckBodies { index, release, contents });
                 }
                 Output::BodiesCame { index, bodies } => self.seat.came(index, bodies),
                 Output::BodiesGone { index } => self.seat.give_up(index),
@@ -381,25 +412,16 @@ impl Pump {
         Ok(())
     }
 
-    /// The machine bounds how much it asks for before it is answered, so this queue is bounded too.
-    fn request(&self, request: Request) {
-        let _ = self.requests.send(request);
-    }
-
     /// Has the loader say how long our journal is once the rule was asked of all that the log has now.
     fn settle_journal(&self) {
         let (outbox, entry, head) = (self.outbox.clone(), Arc::clone(&self.entry), self.node.store.head());
-        // The loader ends with the session, whoever waits here.
-        let requests = self.requests.downgrade();
-        self.node.tasks.spawn(async move {
+        let settled = async move {
             tokio::select! {
-                () = entry.cancel.cancelled() => return,
+                () = entry.cancel.cancelled() => {}
                 _ = tokio::time::timeout(SETTLE_TIMEOUT, scanned(&outbox, &entry, head)) => {}
             }
-            if let Some(requests) = requests.upgrade() {
-                let _ = requests.send(Request::CountJournal);
-            }
-        });
+        };
+        self.requests.count_journal_after(settled, &self.node.tasks);
     }
 
     /// Queues a frame. What waits on the data streams is bounded by the window that the machine keeps; what waits on
@@ -409,7 +431,7 @@ impl Pump {
             self.sent.count(&frame[length..]);
         }
         let queue = &self.queues[usize::from(frames::channel_number(channel))];
-        if channel == Channel::Control && queue.bytes() > CONTROL_BYTES_MAX {
+        if channel == Channel::Control && queue.backlog().bytes() > CONTROL_BYTES_MAX {
             return Err(End::Fault(Fault::Stalled("the control stream")));
         }
         queue.send(frame);
@@ -423,17 +445,19 @@ impl Pump {
         let number = self.claim.as_ref().map_or(0, Claim::number);
         self.entry.update(|status| status.begin_session(number));
         tracing::info!("the session is established");
-        let (connection, frames) = (self.connection.clone(), self.frames_in.clone());
+        let (connection, prompt, backfill) =
+            (self.connection.clone(), self.prompt_in.clone(), self.backfill_in.clone());
         self.streams.spawn(async move {
             let mut readers = JoinSet::new();
             loop {
                 tokio::select! {
                     stream = connection.accept_uni() => {
                         let Ok(mut stream) = stream else { return StreamError::Ended };
-                        let frames = frames.clone();
+                        let (prompt, backfill) = (prompt.clone(), backfill.clone());
                         readers.spawn(async move {
                             match frames::read_channel(&mut stream).await {
-                                Ok(1 | 2) => frames::read(stream, frames).await,
+                                Ok(1 | 2) => frames::read(stream, prompt).await,
+                                Ok(3) => frames::read(stream, backfill).await,
                                 Ok(_) => Fault::Misbehaved("a stream of an unknown channel").into(),
                                 Err(error) => error,
                             }
@@ -445,8 +469,15 @@ impl Pump {
         });
     }
 
-    /// Refreshes what `status` shows.
-    fn refresh(&self) {
+    /// Refreshes what `status` shows, and how much the connection is given to send: twice what it may have in flight keeps it
+    /// busy, and what it was given can neither be overtaken by our rule nor by more than QUIC itself orders.
+    fn refresh(&mut self) {
+        let window = self.connection.stats().path.cwnd.saturating_mul(2);
+        let window = window.clamp(SEND_WINDOW_MIN, u64::from(CONNECTION_WINDOW));
+        if window != self.send_window {
+            self.connection.set_send_window(window);
+            self.send_window = window;
+        }
         if let Some(claim) = self.claim.as_ref().filter(|_| self.established) {
             let (stats, progress) = (self.connection.stats(), self.session.progress());
             let bytes = links::Bytes {
@@ -471,11 +502,11 @@ impl Pump {
         self.session.abandon();
         while let Some(output) = self.session.poll_output() {
             if let Output::Stage(parts) = output {
-                let _ = self.items.send(Item::Parts(parts));
+                self.storer.stage(parts);
             }
         }
-        let Self { items, requests, documents, streams, storing, delivering, answers, seat, .. } = self;
-        drop((items, requests, documents, streams, answers));
+        let Self { storer, requests, documents, streams, storing, delivering, answers, seat, .. } = self;
+        drop((storer, requests, documents, streams, answers));
         let _ = storing.await;
         // What it fetched is held now, and what did not come others may fetch.
         drop(seat);
@@ -512,12 +543,13 @@ fn has_begun(agreement: &VerifiedAgreement) -> bool {
 async fn open_streams(
     connection: &Connection,
     dialled: bool,
-) -> Result<([SendStream; 3], RecvStream), quinn::ConnectionError> {
+) -> Result<([SendStream; CHANNELS], RecvStream), quinn::ConnectionError> {
     let (control, receive) = if dialled { connection.open_bi().await? } else { connection.accept_bi().await? };
+    let urgent = open_uni(connection, Channel::Urgent).await?;
     let live = open_uni(connection, Channel::Live).await?;
     let backfill = open_uni(connection, Channel::Backfill).await?;
     let _ = control.set_priority(frames::priority(Channel::Control));
-    Ok(([control, live, backfill], receive))
+    Ok(([control, urgent, live, backfill], receive))
 }
 
 async fn open_uni(connection: &Connection, channel: Channel) -> Result<SendStream, quinn::ConnectionError> {

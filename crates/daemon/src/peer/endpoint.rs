@@ -32,7 +32,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(20);
 const STREAM_WINDOW: u32 = 16 * 1024 * 1024;
 
 /// What a connection may have in flight, all streams together.
-const CONNECTION_WINDOW: u32 = 20 * 1024 * 1024;
+pub(super) const CONNECTION_WINDOW: u32 = 20 * 1024 * 1024;
 
 /// Why the endpoint cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +51,7 @@ pub(super) fn transport(pace: &PaceOfPeer) -> Arc<TransportConfig> {
     }
     config
         .max_concurrent_bidi_streams(1_u8.into())
-        .max_concurrent_uni_streams(2_u8.into())
+        .max_concurrent_uni_streams(3_u8.into())
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))
         .receive_window(VarInt::from_u32(CONNECTION_WINDOW))
         .send_window(u64::from(CONNECTION_WINDOW))

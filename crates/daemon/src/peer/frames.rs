@@ -1,18 +1,24 @@
 //! Frames on QUIC streams: a varint length, then the frame; a unidirectional stream begins with its channel's number.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use bytes::{Buf, Bytes, BytesMut};
 use mithaq_core::code::Code;
 use mithaq_sync::{Channel, Fault, wire::frame_length};
 use quinn::{RecvStream, SendStream};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 /// How many bytes are read at a time.
 const READ_BYTES: usize = 64 * 1024;
+
+/// How many bytes are given to a stream before it is looked whether something more urgent waits.
+const SLICE_BYTES: usize = 16 * 1024;
 
 /// Why a stream of frames ended.
 #[derive(Debug, thiserror::Error)]
@@ -31,8 +37,9 @@ pub(super) enum StreamError {
 pub(super) fn channel_number(channel: Channel) -> u8 {
     match channel {
         Channel::Control => 0,
-        Channel::Live => 1,
-        Channel::Backfill => 2,
+        Channel::Urgent => 1,
+        Channel::Live => 2,
+        Channel::Backfill => 3,
     }
 }
 
@@ -83,48 +90,88 @@ fn take_frame(buffer: &mut BytesMut) -> Result<Option<Bytes>, Fault> {
     }
 }
 
+/// How many bytes wait to be written to a stream.
+#[derive(Debug, Default)]
+pub(super) struct Backlog {
+    bytes: AtomicUsize,
+    shrunk: Notify,
+}
+
+impl Backlog {
+    /// How many bytes wait.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Waits until at most so many bytes do.
+    pub(super) async fn at_most(&self, bytes: usize) {
+        loop {
+            let mut shrunk = pin!(self.shrunk.notified());
+            shrunk.as_mut().enable();
+            if self.bytes() <= bytes {
+                return;
+            }
+            shrunk.await;
+        }
+    }
+
+    fn shrink(&self, bytes: usize) {
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.shrunk.notify_waiters();
+    }
+}
+
 /// Frames that wait to be written to a stream.
 #[derive(Debug)]
 pub(super) struct Queue {
     frames: mpsc::UnboundedSender<Bytes>,
-    bytes: Arc<AtomicUsize>,
+    backlog: Arc<Backlog>,
 }
 
 /// The other end of a [`Queue`].
 #[derive(Debug)]
 pub(super) struct Waiting {
     frames: mpsc::UnboundedReceiver<Bytes>,
-    bytes: Arc<AtomicUsize>,
+    backlog: Arc<Backlog>,
 }
 
 /// A queue of frames.
 pub(super) fn queue() -> (Queue, Waiting) {
     let (sender, receiver) = mpsc::unbounded_channel();
-    let bytes = Arc::new(AtomicUsize::new(0));
-    (Queue { frames: sender, bytes: Arc::clone(&bytes) }, Waiting { frames: receiver, bytes })
+    let backlog = Arc::new(Backlog::default());
+    (Queue { frames: sender, backlog: Arc::clone(&backlog) }, Waiting { frames: receiver, backlog })
 }
 
 impl Queue {
     /// Adds a frame; if the stream has ended, the pump is about to hear why.
     pub(super) fn send(&self, frame: Bytes) {
-        self.bytes.fetch_add(frame.len(), Ordering::Relaxed);
+        self.backlog.bytes.fetch_add(frame.len(), Ordering::Relaxed);
         let _ = self.frames.send(frame);
     }
 
-    /// How many bytes wait.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes.load(Ordering::Relaxed)
+    /// How much of it waits.
+    pub(super) fn backlog(&self) -> &Arc<Backlog> {
+        &self.backlog
     }
 }
 
-/// Writes frames to a stream until the session ends.
-pub(super) async fn write(mut stream: SendStream, mut waiting: Waiting) -> StreamError {
-    while let Some(frame) = waiting.frames.recv().await {
-        let length = frame.len();
-        if let Err(error) = stream.write_chunk(frame).await {
-            return error.into();
+/// Writes frames to a stream until the session ends, each slice of them once nothing waits of what is `before` it.
+///
+/// QUIC sends the more urgent stream first of what it was given. But what it takes at all is bounded for the connection as a
+/// whole, and a large frame must not take all of that, again and again, from an alert that waits to be given.
+pub(super) async fn write(mut stream: SendStream, mut waiting: Waiting, before: Vec<Arc<Backlog>>) -> StreamError {
+    while let Some(mut frame) = waiting.frames.recv().await {
+        while !frame.is_empty() {
+            for backlog in &before {
+                backlog.at_most(0).await;
+            }
+            let slice = frame.split_to(frame.len().min(SLICE_BYTES));
+            let length = slice.len();
+            if let Err(error) = stream.write_chunk(slice).await {
+                return error.into();
+            }
+            waiting.backlog.shrink(length);
         }
-        waiting.bytes.fetch_sub(length, Ordering::Relaxed);
     }
     let _ = stream.finish();
     StreamError::Ended

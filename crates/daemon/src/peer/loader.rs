@@ -12,20 +12,29 @@ use mithaq_sync::{
     Cursor, GROUP_BYTES, INLINE_BYTES_MAX, Input, Pending, Waiting,
     sketch::{Cell, SketchKey},
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
+use tokio_util::task::TaskTracker;
 
-use super::driver::End;
+use super::{driver::End, frames::Backlog};
 use crate::{
     fetching::{self, Seat},
     held,
     node::{Node, PeerEntry},
     origins,
-    outbox::{self, Outbox},
+    outbox::{self, Outbox, PROMPT_OBJECTS_MAX},
     staging,
+    steps::{self, Step},
 };
 
 /// How many requests are taken at a time.
 const REQUESTS: usize = 64;
+
+/// How many requests of backfill are taken at a time.
+const BULK_REQUESTS: usize = 8;
+
+/// With more than this waiting to be written to the backfill stream, nothing is loaded for it: what was loaded has passed
+/// the rule, and the rule may change.
+const BACKFILL_WAITING_MAX: usize = 64 * 1024;
 
 /// How many bodies are read from the store at a time.
 const BODIES: usize = 512;
@@ -35,10 +44,11 @@ const BODIES: usize = 512;
 pub(super) enum Request {
     OpenJournal { cursor: Option<Cursor> },
     ReadJournal { after: u64, limit: usize },
+    ReadTail { after: u64, limit: usize },
     LoadRelease { index: u64, id: ReleaseId, inline: bool },
     LoadBodies { index: u64, release: ReleaseId, contents: Vec<ContentId> },
     CountJournal,
-    OpenSketch { key: SketchKey, cells: usize },
+    OpenSketch { through: u64, key: SketchKey, cells: usize },
     ReadCells { from: usize, count: usize },
     FindMarks { shorts: Vec<u64> },
     ReadEntries { indexes: Vec<u64> },
@@ -47,30 +57,115 @@ pub(super) enum Request {
     CheckBodies { index: u64, release: ReleaseId, contents: Vec<ContentId> },
 }
 
-/// Answers requests until the session ends.
-pub(super) async fn run(
-    loader: Loader,
-    mut requests: mpsc::UnboundedReceiver<Request>,
-    answers: mpsc::Sender<Result<Input, End>>,
-) {
-    let loader = Arc::new(loader);
-    let mut freed = loader.seat.follow();
-    let mut batch = Vec::new();
-    loop {
-        tokio::select! {
-            taken = requests.recv_many(&mut batch, REQUESTS) => if taken == 0 { return },
-            () = fetching::freed_or_expired(&mut freed), if loader.has_waiting() => {}
-        }
-        let (worker, answers) = (Arc::clone(&loader), answers.clone());
-        let requests = std::mem::take(&mut batch);
-        let done = tokio::task::spawn_blocking(move || {
-            let send = |answer: Result<Input, StoreError>| answers.blocking_send(answer.map_err(End::from)).is_ok();
-            requests.into_iter().all(|request| send(worker.answer(request))) && worker.answer_waiting(send)
+/// The questions of one session, in lanes, so that none of what is prompt waits for what is not.
+#[derive(Debug)]
+pub(super) struct Requests {
+    /// What an alert needs.
+    prompt: mpsc::UnboundedSender<Request>,
+    /// What the peer offers us.
+    checks: mpsc::UnboundedSender<Request>,
+    /// What reconciles: the first sketch takes a pass over all there is.
+    sketches: mpsc::UnboundedSender<Request>,
+    /// What goes on the backfill stream.
+    bulk: mpsc::UnboundedSender<Request>,
+}
+
+impl Requests {
+    /// Asks. The machine bounds how much it asks for before it is answered, so these queues are bounded too.
+    pub(super) fn send(&self, request: Request) {
+        let lane = match request {
+            Request::LoadBodies { .. } | Request::LoadRelease { inline: false, .. } => &self.bulk,
+            Request::CheckReleases { .. } | Request::CheckBodies { .. } => &self.checks,
+            Request::CountJournal
+            | Request::OpenSketch { .. }
+            | Request::ReadCells { .. }
+            | Request::FindMarks { .. }
+            | Request::ReadEntries { .. }
+            | Request::CompareSketch { .. } => &self.sketches,
+            Request::OpenJournal { .. }
+            | Request::ReadJournal { .. }
+            | Request::ReadTail { .. }
+            | Request::LoadRelease { .. } => &self.prompt,
+        };
+        let _ = lane.send(request);
+    }
+
+    /// Has the length of the journal counted once `settled` has come, unless the session ends before.
+    pub(super) fn count_journal_after(&self, settled: impl Future<Output = ()> + Send + 'static, tasks: &TaskTracker) {
+        // The loader ends with the session, whoever waits here.
+        let sketches = self.sketches.downgrade();
+        tasks.spawn(async move {
+            settled.await;
+            if let Some(sketches) = sketches.upgrade() {
+                let _ = sketches.send(Request::CountJournal);
+            }
         });
-        match done.await {
-            Ok(true) => {}
-            Ok(false) => return,
-            Err(_) => return loader.node.fail("reading for a session"),
+    }
+}
+
+/// Starts to answer requests, each lane in order, until the session ends. `backfill` is what waits for the backfill stream.
+pub(super) fn start(loader: Loader, backfill: Arc<Backlog>, answers: &mpsc::Sender<Result<Input, End>>) -> Requests {
+    let (node, loader) = (Arc::clone(&loader.node), Arc::new(loader));
+    let lane = |requests_max, backfill, follows| {
+        let (sender, requests) = mpsc::unbounded_channel();
+        let loader = Arc::clone(&loader);
+        let lane = Lane { loader, requests, requests_max, backfill, follows, answers: answers.clone() };
+        node.tasks.spawn(lane.run());
+        sender
+    };
+    Requests {
+        prompt: lane(REQUESTS, None, None),
+        checks: lane(REQUESTS, None, Some(loader.seat.follow())),
+        sketches: lane(REQUESTS, None, None),
+        bulk: lane(BULK_REQUESTS, Some(backfill), None),
+    }
+}
+
+struct Lane {
+    loader: Arc<Loader>,
+    requests: mpsc::UnboundedReceiver<Request>,
+    requests_max: usize,
+    /// What must be written before more is loaded.
+    backfill: Option<Arc<Backlog>>,
+    /// Tells when what waits for other sessions may be answered.
+    follows: Option<watch::Receiver<u64>>,
+    answers: mpsc::Sender<Result<Input, End>>,
+}
+
+impl Lane {
+    async fn run(mut self) {
+        let mut batch = Vec::new();
+        while self.take(&mut batch).await {
+            if let Some(backfill) = &self.backfill {
+                tokio::select! {
+                    () = backfill.at_most(BACKFILL_WAITING_MAX) => {}
+                    () = self.answers.closed() => return,
+                }
+            }
+            let (loader, answers, follows) = (Arc::clone(&self.loader), self.answers.clone(), self.follows.is_some());
+            let requests = std::mem::take(&mut batch);
+            let done = tokio::task::spawn_blocking(move || {
+                let send = |answer: Result<Input, StoreError>| answers.blocking_send(answer.map_err(End::from)).is_ok();
+                requests.into_iter().all(|request| send(loader.answer(request)))
+                    && (!follows || loader.answer_waiting(send))
+            });
+            match done.await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(_) => return self.loader.node.fail("reading for a session"),
+            }
+        }
+    }
+
+    /// Waits until there is something to answer; says whether there still is anybody who asks.
+    async fn take(&mut self, batch: &mut Vec<Request>) -> bool {
+        let requests = self.requests.recv_many(batch, self.requests_max);
+        let Some(freed) = self.follows.as_mut().filter(|_| self.loader.has_waiting()) else {
+            return requests.await > 0;
+        };
+        tokio::select! {
+            taken = requests => taken > 0,
+            () = fetching::freed_or_expired(freed) => true,
         }
     }
 }
@@ -127,8 +222,12 @@ impl Loader {
                 Ok(Input::JournalOpened { after: self.outbox.resume_at(cursor)?, head })
             }
             Request::ReadJournal { after, limit } => Ok(Input::JournalRead { ids: self.outbox.read(after, limit)? }),
+            Request::ReadTail { after, limit } => {
+                let (through, entries) = self.outbox.read_tail(after, limit)?;
+                Ok(Input::TailRead { through, entries })
+            }
             Request::CountJournal => Ok(Input::JournalSettled { head: self.outbox.position()?.head }),
-            Request::OpenSketch { key, cells } => self.entry.sketches.open(&self.outbox, key, cells),
+            Request::OpenSketch { through, key, cells } => self.entry.sketches.open(&self.outbox, through, key, cells),
             Request::ReadCells { from, count } => {
                 Ok(Input::CellsRead { cells: self.entry.sketches.cells(from, count) })
             }
@@ -157,6 +256,7 @@ impl Loader {
             Some(release) if inline => unless_damaged(self.small_bodies(release))?,
             _ => None,
         };
+        steps::passed(Step::Loaded, id, release.as_ref().map_or(0, |release| release.contents.len()));
         let card = match &release {
             Some(release) => self.origin_card(release)?,
             None => None,
@@ -174,7 +274,7 @@ impl Loader {
 
     /// All bodies of a release, if they are few and small enough to travel with its manifest.
     fn small_bodies(&self, release: &SignedRelease) -> Result<Option<Vec<Vec<u8>>>, StoreError> {
-        if release.contents.len() > BODIES {
+        if release.contents.len() > PROMPT_OBJECTS_MAX {
             return Ok(None);
         }
         let bodies: Option<Vec<_>> = self.node.store.bodies(&release.contents)?.into_iter().collect();

@@ -10,6 +10,7 @@ mod frames;
 mod known;
 mod links;
 mod loader;
+mod order;
 mod sketches;
 mod storer;
 #[cfg(test)]

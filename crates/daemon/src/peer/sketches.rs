@@ -2,7 +2,7 @@
 //! releases to us and we hold. Each is made when it is first asked for, which takes a pass over all of it, and is kept up
 //! to date from then on. Another run of the peer's daemon or another journal makes another sketch.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use mithaq_core::id::{CertId, ReleaseId};
 use mithaq_store::StoreError;
@@ -21,6 +21,8 @@ const ENTRIES: usize = 1_024;
 pub(crate) struct Sketches {
     journal: Mutex<Option<Journal>>,
     held: Mutex<Option<Held>>,
+    /// What is held from now on and came while `held` was locked.
+    noted: Mutex<Vec<ReleaseId>>,
 }
 
 /// The sketch of our journal: the number of its entry for each release.
@@ -40,10 +42,11 @@ impl Journal {
         Self { key, name, through: 0, chain: Chain::START, sketch: Sketch::new(), is_ambiguous: false }
     }
 
-    /// Takes in the entries that were written since.
-    fn follow(&mut self, outbox: &Outbox) -> Result<(), StoreError> {
+    /// Takes in the entries that were written since, up to entry `through`.
+    fn follow(&mut self, outbox: &Outbox, through: u64) -> Result<(), StoreError> {
         loop {
-            let entries = outbox.read_with_chain(self.through, ENTRIES)?;
+            let limit = usize::try_from(through.saturating_sub(self.through)).unwrap_or(ENTRIES).min(ENTRIES);
+            let entries = outbox.read_with_chain(self.through, limit)?;
             let Some((_, chain)) = entries.last() else { return Ok(()) };
             self.chain = *chain;
             for (release, _) in entries {
@@ -68,12 +71,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Sketches {
-    /// Opens the sketch of our journal as it is now. Blocks.
-    pub(super) fn open(&self, outbox: &Outbox, key: SketchKey, cells: usize) -> Result<Input, StoreError> {
+    /// Opens the sketch of our journal up to entry `through`. Blocks.
+    pub(super) fn open(
+        &self,
+        outbox: &Outbox,
+        through: u64,
+        key: SketchKey,
+        cells: usize,
+    ) -> Result<Input, StoreError> {
         let mut journal = lock(&self.journal);
         let kept = journal.take().filter(|kept| kept.key == key && kept.name == outbox.name());
         let mut kept = kept.unwrap_or_else(|| Journal::new(key, outbox.name()));
-        kept.follow(outbox)?;
+        kept.follow(outbox, through)?;
         let cells = if kept.is_ambiguous { Vec::new() } else { kept.sketch.cells(0..cells).to_vec() };
         let Journal { through, chain, .. } = kept;
         let digest = kept.sketch.digest();
@@ -112,7 +121,11 @@ impl Sketches {
                 Held { key, sketch }
             }
         };
-        Ok(compare(cells, &mut held.insert(kept).sketch))
+        let Held { key, sketch } = held.insert(kept);
+        for release in lock(&self.noted).drain(..) {
+            sketch.insert(key.mark(release), ());
+        }
+        Ok(compare(cells, sketch))
     }
 
     /// How many releases of the peer we may say that we hold, if that is known without counting.
@@ -120,10 +133,37 @@ impl Sketches {
         lock(&self.held).as_ref().map(|held| held.sketch.len() as u64)
     }
 
-    /// Takes in a release that is held from now on.
+    /// Takes in a release that is held from now on. Whoever has committed it does not wait for a sketch that is being made,
+    /// which takes a pass over all there is.
     pub(crate) fn note_held(&self, release: ReleaseId) {
-        if let Some(Held { key, sketch }) = lock(&self.held).as_mut() {
+        let mut held = match self.held.try_lock() {
+            Ok(held) => held,
+            Err(TryLockError::Poisoned(held)) => held.into_inner(),
+            Err(TryLockError::WouldBlock) => return lock(&self.noted).push(release),
+        };
+        if let Some(Held { key, sketch }) = held.as_mut() {
             sketch.insert(key.mark(release), ());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mithaq_core::id::AgreementId;
+
+    use super::*;
+
+    #[test]
+    fn nobody_waits_for_a_sketch_that_is_being_made() {
+        let sketches = Sketches::default();
+        let releases = [1, 2].map(|number| ReleaseId::from_bytes([number; 32]));
+        let mut making = lock(&sketches.held);
+        sketches.note_held(releases[0]);
+        assert_eq!(*lock(&sketches.noted), releases[..1]);
+        let key = SketchKey::new(AgreementId::from_bytes([1; 32]), [2; 16], [3; 16]);
+        *making = Some(Held { key, sketch: Sketch::new() });
+        drop(making);
+        sketches.note_held(releases[1]);
+        assert_eq!((sketches.count_held(), lock(&sketches.noted).len()), (Some(1), 1));
     }
 }

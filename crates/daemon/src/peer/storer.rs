@@ -1,34 +1,38 @@
-//! What a session receives: judged and stored in order, many releases in one commit when they come fast.
+//! What a session receives: judged and stored, many releases in one commit when they come fast, small ones beside large
+//! ones.
 
-use std::sync::Arc;
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use mithaq_core::{
-    body::Body, card::VerifiedCard, id::CertId, receipt::Status, release::Kind, release::VerifiedRelease,
+    body::Body,
+    card::VerifiedCard,
+    id::{CertId, ReleaseId},
+    receipt::Status,
+    release::Kind,
+    release::VerifiedRelease,
 };
 use mithaq_store::{Arrival, Batch, StateChange, StoreError};
-use mithaq_sync::{Cursor, Input, Part};
-use tokio::sync::mpsc;
+use mithaq_sync::{Cursor, INLINE_BYTES_MAX, Input, Part};
+use tokio::{sync::mpsc, task::JoinHandle};
 
-use super::driver::End;
+use super::{driver::End, order::Order};
 use crate::{
     held,
     node::Node,
     origins::Successor,
     staging,
     standing::{self, Judgement},
+    steps::{self, Step},
 };
 
 /// The most items of one commit.
 const ITEMS: usize = 256;
 
-/// Something to be made durable.
-#[derive(Debug)]
-pub(super) enum Item {
-    Release(Box<Received>),
-    /// Of releases that have not come whole.
-    Parts(Vec<Part>),
-    Cursor(Cursor),
-}
+/// A commit is closed once its bodies reach so many bytes: the next alert waits for one of these at the most.
+const COMMIT_BYTES: usize = 1024 * 1024;
 
 /// A release that came, with what came with it.
 #[derive(Debug)]
@@ -43,39 +47,155 @@ pub(super) struct Received {
     pub(super) changes: Vec<StateChange>,
 }
 
-/// Stores until the session ends and everything that it verified is stored.
-///
-/// A cursor that moved without a release waits for the next release or the end: a peer must not be able to cause a
-/// commit for each frame, and a cursor that is behind costs an offer that is answered from the index.
-pub(super) async fn run(
+impl Received {
+    fn bytes(&self) -> usize {
+        self.bodies.iter().map(|body| body.bytes().len()).sum()
+    }
+
+    /// Whether it overtakes what is large.
+    fn is_prompt(&self) -> bool {
+        self.release.manifest().kind == Kind::Withdraw || self.bytes() <= INLINE_BYTES_MAX
+    }
+}
+
+/// What goes through a lane.
+#[derive(Debug)]
+enum Item {
+    /// A release, with its number in the order of the session.
+    Release(u64, Box<Received>),
+    /// Of releases that have not come whole.
+    Parts(Vec<Part>),
+}
+
+impl Item {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Release(_, received) => received.bytes(),
+            Self::Parts(parts) => parts.iter().flat_map(|part| &part.bodies).map(|body| body.bytes().len()).sum(),
+        }
+    }
+}
+
+/// Takes what a session verifies, in two lanes: what is small or takes something back is stored beside what is large.
+#[derive(Debug)]
+pub(super) struct Storer {
+    order: Arc<Mutex<Order>>,
+    prompt: mpsc::UnboundedSender<Item>,
+    bulk: mpsc::UnboundedSender<Item>,
+    /// Releases of which parts were handed over last: these parts may not be durable yet, and their release must not
+    /// overtake them.
+    parted: HashSet<ReleaseId>,
+}
+
+impl Storer {
+    /// Takes a release, with the cursor that holds once it and all that was handed over before it are durable.
+    pub(super) fn store(&mut self, received: Received) {
+        let is_parted = self.parted.remove(&received.release.id());
+        let lane = if received.is_prompt() && !is_parted { &self.prompt } else { &self.bulk };
+        let _ = lane.send(Item::Release(lock(&self.order).begin(received.cursor), Box::new(received)));
+    }
+
+    /// Takes bodies of releases that are not whole. The session hands over no more before it hears that they are durable.
+    pub(super) fn stage(&mut self, parts: Vec<Part>) {
+        self.parted = parts.iter().map(|part| part.release).collect();
+        let _ = self.bulk.send(Item::Parts(parts));
+    }
+
+    /// Takes a cursor that moved without a release. It waits for the next release or the end: a peer must not be able to
+    /// cause a commit for each frame, and a cursor that is behind costs an offer that is answered from the index.
+    pub(super) fn save(&self, cursor: Cursor) {
+        let mut order = lock(&self.order);
+        let number = order.begin(cursor);
+        order.settle(&[number]);
+    }
+}
+
+fn lock(order: &Mutex<Order>) -> MutexGuard<'_, Order> {
+    order.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Starts to store for a session. The task ends once the [`Storer`] was dropped and everything that it took is stored.
+pub(super) fn start(
+    node: &Arc<Node>,
+    from: CertId,
+    cursor_key: Vec<u8>,
+    answers: &mpsc::Sender<Result<Input, End>>,
+) -> (Storer, JoinHandle<()>) {
+    let order = Arc::new(Mutex::new(Order::default()));
+    let lane = |items| Lane {
+        node: Arc::clone(node),
+        from,
+        cursor_key: cursor_key.clone(),
+        order: Arc::clone(&order),
+        items,
+        answers: answers.clone(),
+    };
+    let ((prompt, prompt_out), (bulk, bulk_out)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
+    let (prompt_lane, bulk_lane, last) = (lane(prompt_out), lane(bulk_out), lane(mpsc::unbounded_channel().1));
+    let task = node.tasks.spawn(async move {
+        let (prompt, bulk) = tokio::join!(prompt_lane.run(), bulk_lane.run());
+        if prompt && bulk {
+            last.save_cursor().await;
+        }
+    });
+    (Storer { order, prompt, bulk, parted: HashSet::new() }, task)
+}
+
+struct Lane {
     node: Arc<Node>,
     from: CertId,
     cursor_key: Vec<u8>,
-    mut items: mpsc::UnboundedReceiver<Item>,
+    order: Arc<Mutex<Order>>,
+    items: mpsc::UnboundedReceiver<Item>,
     answers: mpsc::Sender<Result<Input, End>>,
-) {
-    let mut waiting = None;
-    let mut items_taken = Vec::new();
-    loop {
-        let ended = items.recv_many(&mut items_taken, ITEMS).await == 0;
-        let mut work = Work { cursor: waiting.take(), ..Work::default() };
-        items_taken.drain(..).for_each(|item| work.add(item));
-        if work.received.is_empty() && work.parts.is_none() && !ended {
-            waiting = work.cursor;
-            continue;
+}
+
+impl Lane {
+    /// Stores what comes; says whether all of it was stored.
+    async fn run(mut self) -> bool {
+        let mut taken = Vec::new();
+        while self.items.recv_many(&mut taken, ITEMS).await > 0 {
+            let mut taken = taken.drain(..).peekable();
+            while taken.peek().is_some() {
+                if !self.store(Work::next(&mut taken)).await {
+                    return false;
+                }
+            }
         }
-        let has_parts = work.parts.is_some();
-        let (worker, key) = (Arc::clone(&node), cursor_key.clone());
-        let stored = tokio::task::spawn_blocking(move || work.store(&worker, from, &key)).await;
-        let Ok(stored) = stored else { return node.fail("storing for a session") };
-        let failed = stored.is_err();
+        true
+    }
+
+    async fn store(&self, work: Work) -> bool {
+        let (node, from, key, order) =
+            (Arc::clone(&self.node), self.from, self.cursor_key.clone(), Arc::clone(&self.order));
+        let has_parts = work.has_parts;
+        let stored = tokio::task::spawn_blocking(move || {
+            let numbers = work.numbers.clone();
+            let stored = work.store(&node, from, &key, &order)?;
+            lock(&order).settle(&numbers);
+            Ok::<_, StoreError>(stored)
+        });
+        let Ok(stored) = stored.await else {
+            self.node.fail("storing for a session");
+            return false;
+        };
+        let is_stored = stored.is_ok();
         // The session may be gone; what it verified is stored all the same.
-        let _ = answers.send(stored.map(|entries| Input::Stored { entries }).map_err(End::from)).await;
-        if failed || ended {
-            return;
-        }
+        let _ = self.answers.send(stored.map(|entries| Input::Stored { entries }).map_err(End::from)).await;
         if has_parts {
-            let _ = answers.send(Ok(Input::Staged)).await;
+            let _ = self.answers.send(Ok(Input::Staged)).await;
+        }
+        is_stored
+    }
+
+    /// Stores the cursor that no commit carried.
+    async fn save_cursor(self) {
+        let Some(cursor) = lock(&self.order).cursor_with(&[]) else { return };
+        let state = vec![StateChange::set(self.cursor_key, cursor.to_bytes())];
+        let node = Arc::clone(&self.node);
+        let saved = tokio::task::spawn_blocking(move || node.commit(Batch { state, ..Batch::default() })).await;
+        if let Ok(Err(error)) = saved {
+            let _ = self.answers.send(Err(End::from(error))).await;
         }
     }
 }
@@ -84,36 +204,58 @@ pub(super) async fn run(
 #[derive(Default)]
 struct Work {
     received: Vec<Received>,
-    parts: Option<Vec<Part>>,
-    cursor: Option<Cursor>,
+    /// The numbers of those, ascending.
+    numbers: Vec<u64>,
+    parts: Vec<Part>,
+    /// Whether there were parts, which are answered for even if their release made them needless.
+    has_parts: bool,
 }
 
 impl Work {
+    /// Takes from `items` what makes a commit, at least one.
+    fn next(items: &mut impl Iterator<Item = Item>) -> Self {
+        let (mut work, mut bytes) = (Self::default(), 0);
+        while bytes < COMMIT_BYTES
+            && let Some(item) = items.next()
+        {
+            bytes += item.bytes();
+            work.add(item);
+        }
+        work
+    }
+
     fn add(&mut self, item: Item) {
         match item {
-            Item::Release(received) => {
-                self.cursor = Some(received.cursor);
+            Item::Release(number, received) => {
                 // Whole, it needs its parts no longer.
-                self.parts.iter_mut().for_each(|parts| parts.retain(|part| part.release != received.release.id()));
+                self.parts.retain(|part| part.release != received.release.id());
+                self.numbers.push(number);
                 self.received.push(*received);
             }
-            Item::Parts(parts) => self.parts.get_or_insert_default().extend(parts),
-            Item::Cursor(cursor) => self.cursor = Some(cursor),
+            Item::Parts(parts) => {
+                self.has_parts = true;
+                self.parts.extend(parts);
+            }
         }
     }
 
-    fn store(mut self, node: &Node, from: CertId, cursor_key: &[u8]) -> Result<Vec<(u64, Status)>, StoreError> {
+    fn store(
+        mut self,
+        node: &Node,
+        from: CertId,
+        cursor_key: &[u8],
+        order: &Mutex<Order>,
+    ) -> Result<Vec<(u64, Status)>, StoreError> {
         for Received { release, bodies, changes, .. } in &mut self.received {
             *changes = staging::complete(node, from, release, bodies)?;
         }
         // It goes along with the first that is committed.
-        let mut staged = staging::stage(node, from, self.parts.take().unwrap_or_default())?;
+        let mut staged = staging::stage(node, from, self.parts)?;
         let received = self.received.iter().map(|received| (&received.release, &received.bodies[..]));
         let claims = standing::claims(node, received)?;
         let turn = node.publishing.turn(claims);
         let mut entries = Vec::with_capacity(self.received.len());
         let mut successors = Vec::new();
-        let last = self.cursor;
         let mut received = self.received.into_iter().peekable();
         while let Some(first) = received.next() {
             // What is judged together is of one origin, and a withdrawal is judged alone: each sees what came before it.
@@ -124,22 +266,15 @@ impl Work {
             {
                 part.push(next);
             }
-            let cursor = if received.peek().is_none() { last } else { part.last().map(|received| received.cursor) };
-            entries.extend(store_part(
-                node,
-                from,
-                std::mem::take(&mut staged),
-                part,
-                cursor,
-                cursor_key,
-                &mut successors,
-            )?);
+            // The cursor goes with the last part, behind which nothing of this is missing.
+            let cursor = received.peek().is_none().then(|| lock(order).cursor_with(&self.numbers)).flatten();
+            let batch = std::mem::take(&mut staged);
+            entries.extend(store_part(node, from, batch, part, cursor, cursor_key, &mut successors)?);
         }
         // What they put into quarantine takes turns of its own.
         drop(turn);
         successors.iter().for_each(|successor| successor.take_effect(node));
-        if entries.is_empty() && (last.is_some() || !staged.staged.is_empty()) {
-            staged.state.extend(last.map(|cursor| StateChange::set(cursor_key.to_vec(), cursor.to_bytes())));
+        if entries.is_empty() && !staged.staged.is_empty() {
             node.commit(staged)?;
         }
         Ok(entries)
@@ -177,7 +312,10 @@ fn store_part(
         batch.arrivals.push(Arrival { release, bodies });
     }
     batch.state.extend(held.to_changes());
+    let settled: Vec<_> =
+        batch.arrivals.iter().map(|arrival| (arrival.release.id(), arrival.release.contents().len())).collect();
     node.commit(batch)?;
+    settled.iter().for_each(|(id, objects)| steps::passed(Step::Settled, *id, *objects));
     held.note(node);
     successors.extend(successor);
     Ok(entries)

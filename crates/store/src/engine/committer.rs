@@ -13,10 +13,11 @@ use super::{
     Shared,
     plan::{Plan, PlanError},
     prepare::Prepared,
+    queue::{Queue, Weighed},
 };
 use crate::{
     contract::{Committed, Purge, StoreError},
-    index::{Checkpoint, Delta, Extent},
+    index::{Checkpoint, Delta, Extent, Waiting},
     pack::{
         frame::Frame,
         group::{GroupKind, Packed},
@@ -33,14 +34,26 @@ pub(crate) struct Job {
     pub(crate) answer: SyncSender<Answer>,
 }
 
+impl Weighed for Job {
+    fn bytes(&self) -> usize {
+        self.batch.bytes
+    }
+}
+
+/// Large commits are taken in as one group up to so many bytes: a small one waits for such a group at the most.
+const LARGE_GROUP_BYTES: usize = 1024 * 1024;
+
+/// How many times more than its limit may wait in the index's memory while it is being written.
+const FULL_WHILE_FLUSHING: usize = 2;
+
 /// How many times more than its limit may wait in the index's memory while sled cannot be written to.
 const OVERFULL: usize = 8;
 
 /// The committer's state.
 pub(crate) struct Committer {
     pub(crate) shared: Arc<Shared>,
-    /// Wakes the thread that merges runs.
-    pub(crate) merger: SyncSender<()>,
+    /// Takes what is to be written of the index.
+    pub(crate) flusher: SyncSender<Waiting>,
 }
 
 /// Why nothing of a group was committed.
@@ -52,9 +65,13 @@ enum GroupError {
 
 impl Committer {
     /// Serves the queue until the store is closed.
-    pub(crate) fn run(&self, jobs: &Receiver<Job>) {
-        while let Ok(first) = jobs.recv() {
-            let group = self.drain(first, jobs);
+    pub(crate) fn run(&self, jobs: &Queue<Job>) {
+        let group_bytes_max = self.shared.options.group_bytes_max;
+        loop {
+            let group = jobs.take(group_bytes_max, group_bytes_max.min(LARGE_GROUP_BYTES));
+            if group.is_empty() {
+                break;
+            }
             for group in apart(group) {
                 let _writing = self.shared.writing.lock().unwrap_or_else(PoisonError::into_inner);
                 if self.is_overfull() {
@@ -65,21 +82,10 @@ impl Committer {
                 self.tend();
             }
         }
+        self.shared.index.wait_for_flush();
         if !self.shared.index.is_flushed() {
             self.flush();
         }
-    }
-
-    /// The job and those that wait behind it, up to the limit of a group.
-    fn drain(&self, first: Job, jobs: &Receiver<Job>) -> Vec<Job> {
-        let mut bytes = first.batch.bytes;
-        let mut group = vec![first];
-        while bytes < self.shared.options.group_bytes_max {
-            let Ok(job) = jobs.try_recv() else { break };
-            bytes += job.batch.bytes;
-            group.push(job);
-        }
-        group
     }
 
     fn commit(&self, group: Vec<Job>) {
@@ -181,21 +187,46 @@ impl Committer {
         self.shared.index.is_full(&limits.times(OVERFULL))
     }
 
-    /// Empties the index's memory when it is full.
+    /// Has the index's memory emptied when it is full, beside further commits, as long as these do not fill it again.
     fn tend(&self) {
-        if self.shared.index.is_full(&self.shared.options.flush_limits()) {
-            self.flush();
+        let (index, limits) = (&self.shared.index, self.shared.options.flush_limits());
+        if !index.is_full(&limits) {
+            return;
         }
+        if index.is_flushing() {
+            if !index.is_full(&limits.times(FULL_WHILE_FLUSHING)) {
+                return;
+            }
+            index.wait_for_flush();
+        }
+        self.flush();
     }
 
     fn flush(&self) {
-        match self.shared.index.flush() {
-            Ok(()) => {
-                // One wake that waits is enough. A merger that has panicked leaves the index right, only slower.
-                let _merger_lives = self.merger.try_send(());
+        // None waits there: a flush begins when no other is under way. A flusher that has panicked leaves the packs right.
+        let _flusher_lives = self.flusher.send(self.shared.index.begin_flush());
+    }
+}
+
+/// Writes to the index what committers set apart, and has runs merged.
+pub(crate) struct Flusher {
+    pub(crate) shared: Arc<Shared>,
+    /// Wakes the thread that merges runs.
+    pub(crate) merger: SyncSender<()>,
+}
+
+impl Flusher {
+    /// Serves the committer until it ends.
+    pub(crate) fn run(&self, waiting: &Receiver<Waiting>) {
+        for waiting in waiting {
+            match self.shared.index.end_flush(&waiting) {
+                Ok(()) => {
+                    // One wake that waits is enough. A merger that has panicked leaves the index right, only slower.
+                    let _merger_lives = self.merger.try_send(());
+                }
+                // Nothing is lost: what waits is in the packs. The next commit tries again.
+                Err(error) => tracing::warn!(%error, "the index cannot be written"),
             }
-            // Nothing is lost: what waits is in the packs. The next commit tries again.
-            Err(error) => tracing::warn!(%error, "the index cannot be written"),
         }
     }
 }

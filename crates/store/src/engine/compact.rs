@@ -78,6 +78,8 @@ impl Shared {
         };
         self.segments.publish(&rewrite).map_err(failed)?;
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        // What a flush writes says where things lay before.
+        self.index.wait_for_flush();
         let _places = self.places.write().unwrap_or_else(PoisonError::into_inner);
         self.segments.switch(rewrite);
         self.cache.forget(pack.number);

@@ -5,6 +5,7 @@ mod compact;
 mod options;
 mod prepare;
 mod purge;
+mod queue;
 mod read;
 mod recover;
 mod survey;
@@ -33,7 +34,8 @@ use mithaq_core::{
 };
 
 use self::{
-    committer::{Committer, Job},
+    committer::{Committer, Flusher, Job},
+    queue::Queue,
     read::{GroupCache, RecentReleases},
 };
 pub use self::{options::Options, prepare::COMMIT_BYTES_MAX};
@@ -77,8 +79,8 @@ struct Shared {
 /// A store in a folder: packs hold what it was given, sled finds it.
 pub struct SledStore {
     shared: Arc<Shared>,
-    /// Taken when the store is closed, which ends the committer.
-    jobs: Option<SyncSender<Job>>,
+    /// Closed with the store, which ends the committer.
+    jobs: Arc<Queue<Job>>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -162,20 +164,28 @@ impl SledStore {
     }
 
     fn start(shared: Arc<Shared>) -> Result<Self, StoreError> {
-        let (jobs, queue) = sync_channel(shared.options.queue_commits);
+        let jobs = Arc::new(Queue::new(shared.options.queue_commits));
         let (wake, woken) = sync_channel(1);
         let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
             thread::Builder::new().name(name.to_owned()).spawn(work).map_err(io_error(&shared.dir))
         };
-        let committer = Committer { shared: Arc::clone(&shared), merger: SyncSender::clone(&wake) };
+        let (flusher, waiting) = sync_channel(1);
+        let committer = Committer { shared: Arc::clone(&shared), flusher };
+        let flusher = Flusher { shared: Arc::clone(&shared), merger: SyncSender::clone(&wake) };
         let merging = Arc::clone(&shared);
+        let queue = Arc::clone(&jobs);
+        let serve = move || {
+            let _abandoned = Abandon(Arc::clone(&queue));
+            committer.run(&queue);
+        };
         let threads = vec![
-            spawn("store-commit", Box::new(move || committer.run(&queue)))?,
+            spawn("store-commit", Box::new(serve))?,
+            spawn("store-flush", Box::new(move || flusher.run(&waiting)))?,
             spawn("store-merge", Box::new(move || woken.iter().for_each(|()| merging.merge())))?,
         ];
         // An earlier process may have left something to merge. The merger lives as long as the committer.
         let _merger_lives = wake.try_send(());
-        Ok(Self { shared, jobs: Some(jobs), threads })
+        Ok(Self { shared, jobs, threads })
     }
 
     /// What was wrong when the store was opened, a sentence each; empty if nothing was.
@@ -195,7 +205,7 @@ impl SledStore {
 impl Drop for SledStore {
     /// Waits until what is queued is committed and the index is written.
     fn drop(&mut self) {
-        self.jobs = None;
+        self.jobs.close();
         for thread in self.threads.drain(..) {
             // A thread that panicked has said so; what was acknowledged is in the packs.
             drop(thread.join());
@@ -253,6 +263,15 @@ fn random_id() -> io::Result<StoreId> {
     Ok(StoreId::from_bytes(bytes))
 }
 
+/// Has nobody wait for a committer that is gone.
+struct Abandon(Arc<Queue<Job>>);
+
+impl Drop for Abandon {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
+}
+
 /// The committer is gone: it panicked.
 fn stopped() -> io::Error {
     io::Error::other("the store's committer has stopped")
@@ -267,8 +286,7 @@ impl Store for SledStore {
         let batch = prepare::prepare(&self.shared, batch, now)?;
         let (answer, answered) = sync_channel(1);
         let gone = |source| StoreError::Io { path: self.shared.dir.display().to_string(), source };
-        let jobs = self.jobs.as_ref().ok_or_else(|| gone(stopped()))?;
-        jobs.send(Job { batch, answer }).map_err(|_| gone(stopped()))?;
+        self.jobs.push(Job { batch, answer }).map_err(|_| gone(stopped()))?;
         answered.recv().unwrap_or_else(|_| Err(StoreError::OutcomeUnknown(stopped())))
     }
 

@@ -238,9 +238,11 @@ impl RowStore {
         (self.base, self.tail.clone())
     }
 
-    /// Forgets the rows whose blocks are whole, now that sled has them.
-    pub(super) fn trim(&mut self) {
-        let whole = self.tail.len() - self.tail.len() % Row::PER_BLOCK;
+    /// Forgets the rows up to row `len` whose blocks are whole, now that sled has them.
+    pub(super) fn trim(&mut self, len: u64) {
+        let written =
+            usize::try_from(len.saturating_sub(self.base)).map_or(self.tail.len(), |len| len.min(self.tail.len()));
+        let whole = written - written % Row::PER_BLOCK;
         self.tail.drain(..whole);
         self.base += whole as u64;
     }

@@ -6,7 +6,7 @@ use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    sync::{Mutex, RwLock},
+    sync::{Condvar, Mutex, RwLock},
     thread,
     time::{Duration, Instant},
 };
@@ -267,7 +267,13 @@ impl Index {
             dead: manifest.dead.clone(),
             reached: manifest.checkpoint,
         };
-        Ok(Self { engine, view: RwLock::new(view), written: Mutex::new(manifest) })
+        Ok(Self {
+            engine,
+            view: RwLock::new(view),
+            written: Mutex::new(manifest),
+            flushing: Mutex::new(false),
+            flushed: Condvar::new(),
+        })
     }
 }
 

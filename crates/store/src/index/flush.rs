@@ -1,16 +1,19 @@
 //! Empties the index's memory into sled.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError},
+};
 
 use super::{
     Index,
     dense::{Extent, Fixed, ROWS, Row, write_blocks},
     failed,
-    gone::{GONE_BODIES, GONE_ROWS, STAGED_BODIES},
-    manifest::MANIFEST,
-    memory::PendingState,
+    gone::{self, GONE_BODIES, GONE_ROWS, STAGED_BODIES},
+    manifest::{Checkpoint, Counters, Dead, MANIFEST},
+    memory::Frozen,
     run::{Run, RunWriter},
-    table::{Key, Table},
+    table::Table,
 };
 use crate::contract::StoreError;
 
@@ -37,13 +40,35 @@ impl FlushLimits {
     }
 }
 
-/// What is to be written, copied so that no reader waits for sled.
-struct Waiting {
-    tables: Vec<(Table, Vec<(Key, u64)>)>,
+/// What is to be written, as it was at one moment, so that neither readers nor commits wait for sled.
+pub(crate) struct Waiting {
+    frozen: Arc<Frozen>,
     rows: (u64, Vec<Row>),
-    state: PendingState,
     bodies: (u64, Vec<Extent>),
     releases: (u64, Vec<Extent>),
+    /// Blocks of what is gone or staged.
+    gone: Vec<gone::Block>,
+    gone_rows: Vec<gone::Block>,
+    staged: Vec<gone::Block>,
+    damaged: Vec<u64>,
+    dead: BTreeMap<u32, Dead>,
+    counters: Counters,
+    reached: Checkpoint,
+}
+
+/// The number behind the last of a list that begins with another number than 0.
+fn end_of<T>((first, items): &(u64, Vec<T>)) -> u64 {
+    first + items.len() as u64
+}
+
+/// Tells whoever waits for a flush that it has ended, however it did.
+struct Flushing<'a>(&'a Index);
+
+impl Drop for Flushing<'_> {
+    fn drop(&mut self) {
+        *self.0.flushing.lock().unwrap_or_else(PoisonError::into_inner) = false;
+        self.0.flushed.notify_all();
+    }
 }
 
 /// Extents from the one that opens the block in which item `written` lies.
@@ -67,76 +92,111 @@ impl Index {
         written.checkpoint == view.reached && view.memory.damaged().eq(written.damaged.iter().copied())
     }
 
-    /// Writes everything that waits, and then, at once, the manifest that makes it count. Only one thread may apply
-    /// and flush.
-    pub(crate) fn flush(&self) -> Result<(), StoreError> {
-        let waiting = self.waiting();
-        let runs = self.write_runs(&waiting.tables)?;
-        write_blocks(&self.engine.tree, ROWS, waiting.rows.0, &waiting.rows.1)?;
-        write_blocks(&self.engine.tree, BODIES, waiting.bodies.0, &waiting.bodies.1)?;
-        write_blocks(&self.engine.tree, RELEASES, waiting.releases.0, &waiting.releases.1)?;
-        self.publish(&waiting.state, runs)
+    /// Whether a flush has begun and not ended.
+    pub(crate) fn is_flushing(&self) -> bool {
+        *self.flushing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn waiting(&self) -> Waiting {
+    /// Waits until no flush is under way. Blocks.
+    pub(crate) fn wait_for_flush(&self) {
+        let flushing = self.flushing.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.flushed.wait_while(flushing, |flushing| *flushing));
+    }
+
+    /// Writes everything that waits, and then, at once, the manifest that makes it count.
+    pub(crate) fn flush(&self) -> Result<(), StoreError> {
+        let waiting = self.begin_flush();
+        self.end_flush(&waiting)
+    }
+
+    /// Sets apart what waits, to be written by [`Self::end_flush`]. Only the thread that applies may begin, and no flush may
+    /// be under way; from then on it may apply further, but nothing may be moved until the flush has ended.
+    pub(crate) fn begin_flush(&self) -> Waiting {
+        *self.flushing.lock().unwrap_or_else(PoisonError::into_inner) = true;
         let (bodies, releases) = {
             let written = self.written();
             (written.bodies, written.releases)
         };
-        let view = self.view();
+        let mut view = self.view_mut();
         Waiting {
-            tables: Table::ALL.iter().map(|table| (*table, view.memory.sorted(*table))).collect(),
+            frozen: view.memory.freeze(),
             rows: view.rows.unwritten(),
-            state: view.memory.state().clone(),
             bodies: unwritten(&view.bodies, bodies),
             releases: unwritten(&view.releases, releases),
+            gone: view.gone.take_unwritten(),
+            gone_rows: view.gone_rows.take_unwritten(),
+            staged: view.staged.take_unwritten(),
+            damaged: view.memory.damaged().collect(),
+            dead: view.dead.clone(),
+            counters: view.counters,
+            reached: view.reached,
         }
     }
 
-    fn write_runs(&self, tables: &[(Table, Vec<(Key, u64)>)]) -> Result<Vec<Arc<Run>>, StoreError> {
+    /// Writes what was set apart, and then, at once, the manifest that makes it count. What fails to be written waits again.
+    pub(crate) fn end_flush(&self, waiting: &Waiting) -> Result<(), StoreError> {
+        let _flushing = Flushing(self);
+        let written = self.write(waiting);
+        if written.is_err() {
+            let mut view = self.view_mut();
+            view.memory.thaw();
+            view.gone.put_back(&waiting.gone);
+            view.gone_rows.put_back(&waiting.gone_rows);
+            view.staged.put_back(&waiting.staged);
+        }
+        written
+    }
+
+    fn write(&self, waiting: &Waiting) -> Result<(), StoreError> {
+        let runs = self.write_runs(&waiting.frozen)?;
+        write_blocks(&self.engine.tree, ROWS, waiting.rows.0, &waiting.rows.1)?;
+        write_blocks(&self.engine.tree, BODIES, waiting.bodies.0, &waiting.bodies.1)?;
+        write_blocks(&self.engine.tree, RELEASES, waiting.releases.0, &waiting.releases.1)?;
+        self.publish(waiting, runs)
+    }
+
+    fn write_runs(&self, frozen: &Frozen) -> Result<Vec<Arc<Run>>, StoreError> {
         let mut runs = Vec::new();
-        for (table, postings) in tables.iter().filter(|(_, postings)| !postings.is_empty()) {
+        for table in Table::ALL {
+            let postings = frozen.sorted(table);
+            if postings.is_empty() {
+                continue;
+            }
             let id = self.next_run_id();
-            let mut writer = RunWriter::new(&self.engine.tree, *table, 0, id, postings.len() as u64);
+            let mut writer = RunWriter::new(&self.engine.tree, table, 0, id, postings.len() as u64);
             for (key, value) in postings {
-                writer.push(*key, *value)?;
+                writer.push(key, value)?;
             }
             runs.push(writer.finish()?);
         }
         Ok(runs)
     }
 
-    fn publish(&self, state: &PendingState, runs: Vec<Arc<Run>>) -> Result<(), StoreError> {
+    fn publish(&self, waiting: &Waiting, runs: Vec<Arc<Run>>) -> Result<(), StoreError> {
         let mut batch = sled::Batch::default();
-        self.write_state(state, &mut batch)?;
-        let (gone, gone_rows, staged) = {
-            let view = self.view();
-            let gone = view.gone.write(GONE_BODIES, &mut batch);
-            (gone, view.gone_rows.write(GONE_ROWS, &mut batch), view.staged.write(STAGED_BODIES, &mut batch))
-        };
+        self.write_state(&waiting.frozen.state, &mut batch)?;
+        gone::write(GONE_BODIES, &waiting.gone, &mut batch);
+        gone::write(GONE_ROWS, &waiting.gone_rows, &mut batch);
+        gone::write(STAGED_BODIES, &waiting.staged, &mut batch);
         let mut written = self.written();
         let mut next = written.clone();
-        {
-            let view = self.view();
-            next.checkpoint = view.reached;
-            next.counters = view.counters;
-            next.bodies = view.bodies.len() as u64;
-            next.releases = view.releases.len() as u64;
-            next.damaged = view.memory.damaged().collect();
-            next.dead.clone_from(&view.dead);
-        }
+        next.checkpoint = waiting.reached;
+        next.counters = waiting.counters;
+        next.bodies = end_of(&waiting.bodies);
+        next.releases = end_of(&waiting.releases);
+        next.damaged.clone_from(&waiting.damaged);
+        next.dead.clone_from(&waiting.dead);
         next.runs.extend(runs.iter().map(|run| run.meta));
         batch.insert(MANIFEST, next.encode());
         self.engine.tree.apply_batch(batch).map_err(|error| failed(&error))?;
         *written = next;
         let mut view = self.view_mut();
         view.runs.extend(runs);
-        view.memory.clear();
-        view.rows.trim();
-        view.gone.set_written(&gone);
-        view.gone_rows.set_written(&gone_rows);
-        view.staged.set_written(&staged);
+        view.rows.trim(end_of(&waiting.rows));
         view.counters.flushes += 1;
+        let forgotten = view.memory.forget_frozen();
+        drop(view);
+        drop(forgotten);
         Ok(())
     }
 }

@@ -13,6 +13,9 @@ pub(super) const STAGED_BODIES: u8 = b'u';
 /// How many numbers share a block.
 const PER_BLOCK: u64 = ROW_BYTES as u64 * 8;
 
+/// A block by its number; `None` if nothing is left in it.
+pub(super) type Block = (u64, Option<Vec<u8>>);
+
 /// A set of numbers.
 #[derive(Debug, Default)]
 pub(super) struct Bits {
@@ -84,21 +87,25 @@ impl Bits {
         self.blocks.values().flatten().map(|byte| u64::from(byte.count_ones())).sum()
     }
 
-    /// Adds to a batch what sled does not have; gives the blocks.
-    pub(super) fn write(&self, prefix: u8, batch: &mut sled::Batch) -> Vec<u64> {
-        let unwritten: Vec<_> = self.unwritten.iter().copied().collect();
-        for number in &unwritten {
-            match self.blocks.get(number) {
-                Some(block) => batch.insert(&block_key(prefix, *number)[..], block.as_slice()),
-                None => batch.remove(&block_key(prefix, *number)[..]),
-            }
-        }
-        unwritten
+    /// Takes out what sled does not have.
+    pub(super) fn take_unwritten(&mut self) -> Vec<Block> {
+        let numbers = std::mem::take(&mut self.unwritten);
+        numbers.into_iter().map(|number| (number, self.blocks.get(&number).cloned())).collect()
     }
 
-    /// Forgets that these blocks were to be written.
-    pub(super) fn set_written(&mut self, blocks: &[u64]) {
-        self.unwritten.retain(|block| !blocks.contains(block));
+    /// Notes that these blocks were not written after all.
+    pub(super) fn put_back(&mut self, blocks: &[Block]) {
+        self.unwritten.extend(blocks.iter().map(|(number, _)| *number));
+    }
+}
+
+/// Adds blocks to a batch.
+pub(super) fn write(prefix: u8, blocks: &[Block], batch: &mut sled::Batch) {
+    for (number, block) in blocks {
+        match block {
+            Some(block) => batch.insert(&block_key(prefix, *number)[..], block.as_slice()),
+            None => batch.remove(&block_key(prefix, *number)[..]),
+        }
     }
 }
 
@@ -115,10 +122,13 @@ mod tests {
             assert!(bits.insert(number) && !bits.insert(number));
         }
         let mut batch = sled::Batch::default();
-        let written = bits.write(GONE_ROWS, &mut batch);
-        bits.set_written(&written);
+        let written = bits.take_unwritten();
+        bits.put_back(&written);
+        assert_eq!(bits.take_unwritten(), written, "what was not written comes again");
+        super::write(GONE_ROWS, &written, &mut batch);
         tree.apply_batch(batch).unwrap();
-        assert_eq!((written, bits.write(GONE_ROWS, &mut sled::Batch::default())), (vec![0, 1, 5], vec![]));
+        assert_eq!(written.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [0, 1, 5]);
+        assert!(bits.take_unwritten().is_empty());
         let read = Bits::open(&tree, GONE_ROWS).unwrap();
         for number in 0..6 * PER_BLOCK {
             assert_eq!(read.contains(number), numbers.contains(&number), "{number}");
@@ -127,7 +137,12 @@ mod tests {
         assert_eq!(bits.len(), 6);
         assert!(bits.remove(7) && !bits.remove(7) && bits.remove(PER_BLOCK) && !bits.remove(2 * PER_BLOCK));
         let mut batch = sled::Batch::default();
-        assert_eq!(bits.write(GONE_ROWS, &mut batch), [0, 1]);
+        let written = bits.take_unwritten();
+        assert_eq!(
+            written.iter().map(|(number, block)| (*number, block.is_some())).collect::<Vec<_>>(),
+            [(0, true), (1, false)]
+        );
+        super::write(GONE_ROWS, &written, &mut batch);
         tree.apply_batch(batch).unwrap();
         let read = Bits::open(&tree, GONE_ROWS).unwrap();
         assert_eq!((read.len(), read.contains(7), read.contains(8), read.contains(PER_BLOCK)), (4, false, true, false));

@@ -1,6 +1,11 @@
 //! What came since the last flush.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet, HashMap},
+    ops::Bound,
+    sync::Arc,
+};
 
 use super::table::{Key, Table};
 
@@ -33,13 +38,43 @@ pub(crate) type PendingState = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 /// How many damaged bodies are remembered.
 const DAMAGED_MAX: usize = 65_536;
 
+/// The postings of each table.
+type Tables = [HashMap<Key, Postings>; 5];
+
+/// Postings and state that are being written to sled: they stay as they are, and readers still find them here.
+#[derive(Debug, Default)]
+pub(crate) struct Frozen {
+    tables: Tables,
+    pub(crate) state: PendingState,
+}
+
+impl Frozen {
+    /// All postings of a table in ascending order.
+    pub(crate) fn sorted(&self, table: Table) -> Vec<(Key, u64)> {
+        let table = &self.tables[usize::from(table.code())];
+        let mut sorted = Vec::with_capacity(table.len());
+        for (key, postings) in table {
+            sorted.extend(postings.as_slice().iter().map(|value| (*key, *value)));
+        }
+        sorted.sort_unstable();
+        sorted
+    }
+}
+
+fn find<'a>(tables: &'a Tables, table: Table, key: &Key) -> &'a [u64] {
+    tables[usize::from(table.code())].get(key).map_or(&[], Postings::as_slice)
+}
+
 /// Postings and state that sled does not have yet.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
-    tables: [HashMap<Key, Postings>; 5],
+    tables: Tables,
+    /// How many postings `tables` have.
     postings: usize,
     state: PendingState,
     state_bytes: usize,
+    /// What came before those, while it is being written.
+    frozen: Arc<Frozen>,
     /// Bodies found damaged; a copy that comes again takes their place.
     damaged: BTreeSet<u64>,
     /// Rows whose releases were found damaged since the store was opened.
@@ -55,19 +90,9 @@ impl Memory {
             .or_insert(Postings::One(value));
     }
 
-    pub(crate) fn find(&self, table: Table, key: &Key) -> &[u64] {
-        self.tables[usize::from(table.code())].get(key).map_or(&[], Postings::as_slice)
-    }
-
-    /// All postings of a table in ascending order.
-    pub(crate) fn sorted(&self, table: Table) -> Vec<(Key, u64)> {
-        let table = &self.tables[usize::from(table.code())];
-        let mut sorted = Vec::with_capacity(table.len());
-        for (key, postings) in table {
-            sorted.extend(postings.as_slice().iter().map(|value| (*key, *value)));
-        }
-        sorted.sort_unstable();
-        sorted
+    /// The postings of a key: those that are being written, then those that came since.
+    pub(crate) fn find(&self, table: Table, key: &Key) -> [&[u64]; 2] {
+        [find(&self.frozen.tables, table, key), find(&self.tables, table, key)]
     }
 
     pub(crate) fn set_state(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {
@@ -75,8 +100,28 @@ impl Memory {
         self.state.insert(key, value);
     }
 
-    pub(crate) fn state(&self) -> &PendingState {
-        &self.state
+    /// What waits of a key of state.
+    pub(crate) fn state(&self, key: &[u8]) -> Option<&Option<Vec<u8>>> {
+        self.state.get(key).or_else(|| self.frozen.state.get(key))
+    }
+
+    /// What waits of the keys of state from `from` on, ascending.
+    pub(crate) fn state_from(&self, from: &[u8]) -> impl Iterator<Item = (&Vec<u8>, &Option<Vec<u8>>)> {
+        let range = (Bound::Included(from), Bound::Unbounded);
+        let mut newer = self.state.range::<[u8], _>(range).peekable();
+        let mut older = self.frozen.state.range::<[u8], _>(range).peekable();
+        std::iter::from_fn(move || match (newer.peek(), older.peek()) {
+            (Some((new, _)), Some((old, _))) => match new.cmp(old) {
+                Ordering::Less => newer.next(),
+                Ordering::Greater => older.next(),
+                Ordering::Equal => {
+                    older.next();
+                    newer.next()
+                }
+            },
+            (Some(_), None) => newer.next(),
+            (None, _) => older.next(),
+        })
     }
 
     /// How many postings wait.
@@ -89,12 +134,34 @@ impl Memory {
         self.state_bytes
     }
 
-    /// Forgets what was flushed.
-    pub(crate) fn clear(&mut self) {
-        self.tables = Default::default();
-        self.postings = 0;
-        self.state = PendingState::new();
-        self.state_bytes = 0;
+    /// Sets apart what is to be written.
+    pub(crate) fn freeze(&mut self) -> Arc<Frozen> {
+        let (tables, state) = (std::mem::take(&mut self.tables), std::mem::take(&mut self.state));
+        (self.postings, self.state_bytes) = (0, 0);
+        self.frozen = Arc::new(Frozen { tables, state });
+        Arc::clone(&self.frozen)
+    }
+
+    /// Forgets what was set apart, now that sled has it; gives it, since dropping it takes time.
+    pub(crate) fn forget_frozen(&mut self) -> Arc<Frozen> {
+        std::mem::take(&mut self.frozen)
+    }
+
+    /// Takes back what was set apart and could not be written.
+    pub(crate) fn thaw(&mut self) {
+        let frozen = self.forget_frozen();
+        let (tables, state) = (std::mem::take(&mut self.tables), std::mem::take(&mut self.state));
+        (self.postings, self.state_bytes) = (0, 0);
+        for (key, value) in frozen.state.iter().chain(&state) {
+            self.set_state(key.clone(), value.clone());
+        }
+        for table in Table::ALL {
+            for tables in [&frozen.tables, &tables] {
+                for (key, postings) in &tables[usize::from(table.code())] {
+                    postings.as_slice().iter().for_each(|value| self.insert(table, *key, *value));
+                }
+            }
+        }
     }
 
     /// Remembers a body as damaged; one past [`DAMAGED_MAX`] is found damaged again by each read.

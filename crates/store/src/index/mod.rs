@@ -20,7 +20,7 @@ mod table;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use mithaq_core::id::{ContentId, ReleaseId};
@@ -29,7 +29,7 @@ pub(crate) use self::{
     delta::{BodyKeys, Copies, Delta},
     dense::{Extent, Row},
     engine::{EngineOptions, OpenedIndex},
-    flush::FlushLimits,
+    flush::{FlushLimits, Waiting},
     manifest::{Checkpoint, Counters, Dead},
     relocate::Moved,
     table::observable_key,
@@ -77,6 +77,10 @@ pub(crate) struct Index {
     view: RwLock<View>,
     /// What sled holds; the lock also orders those who change it.
     written: Mutex<Manifest>,
+    /// Whether a flush has begun and not ended.
+    flushing: Mutex<bool>,
+    /// A flush has ended.
+    flushed: Condvar,
 }
 
 /// Says that sled failed.
@@ -122,7 +126,7 @@ impl Index {
     /// Like [`Self::find_bodies`] for one content that came since the last flush.
     pub(crate) fn find_recent_body(&self, content: &ContentId) -> Option<u64> {
         let view = self.view();
-        view.newest_sound(view.memory.find(Table::Contents, &content_key(content)))
+        view.newest_sound(&view.memory.find(Table::Contents, &content_key(content)).concat())
     }
 
     /// The log row of a release: the newest, if it came again because the one before was damaged.
@@ -377,7 +381,7 @@ impl Finder<'_> {
         for run in &mut self.runs {
             run.find(key, &mut self.found)?;
         }
-        self.found.extend(self.memory.find(self.table, key));
+        self.memory.find(self.table, key).iter().for_each(|found| self.found.extend(*found));
         Ok(&self.found)
     }
 }

@@ -36,7 +36,7 @@ impl Index {
     pub(crate) fn state(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         // The view is held to the end: a flush may rewrite only what waits in memory.
         let view = self.view();
-        if let Some(value) = view.memory.state().get(key) {
+        if let Some(value) = view.memory.state(key) {
             return Ok(value.clone());
         }
         let row = self.engine.tree.get(row_key(key)).map_err(|error| failed(&error))?;
@@ -68,8 +68,7 @@ impl Index {
         let view = self.view();
         let from = after.map_or_else(|| prefix.to_vec(), |after| prefix.max(after).to_vec());
         let is_wanted = |key: &[u8]| key.starts_with(prefix) && after.is_none_or(|after| key > after);
-        let mut pending =
-            view.memory.state().range(from.clone()..).take_while(|(key, _)| key.starts_with(prefix)).peekable();
+        let mut pending = view.memory.state_from(&from).take_while(|(key, _)| key.starts_with(prefix)).peekable();
         let mut found = Vec::new();
         for row in self.engine.tree.range(row_key(&from)..vec![STATE + 1]) {
             let (row_key, row) = row.map_err(|error| failed(&error))?;

@@ -93,13 +93,20 @@ impl Sink {
         self.gap.as_ref().map_or(whole, |gap| gap.window(index, cursor))
     }
 
+    /// Whether an entry lies in a part that is sketched, or listed in its place.
+    pub(super) fn is_in_gap(&self, index: u64) -> bool {
+        self.gap.as_ref().is_some_and(|gap| index <= gap.through)
+    }
+
     pub(super) fn awaits_gap(&self) -> bool {
         self.gap.as_ref().is_some_and(Gap::awaits_peer)
     }
 
     pub(crate) fn reconcile(&mut self, frame: &Reconcile, outputs: &mut Outputs) -> Result<(), Fault> {
         let malformed = || Fault::Misbehaved("a malformed sketch");
-        let is_at_start = self.cursor.index == 0 && self.entries.is_empty() && self.gap.is_none();
+        // What is fresh may have come ahead of the sketch, but nothing that is in it.
+        let is_untouched = self.entries.first_key_value().is_none_or(|(first, _)| *first > frame.through);
+        let is_at_start = self.cursor.index == 0 && is_untouched && self.gap.is_none();
         let key = self.key.filter(|_| self.has_any && is_at_start && frame.through > 0);
         let key = key.ok_or(Fault::Misbehaved("a sketch that was not asked for"))?;
         let chain = Chain::from_bytes(frame.chain[..].try_into().map_err(|_| malformed())?);

@@ -110,7 +110,13 @@ impl Reconciling {
         self.open -= usize::from(index <= self.floor);
     }
 
-    /// Whether nothing else goes on: it is not known where the journal is cut, or the peer may not know it yet.
+    /// Whether it is not known where the journal is cut. What is fresh would come after that, so it is not held up.
+    pub(super) fn is_settling(&self) -> bool {
+        matches!(&self.stage, Stage::Settling)
+    }
+
+    /// Whether nothing goes on but what is prompt: it is not known where the journal is cut, or the peer may not know it
+    /// yet.
     pub(super) fn holds_back(&self) -> bool {
         match &self.stage {
             Stage::Settling | Stage::Opening => true,
@@ -166,7 +172,9 @@ impl Source {
         self.reconciling.stage = Stage::None;
         if let Some(key) = key {
             self.reconciling.stage = Stage::Opening;
-            outputs.push(Output::OpenSketch { key, cells: self.reconciling.first_cells(self.head) });
+            let (through, cells) = (self.head, self.reconciling.first_cells(self.head));
+            self.tail.advance(through.saturating_add(1));
+            outputs.push(Output::OpenSketch { through, key, cells });
         }
         self.pump(outputs);
     }
@@ -184,7 +192,8 @@ impl Source {
         }
         cells.truncate(CELLS_FRAME_MAX);
         self.reconciling.stage = Stage::None;
-        if !cells.is_empty() && through > 0 {
+        // What went ahead must not be in the sketch too; then all is offered.
+        if !cells.is_empty() && through > 0 && !self.tail.has_passed(through) {
             self.reconciling.floor = through;
             self.reconciling.stage = Stage::Talking(Talk { cells: cells.len(), ..Talk::default() });
             self.head = self.head.max(through);

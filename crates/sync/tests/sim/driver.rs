@@ -8,14 +8,14 @@ use mithaq_core::{
     id::{AgreementId, ContentId, ReleaseId},
     release::VerifiedRelease,
 };
-use mithaq_sync::{Cursor, GROUP_BYTES, INLINE_BYTES_MAX, Input, Output, Session, Setup};
+use mithaq_sync::{Cursor, GROUP_BYTES, INLINE_BYTES_MAX, Input, Output, Prompt, Session, Setup};
 
 use crate::{
     cast::at,
     checks::Watch,
     disk::{Edition, Journal},
     node::Node,
-    pool::POOL,
+    pool::{Deed, POOL},
     storer::{Item, Received, Storer},
     world::{Event, World},
 };
@@ -122,7 +122,8 @@ impl World {
     fn ask(&mut self, key: EndKey, question: Output) {
         let Some(end) = self.ends.get_mut(&key) else { return };
         end.asked += 1;
-        let is_of_journal = matches!(question, Output::OpenJournal { .. } | Output::ReadJournal { .. });
+        let is_of_journal =
+            matches!(question, Output::OpenJournal { .. } | Output::ReadJournal { .. } | Output::ReadTail { .. });
         let takes = self.rng.duration(self.plan.answer);
         let early = if is_of_journal && self.rng.below(2) == 0 { self.find_out(key, &question) } else { None };
         let event = match early {
@@ -237,6 +238,7 @@ fn look_up(node: &Node, end: &End, question: &Output, limit: usize) -> Input {
             let ids = journal.into_iter().flat_map(Journal::ids).skip(after).take(limit.min(*most)).collect();
             Input::JournalRead { ids }
         }
+        Output::ReadTail { after, limit: most } => read_tail(journal, *after, limit.min(*most)),
         Output::LoadRelease { index, id, inline } => load_release(node, end.peer, *index, *id, *inline),
         Output::LoadBodies { index, release, contents } => {
             let bodies = if node.may_go(end.peer, *release) { load_group(contents) } else { Vec::new() };
@@ -252,6 +254,19 @@ fn look_up(node: &Node, end: &End, question: &Output, limit: usize) -> Input {
         }
         other => panic!("nobody performs {other:?}"),
     }
+}
+
+/// What of a journal need not wait for older entries.
+fn read_tail(journal: Option<&Journal>, after: u64, limit: usize) -> Input {
+    let skipped = usize::try_from(after).unwrap();
+    let ids: Vec<ReleaseId> = journal.into_iter().flat_map(Journal::ids).skip(skipped).take(limit).collect();
+    let prompt = |(index, id): (u64, &ReleaseId)| {
+        let sample = POOL.sample(*id);
+        let urgent = matches!(sample.deed, Deed::Withdraw(_));
+        let bytes: usize = sample.parcel.bodies.iter().map(Vec::len).sum();
+        (urgent || bytes <= INLINE_BYTES_MAX).then_some(Prompt { index, id: *id, urgent })
+    };
+    Input::TailRead { through: after + ids.len() as u64, entries: (after + 1..).zip(&ids).filter_map(prompt).collect() }
 }
 
 /// A release with its bodies if they are small, if the rule lets it go now.

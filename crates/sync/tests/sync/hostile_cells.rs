@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// A sketch of `through` entries whose first `count` cells are empty.
-fn sketch(through: u64, count: usize) -> Reconcile {
+pub(crate) fn sketch(through: u64, count: usize) -> Reconcile {
     Reconcile {
         through,
         chain: Bytes::from_static(&[1; 32]),
@@ -346,9 +346,11 @@ fn a_sketch_is_given_up_once_and_the_list_is_bounded() {
 
 /// What stands behind the sketch could arrive before it on another stream.
 #[test]
-fn nothing_behind_the_sketch_goes_before_the_peer_has_answered() {
+fn nothing_behind_the_sketch_but_what_is_prompt_goes_before_the_peer_has_answered() {
     let mut lone = sketching();
     lone.give(Input::JournalGrew { head: 201 });
+    assert!(matches!(lone.take_all()[..], [Output::ReadTail { after: 200, .. }]));
+    lone.give(Input::TailRead { through: 201, entries: Vec::new() });
     assert!(lone.take_all().is_empty());
     lone.receive(want_cells(32, 5));
     let outputs = lone.take_all();

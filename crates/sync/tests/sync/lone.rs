@@ -10,7 +10,8 @@ use mithaq_core::{
     time::Time,
 };
 use mithaq_sync::{
-    Channel, FRAME_BYTES_MAX, Fault, Input, Now, Output, PROTOCOL, RELEASES_OPEN_MAX, Session, Setup, WINDOW_BYTES,
+    AHEAD_MAX, Channel, FRAME_BYTES_MAX, Fault, Input, Now, Output, PROTOCOL, RELEASES_OPEN_MAX, Session, Setup,
+    WINDOW_BYTES,
     wire::{Ack, Frame, Hello, Kind, Manifest, Start, Want, frame_length},
 };
 
@@ -42,6 +43,7 @@ pub(crate) fn hello() -> Hello {
         seen: Bytes::new(),
         held: 0,
         dictionaries: Bytes::new(),
+        ahead_max: AHEAD_MAX,
     }
 }
 

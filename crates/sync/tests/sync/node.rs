@@ -18,7 +18,7 @@ use mithaq_core::{
 };
 use mithaq_sync::{
     Chain, Channel, Claims, Cursor, DICTIONARY, Fault, GROUP_BYTES, INLINE_BYTES_MAX, Input, Output, Part, Pending,
-    STAGE_BYTES, Session, SessionId, Setup, Waiting, wire::Kind,
+    Prompt, STAGE_BYTES, Session, SessionId, Setup, Waiting, wire::Kind,
 };
 
 use crate::{
@@ -75,6 +75,20 @@ impl Store {
             })
             .map(|id| self.bodies[id].clone())
             .collect()
+    }
+
+    /// What the hints of a journal's rows tell of those after `after`.
+    fn read_tail(&self, after: u64, limit: usize) -> Input {
+        let read = self.journal.iter().skip(usize::try_from(after).unwrap()).take(limit);
+        let read: Vec<_> = (after + 1..).zip(read).collect();
+        let prompt = |(index, id): &(u64, &ReleaseId)| {
+            let release = &self.releases[*id];
+            let urgent = release.stored_manifest().unwrap().kind == release::Kind::Withdraw;
+            let bytes: usize = release.contents.iter().map(|id| self.bodies[id].len()).sum();
+            (urgent || bytes <= INLINE_BYTES_MAX).then_some(Prompt { index: *index, id: **id, urgent })
+        };
+        let through = read.last().map_or(after, |(index, _)| *index);
+        Input::TailRead { through, entries: read.iter().filter_map(prompt).collect() }
     }
 
     fn load_release(&self, index: u64, id: ReleaseId, inline: bool) -> Input {
@@ -345,6 +359,10 @@ impl Node {
                 let ids = store.journal[after..].iter().copied().take(limit).collect();
                 Input::JournalRead { ids }
             }
+            Output::ReadTail { after, limit } => {
+                let limit = rng.as_mut().map_or(limit, |rng| rng.size(limit) + 1);
+                store.read_tail(after, limit)
+            }
             Output::LoadRelease { index, id, inline } => store.load_release(index, id, inline),
             Output::LoadBodies { .. } if store.is_mute => return,
             Output::LoadBodies { index, release, contents } => {
@@ -358,7 +376,7 @@ impl Node {
                 Input::ReleasesKnown { first, known: ids.iter().map(|id| store.releases.contains_key(id)).collect() }
             }
             Output::SettleJournal => Input::JournalSettled { head: store.journal.len() as u64 },
-            Output::OpenSketch { key, cells } => store.open_sketch(key, cells),
+            Output::OpenSketch { through, key, cells } => store.open_sketch(through, key, cells),
             Output::ReadCells { from, count } => store.read_cells(from, count),
             Output::FindMarks { shorts } => store.find_marks(&shorts),
             Output::ReadEntries { indexes } => store.read_entries(&indexes),

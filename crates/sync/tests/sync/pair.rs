@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 use bytes::Bytes;
 use mithaq_core::id::sha256_of;
 use mithaq_sync::{
-    Channel, Input, OFFERS_OPEN_MAX, Progress, RELEASES_OPEN_MAX, Session, WINDOW_BYTES,
+    AHEAD_MAX, Channel, EAGER_OPEN_MAX, Input, OFFERS_OPEN_MAX, Progress, RELEASES_OPEN_MAX, Session, WINDOW_BYTES,
     wire::{Frame, Kind, frame_length},
 };
 
@@ -52,7 +52,19 @@ enum Event {
     Frame(Channel, Bytes),
     Answer(Input),
     Committed,
+    /// The link from a node has sent a frame.
+    Sent,
 }
+
+/// A frame that waits for a link, and how much of it was not sent.
+#[derive(Debug)]
+struct Waiting {
+    frame: Bytes,
+    left: usize,
+}
+
+/// How many bytes of a frame a link sends before it looks for what is more urgent.
+const PACKET: usize = 1_200;
 
 /// Two nodes and what is on its way.
 #[derive(Debug)]
@@ -67,8 +79,10 @@ pub(crate) struct Pair {
     sequence: u64,
     /// When the last frame of a channel arrives, by sender.
     arrivals: BTreeMap<(usize, Channel), Duration>,
-    /// Until when the link from a sender is busy.
-    busy: [Duration; 2],
+    /// What waits for the link from a sender, where it has a rate, the most urgent first.
+    waiting: [BTreeMap<(Channel, u64), Waiting>; 2],
+    /// Whether the link from a sender is busy.
+    busy: [bool; 2],
     /// A hash over every frame that was sent, in order.
     pub(crate) trace: [u8; 32],
     /// What would have happened at the first side while it is stopped.
@@ -94,7 +108,8 @@ impl Pair {
             queue: BTreeMap::new(),
             sequence: 0,
             arrivals: BTreeMap::new(),
-            busy: [Duration::ZERO; 2],
+            waiting: Default::default(),
+            busy: [false; 2],
             trace: [0; 32],
             stopped: None,
             frames: None,
@@ -140,7 +155,8 @@ impl Pair {
         self.queue.clear();
         self.stopped = self.stopped.take().map(|_| Vec::new());
         self.arrivals.clear();
-        self.busy = [self.now; 2];
+        self.waiting = Default::default();
+        self.busy = [false; 2];
         self.nodes.iter_mut().for_each(Node::cut);
     }
 
@@ -190,7 +206,9 @@ impl Pair {
         self.tick_until(time);
         self.events += 1;
         assert!(self.events < 2_000_000, "it goes on for ever");
-        if let Some(waiting) = self.stopped.as_mut().filter(|_| node == 0) {
+        // A link goes on with what it was given.
+        let is_link = matches!(event, Event::Sent);
+        if let Some(waiting) = self.stopped.as_mut().filter(|_| node == 0 && !is_link) {
             waiting.push(event);
             return true;
         }
@@ -205,6 +223,10 @@ impl Pair {
                 }
                 let entries = durable.entries;
                 self.give(node, Input::Stored { entries });
+            }
+            Event::Sent => {
+                self.busy[node] = false;
+                self.send_next(node);
             }
         }
         true
@@ -275,13 +297,35 @@ impl Pair {
         if let Some(frames) = &mut self.frames {
             frames.push((self.now, from, channel, frame.clone()));
         }
-        let mut leaves = self.now;
-        if let Some(rate) = self.world.rate {
-            let takes = Duration::from_micros(frame.len() as u64 * 1_000_000 / rate);
-            leaves = self.busy[from].max(self.now) + takes;
-            self.busy[from] = leaves;
+        if self.world.rate.is_none() {
+            return self.deliver(from, channel, frame);
         }
-        let arrives = leaves + self.world.delay + self.rng.duration(self.world.jitter);
+        self.sequence += 1;
+        self.waiting[from].insert((channel, self.sequence), Waiting { left: frame.len(), frame });
+        self.send_next(from);
+    }
+
+    /// Sends a packet of the most urgent frame that waits, if the link is free.
+    fn send_next(&mut self, from: usize) {
+        let Some(rate) = self.world.rate.filter(|_| !self.busy[from]) else { return };
+        let Some(mut first) = self.waiting[from].first_entry() else { return };
+        let packet = first.get().left.min(PACKET);
+        first.get_mut().left -= packet;
+        let takes = Duration::from_micros(packet as u64 * 1_000_000 / rate);
+        if first.get().left == 0 {
+            let ((channel, _), Waiting { frame, .. }) = first.remove_entry();
+            self.deliver_after(takes, from, channel, frame);
+        }
+        self.busy[from] = true;
+        self.schedule(from, takes, Event::Sent);
+    }
+
+    fn deliver(&mut self, from: usize, channel: Channel, frame: Bytes) {
+        self.deliver_after(Duration::ZERO, from, channel, frame);
+    }
+
+    fn deliver_after(&mut self, takes: Duration, from: usize, channel: Channel, frame: Bytes) {
+        let arrives = self.now + takes + self.world.delay + self.rng.duration(self.world.jitter);
         let last = self.arrivals.entry((from, channel)).or_default();
         *last = arrives.max(*last);
         let delay = *last - self.now;
@@ -308,7 +352,8 @@ impl Pair {
         };
         // Once before where a sketch ended, and once behind.
         let entries = 2 * usize::try_from(OFFERS_OPEN_MAX).unwrap();
-        assert!(held.entries_out <= entries && held.entries_in <= entries, "{held:?}");
+        assert!(held.entries_out <= entries + EAGER_OPEN_MAX, "{held:?}");
+        assert!(held.entries_in <= entries + usize::try_from(AHEAD_MAX).unwrap(), "{held:?}");
         assert!(held.releases_out <= RELEASES_OPEN_MAX, "{held:?}");
         assert!(held.releases_in <= RELEASES_OPEN_MAX, "{held:?}");
         assert!(held.bytes_out <= WINDOW_BYTES && held.bytes_in <= WINDOW_BYTES, "{held:?}");

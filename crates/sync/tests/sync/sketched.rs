@@ -25,16 +25,17 @@ impl Store {
         self.releases.keys().filter(|id| !own.contains(id)).copied().collect()
     }
 
-    pub(crate) fn open_sketch(&mut self, key: SketchKey, cells: usize) -> Input {
+    pub(crate) fn open_sketch(&mut self, through: u64, key: SketchKey, cells: usize) -> Input {
         let kept = self.sketched.take().filter(|kept| kept.key == key);
         let mut kept = kept.unwrap_or_else(|| Sketched { key, through: 0, sketch: Sketch::new() });
-        for (index, id) in (1..).zip(&self.journal).skip(kept.through) {
+        let journal = &self.journal[..usize::try_from(through).unwrap()];
+        for (index, id) in (1..).zip(journal).skip(kept.through) {
             assert!(kept.sketch.insert(key.mark(*id), index));
         }
-        kept.through = self.journal.len();
+        kept.through = journal.len();
         let opened = Input::SketchOpened {
             through: kept.through as u64,
-            chain: self.journal.iter().fold(Chain::START, |chain, id| chain.after(*id)),
+            chain: journal.iter().fold(Chain::START, |chain, id| chain.after(*id)),
             digest: kept.sketch.digest(),
             cells: kept.sketch.cells(0..cells).to_vec(),
         };

@@ -296,6 +296,7 @@ fn the_document_tells_the_limits() {
     row("cells of a sketch", size(mithaq_sync::CELLS_MAX));
     row("short ids in one frame", size(mithaq_sync::SHORTS_FRAME_MAX));
     row("comparisons before a sink gives up", size(mithaq_sync::COMPARISONS_MAX));
+    row("entries named beyond those", mithaq_sync::AHEAD_MAX);
     row("releases whose manifest went and that are not acknowledged", size(mithaq_sync::RELEASES_OPEN_MAX));
     row("window: canonical bytes of bodies sent and not acknowledged", size(mithaq_sync::WINDOW_BYTES));
     row("smallest window that may be told", size(mithaq_sync::WINDOW_BYTES_MIN));

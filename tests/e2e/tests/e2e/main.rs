@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod agreements;
+mod alerts;
 mod architecture;
 mod backup;
 mod bad_input;

@@ -53,19 +53,22 @@ async fn the_sketch_of_a_journal_follows_it() {
     let (a, b) = pair();
     let entry = entry_of(&a, &b);
     let outbox = Outbox::new(a.node.clone(), entry.clone()).unwrap();
-    let nothing = opened(entry.sketches.open(&outbox, key(3), 4).unwrap());
+    let nothing = opened(entry.sketches.open(&outbox, 0, key(3), 4).unwrap());
     assert_eq!((nothing.0, nothing.1, nothing.2), (0, Chain::START, Digest::default()));
     let chain = write(&a, &outbox, Chain::START, 1..=1_500);
-    let first = opened(entry.sketches.open(&outbox, key(3), 4).unwrap());
+    let first = opened(entry.sketches.open(&outbox, 1_500, key(3), 4).unwrap());
     assert_eq!((first.0, first.1, first.2, first.3.len()), (1_500, chain, digest(key(3), 1..=1_500), 4));
     let shorts = [7, 1_500, 1_501].map(|number| key(3).mark(release(number)).short);
     assert_eq!(entry.sketches.find(&shorts), [Some(7), Some(1_500), None]);
-    let chain = write(&a, &outbox, chain, 1_501..=1_510);
-    let followed = opened(entry.sketches.open(&outbox, key(3), 4).unwrap());
+    let (before, chain) = (chain, write(&a, &outbox, chain, 1_501..=1_510));
+    // What is behind the entry that was named may have gone ahead.
+    let bounded = opened(entry.sketches.open(&outbox, 1_500, key(3), 4).unwrap());
+    assert_eq!((bounded.0, bounded.1, bounded.2), (1_500, before, digest(key(3), 1..=1_500)));
+    let followed = opened(entry.sketches.open(&outbox, 1_510, key(3), 4).unwrap());
     assert_eq!((followed.0, followed.1, followed.2), (1_510, chain, digest(key(3), 1..=1_510)));
     assert_eq!(entry.sketches.cells(0, 4), followed.3);
     // Another run of the peer's daemon: other short ids.
-    let anew = opened(entry.sketches.open(&outbox, key(4), 4).unwrap());
+    let anew = opened(entry.sketches.open(&outbox, 1_510, key(4), 4).unwrap());
     assert_eq!((anew.0, anew.1, anew.2), (1_510, chain, digest(key(4), 1..=1_510)));
     assert_eq!(entry.sketches.find(&shorts), [None; 3]);
     assert_eq!(outbox.read_each(&[2, 1_501]).unwrap(), [release(2), release(1_501)]);

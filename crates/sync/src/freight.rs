@@ -1,0 +1,36 @@
+//! What a release weighs on its way, and which stream it goes on.
+
+use mithaq_core::release::{Kind, SignedRelease};
+
+use crate::io::Channel;
+
+/// What of one entry is on its way or at the peer, unconfirmed.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Weight {
+    /// Canonical bytes of bodies.
+    pub(crate) window: usize,
+    /// Bytes of frames.
+    pub(crate) wire: usize,
+}
+
+impl Weight {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.window += other.window;
+        self.wire += other.wire;
+    }
+
+    pub(crate) fn subtract(&mut self, other: Self) {
+        self.window -= other.window;
+        self.wire -= other.wire;
+    }
+}
+
+/// The channel of a release that was loaded, with its bodies or without.
+pub(crate) fn channel_of(release: &SignedRelease, inline: bool) -> Channel {
+    let takes_back = || release.stored_manifest().is_ok_and(|manifest| manifest.kind == Kind::Withdraw);
+    match inline {
+        false => Channel::Backfill,
+        true if takes_back() => Channel::Urgent,
+        true => Channel::Live,
+    }
+}
