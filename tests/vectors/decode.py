@@ -91,7 +91,9 @@ class Follower(Reconciling):
         is_asked = said.index in source.entries
         entry = source.entry(said.index, "wanted") if is_asked else source.name_entry(said.index, release)
         need(entry.id == release, "another release than was offered")
-        need(is_asked == (channel == "backfill"), f"{'a wanted' if is_asked else 'an unasked'} release on {channel}")
+        fresh = "urgent" if manifest["kind"] == "withdraw" else "live"
+        is_on_its_stream = channel == ("backfill" if is_asked or not said.bodies else fresh)
+        need(is_on_its_stream, f"{'a wanted' if is_asked else 'an unasked'} release on {channel}")
         open_most = min(frames.OPEN, source.hello.releases_open_max, sink.hello.releases_open_max)
         need(source.open() < open_most, "too many releases at once")
         contents = split(said.contents)
