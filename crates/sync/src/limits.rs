@@ -28,6 +28,9 @@ pub const DOCUMENTS_OPEN_MAX: usize = 64;
 /// The most third CERTs whose cards one session shows.
 pub const ORIGINS_MAX: usize = 1_024;
 
+/// The largest number of a journal's entry: whatever a peer says, what is added to a number does not overflow.
+pub const INDEX_MAX: u64 = 1 << 63;
+
 /// The most release ids in one offer.
 pub const OFFER_IDS_MAX: usize = 1024;
 

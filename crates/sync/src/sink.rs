@@ -28,7 +28,7 @@ use crate::{
     io::{Channel, Output, Outputs},
     journal::Cursor,
     limits::{
-        AHEAD_MAX, GROUP_BYTES_MAX, INLINE_BYTES_MAX, LINK_BYTES_PER_SECOND_MIN, OFFER_IDS_MAX, ORIGINS_MAX,
+        AHEAD_MAX, GROUP_BYTES_MAX, INDEX_MAX, INLINE_BYTES_MAX, LINK_BYTES_PER_SECOND_MIN, OFFER_IDS_MAX, ORIGINS_MAX,
         RELEASE_BYTES_MAX, RELEASES_OPEN_MAX, STALL_TIMEOUT, WINDOW_BYTES,
     },
     receipts::Receipts,
@@ -202,7 +202,7 @@ impl Sink {
 
     fn check_index(&self, index: u64) -> Result<(), Fault> {
         let (before, last) = self.window(index);
-        if index > before && index <= last {
+        if index > before && index <= last.min(INDEX_MAX) {
             Ok(())
         } else {
             Err(Fault::Misbehaved("a journal entry outside the window"))
@@ -212,7 +212,7 @@ impl Sink {
     /// Checks the number of an entry that comes unasked: a few may lie beyond the window, but none in what is sketched.
     fn check_place(&self, index: u64) -> Result<(), Fault> {
         let (_, last) = self.window(index);
-        if index <= last || self.is_in_gap(index) {
+        if index <= last || index > INDEX_MAX || self.is_in_gap(index) {
             return self.check_index(index);
         }
         let ahead = self.entries.range(last.saturating_add(1)..).count() as u64;
@@ -239,7 +239,8 @@ impl Sink {
         let ids = wire::ids(&offer.ids, OFFER_IDS_MAX, ReleaseId::from_bytes)?;
         self.note_offer(offer.first)?;
         self.check_index(offer.first)?;
-        self.check_index(offer.first.saturating_add(ids.len() as u64 - 1))?;
+        let last = offer.first.checked_add(ids.len() as u64 - 1);
+        self.check_index(last.ok_or(Fault::Misbehaved("an offer of numbers that there are not"))?)?;
         for (index, id) in (offer.first..).zip(&ids) {
             if self.put(index, *id, State::Checking).is_some() {
                 return Err(Fault::Misbehaved("a journal entry offered twice"));

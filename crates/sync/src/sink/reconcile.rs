@@ -13,7 +13,7 @@ use crate::{
     fault::Fault,
     io::{Channel, Output, Outputs},
     journal::{Chain, Cursor},
-    limits::{CELLS_MAX, CELLS_WANT_MAX, COMPARISONS_MAX, OFFERS_OPEN_MAX, SHORTS_FRAME_MAX},
+    limits::{CELLS_MAX, CELLS_WANT_MAX, COMPARISONS_MAX, INDEX_MAX, OFFERS_OPEN_MAX, SHORTS_FRAME_MAX},
     sketch::{CELL_BYTES, Cell, Compared, Digest, SketchKey},
     wire::{self, Cells, Kind, Missing, Reconcile, WantCells},
 };
@@ -47,8 +47,8 @@ enum Stage {
     Fetching {
         /// The short ids of what did not come yet.
         missing: BTreeSet<u64>,
-        /// Whether nothing of it came yet.
-        is_untouched: bool,
+        /// The entries as which something of it came; no more than lacked.
+        taken: BTreeSet<u64>,
         /// How many came and are not done.
         open: usize,
         /// The digest of what we have and what came.
@@ -107,7 +107,7 @@ impl Sink {
         // What is fresh may have come ahead of the sketch, but nothing that is in it.
         let is_untouched = self.entries.first_key_value().is_none_or(|(first, _)| *first > frame.through);
         let is_at_start = self.cursor.index == 0 && is_untouched && self.gap.is_none();
-        let key = self.key.filter(|_| self.has_any && is_at_start && frame.through > 0);
+        let key = self.key.filter(|_| self.has_any && is_at_start && (1..=INDEX_MAX).contains(&frame.through));
         let key = key.ok_or(Fault::Misbehaved("a sketch that was not asked for"))?;
         let chain = Chain::from_bytes(frame.chain[..].try_into().map_err(|_| malformed())?);
         let digest = Digest::from_bytes(&frame.digest).ok_or_else(malformed)?;
@@ -161,11 +161,15 @@ impl Sink {
         }
     }
 
-    /// Names what we lack.
+    /// Names what we lack, if anything.
     fn fetch(&mut self, missing: BTreeSet<u64>, common: Digest, outputs: &mut Outputs) {
         let Some(gap) = &mut self.gap else { return };
+        if missing.is_empty() && gap.digest != common {
+            // Named and given up in one breath, the peer would be told twice what it may do about it.
+            return self.give_up(outputs);
+        }
         let shorts: Vec<u64> = missing.iter().copied().collect();
-        gap.stage = Stage::Fetching { missing, is_untouched: true, open: 0, digest: common };
+        gap.stage = Stage::Fetching { missing, taken: BTreeSet::new(), open: 0, digest: common };
         let mut rest = &shorts[..];
         loop {
             let (part, behind) = rest.split_at(rest.len().min(SHORTS_FRAME_MAX));
@@ -181,7 +185,6 @@ impl Sink {
             self.advance();
             outputs.push(Output::SaveCursor(self.cursor));
         }
-        self.check_gap(outputs);
     }
 
     /// Has the peer offer all entries: that is always right, and what we have is not sent again.
@@ -192,16 +195,19 @@ impl Sink {
         }
     }
 
-    /// Takes an entry that was not offered: one of the gap must be among what we lack.
+    /// Takes an entry that was not offered: one of the gap must be among what we lack, and not have come as another, or one
+    /// release would be acknowledged when the other is durable.
     pub(super) fn take_missing(&mut self, index: u64, id: ReleaseId) -> Result<(), Fault> {
         let Some(gap) = self.gap.as_mut().filter(|gap| index <= gap.through) else {
             return Ok(());
         };
         let mark = gap.key.mark(id);
-        if let Stage::Fetching { missing, is_untouched, open, digest } = &mut gap.stage
+        if let Stage::Fetching { missing, taken, open, digest } = &mut gap.stage
             && missing.remove(&mark.short)
         {
-            *is_untouched = false;
+            if !taken.insert(index) {
+                return Err(Fault::Misbehaved("two releases as one journal entry"));
+            }
             *open += 1;
             digest.add(mark);
             return Ok(());
@@ -217,7 +223,7 @@ impl Sink {
         };
         match &gap.stage {
             Stage::Listing => {}
-            Stage::Fetching { is_untouched: true, .. } => gap.stage = Stage::Listing,
+            Stage::Fetching { taken, .. } if taken.is_empty() => gap.stage = Stage::Listing,
             _ => return Err(Fault::Misbehaved("an offer of what was sketched")),
         }
         Ok(())

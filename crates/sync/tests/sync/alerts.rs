@@ -10,7 +10,7 @@ use mithaq_core::{
     release::{Kind as ReleaseKind, ReleaseDraft, VerifiedRelease},
 };
 use mithaq_sync::{
-    AHEAD_MAX, Chain, Channel, EAGER_OPEN_MAX, Input, OFFERS_OPEN_MAX, Output, Prompt, RELEASES_OPEN_MAX,
+    AHEAD_MAX, Chain, Channel, EAGER_OPEN_MAX, INDEX_MAX, Input, OFFERS_OPEN_MAX, Output, Prompt, RELEASES_OPEN_MAX,
     sketch::{Cell, Digest},
     wire::{Gone, Hello, Kind, Manifest},
 };
@@ -174,7 +174,7 @@ fn the_sink_takes_entries_beyond_its_window_within_a_bound() {
 fn a_release_beyond_the_window_past_the_bound_is_refused() {
     let mut lone = Lone::started(0);
     for (number, id) in some_ids(usize::try_from(AHEAD_MAX).unwrap()).into_iter().enumerate() {
-        let index = u64::MAX - number as u64;
+        let index = INDEX_MAX - number as u64;
         lone.receive(Kind::Gone(Gone { index, id: Bytes::copy_from_slice(id.as_bytes()) }));
     }
     lone.take_all();

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use mithaq_core::{code::Code, id::ReleaseId};
 use mithaq_sync::{
-    CELLS_FRAME_MAX, CELLS_MAX, CELLS_WANT_MAX, COMPARISONS_MAX, Chain, Input, OFFERS_OPEN_MAX, Output,
+    CELLS_FRAME_MAX, CELLS_MAX, CELLS_WANT_MAX, COMPARISONS_MAX, Chain, INDEX_MAX, Input, OFFERS_OPEN_MAX, Output,
     SHORTS_FRAME_MAX,
     sketch::{CELL_BYTES, Cell, Compared, Digest, SketchKey},
     wire::{Cells, Gone, Hello, Kind, Missing, Reconcile, WantCells},
@@ -121,7 +121,7 @@ fn cells_that_were_not_asked_for() {
 /// Whatever the cells say and however long the journal is said to be, there is an end of asking.
 #[test]
 fn cells_that_never_decode_are_given_up() {
-    for (through, cells_max) in [(200, 200 * 32 / CELL_BYTES), (u64::MAX, CELLS_MAX)] {
+    for (through, cells_max) in [(200, 200 * 32 / CELL_BYTES), (INDEX_MAX, CELLS_MAX)] {
         let mut lone = holding();
         lone.receive(Kind::Reconcile(sketch(through, 32)));
         let (mut sent, mut comparisons) = (32, 0);
@@ -197,6 +197,53 @@ fn releases_that_did_not_lack() {
     lone.receive(gone(5, theirs(1).id()));
     lone.take_all();
     check_closes(lone, gone(5, theirs(1).id()));
+}
+
+/// The receipt for the second would be signed when the first is durable.
+#[test]
+fn two_missing_releases_as_one_entry() {
+    let gone = |index, id: ReleaseId| Kind::Gone(Gone { index, id: Bytes::copy_from_slice(id.as_bytes()) });
+    let parcels = [theirs(1), theirs(2)];
+    for frame in [Kind::Manifest(manifest(5, &parcels[1])), gone(5, parcels[1].id())] {
+        let mut lone = lacking(&parcels);
+        lone.receive(Kind::Manifest(manifest(5, &parcels[0])));
+        lone.give(Input::BodiesHeld { index: 5, held: vec![true] });
+        assert!(matches!(&lone.take_all()[..], [.., Output::Store { index: 5, .. }]));
+        check_closes(lone, frame);
+    }
+    let mut lone = lacking(&parcels);
+    lone.receive(gone(5, parcels[0].id()));
+    lone.take_all();
+    check_closes(lone, Kind::Manifest(manifest(5, &parcels[1])));
+}
+
+#[test]
+fn a_digest_of_something_else_is_given_up_in_one_frame() {
+    let mut lone = comparing();
+    lone.give(Input::SketchCompared(Compared::Differs { missing: vec![], common: Digest { count: 200, sum: 9 } }));
+    assert!(matches!(lone.take_frame().1, Kind::Missing(Missing { give_up: true, .. })));
+    lone.receive(offer(1, &some_ids(1)));
+    assert!(matches!(lone.take_all()[..], [Output::CheckReleases { first: 1, .. }]));
+}
+
+/// What is added to a number must not overflow: it ends the session's task.
+#[test]
+fn numbers_that_there_are_not() {
+    for through in [INDEX_MAX + 1, u64::MAX - 10, u64::MAX] {
+        check_closes(holding(), Kind::Reconcile(sketch(through, 1)));
+    }
+    let longest = || {
+        let mut lone = holding();
+        lone.receive(Kind::Reconcile(sketch(INDEX_MAX, 1)));
+        assert!(matches!(lone.take_all()[..], [Output::CompareSketch { .. }]));
+        lone
+    };
+    for first in [INDEX_MAX + 1, u64::MAX - 2, u64::MAX] {
+        check_closes(longest(), offer(first, &some_ids(3)));
+        check_closes(longest(), Kind::Manifest(manifest(first, &theirs(1))));
+        check_closes(holding(), offer(first, &some_ids(3)));
+        check_closes(holding(), Kind::Manifest(manifest(first, &theirs(1))));
+    }
 }
 
 /// Offers in place of what was named are a source's way to say that it knows no such short id; not once it sent some.
