@@ -7,9 +7,19 @@
 //!
 //! Claims are made lazily, within a credit that grows with what the peer has delivered: what a slow peer was not asked for
 //! yet another can be asked for. Claims count for the others as long as their peer delivers ([`CLAIM_TTL`]), and nobody waits longer
-//! than [`WAIT_MAX`]; whoever takes a body over then may get it twice.
+//! than [`WAIT_MAX`], for however many one after another; whoever takes a body over then may get it twice.
+//!
+//! What we hold and may not tell a peer counts here as what we lack: it is claimed, waited for and owed like the rest. Else
+//! the peer would learn of it from when it is asked for what.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use mithaq_core::id::{ContentId, ReleaseId};
 
@@ -64,6 +74,22 @@ struct Claim {
     /// How many of them did not come yet.
     owed: usize,
     since: Duration,
+    /// Tells those who wait whether all of them came.
+    came: Arrived,
+}
+
+/// Whether what was claimed came.
+#[derive(Debug, Clone, Default)]
+struct Arrived(Arc<AtomicBool>);
+
+impl Arrived {
+    fn note(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn is_so(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// How many bodies came lately.
@@ -83,26 +109,29 @@ pub struct Pending {
     pub release: ReleaseId,
     /// Its contents.
     pub contents: Vec<ContentId>,
-    /// Which of them were on their way from elsewhere when this entry asked.
-    elsewhere: Vec<bool>,
+    /// Which of them were on their way from elsewhere when this entry asked, and whether they came.
+    elsewhere: Vec<Option<Arrived>>,
     /// How many of them we lacked when it was last asked.
     lacking: usize,
-    /// One that is on its way from elsewhere, and since when this waits for it.
-    blocker: Option<(ContentId, Duration)>,
+    /// One that is on its way from elsewhere.
+    blocker: Option<ContentId>,
+    /// When this began to wait for what is on its way from elsewhere.
+    since: Option<Duration>,
 }
 
 impl Pending {
     /// A release of which nobody asked yet.
     #[must_use]
     pub fn new(index: u64, release: ReleaseId, contents: Vec<ContentId>) -> Self {
-        let elsewhere = vec![false; contents.len()];
-        Self { index, release, contents, elsewhere, lacking: 0, blocker: None }
+        let elsewhere = vec![None; contents.len()];
+        Self { index, release, contents, elsewhere, lacking: 0, blocker: None, since: None }
     }
 
-    /// Whether the content at `position` was on its way from elsewhere at some time while this waited.
+    /// Whether the content at `position` was on its way from elsewhere at some time while this waited, and came. What was
+    /// given up is asked for, whether it is held by then or not.
     #[must_use]
-    pub fn was_elsewhere(&self, position: usize) -> bool {
-        self.elsewhere.get(position).copied().unwrap_or(false)
+    pub fn came_elsewhere(&self, position: usize) -> bool {
+        self.elsewhere.get(position).and_then(Option::as_ref).is_some_and(Arrived::is_so)
     }
 
     fn lacking<'a>(&'a self, held: &'a [bool]) -> impl Iterator<Item = (usize, ContentId)> + 'a {
@@ -110,13 +139,14 @@ impl Pending {
         self.contents.iter().copied().enumerate().filter(move |(position, _)| !is_held(*position))
     }
 
+    /// The wait for one that follows on another, or on a lack of credit, is the same wait.
     fn wait_for(&mut self, blocker: Option<ContentId>, now: Duration) {
-        let before = self.blocker.filter(|(content, _)| Some(*content) == blocker);
-        self.blocker = before.or(blocker.map(|content| (content, now)));
+        self.blocker = blocker;
+        self.since = self.since.or(blocker.map(|_| now));
     }
 
     fn is_patient(&self, now: Duration) -> bool {
-        self.blocker.is_none_or(|(_, since)| now.saturating_sub(since) <= WAIT_MAX)
+        self.since.is_none_or(|since| now.saturating_sub(since) <= WAIT_MAX)
     }
 }
 
@@ -145,15 +175,18 @@ impl Claims {
     }
 
     /// Claims for a session what a release lacks, and says whether it may be asked for: not while any of it is on its way
-    /// from elsewhere, nor beyond the session's credit. `held` tells what we hold, in the order of the contents.
+    /// from elsewhere, nor beyond the session's credit. `held` tells what we hold and may say so of, in the order of the
+    /// contents.
     pub fn claim(&mut self, session: SessionId, pending: &mut Pending, held: &[bool], now: Duration) -> bool {
         let lacking: Vec<_> = pending.lacking(held).collect();
         let mut blocker = None;
         for (position, content) in &lacking {
             let Some(other) = self.fetcher(session, pending, *content, now) else { continue };
-            pending.elsewhere[*position] = true;
+            if !pending.came_elsewhere(*position) {
+                pending.elsewhere[*position] = self.arrival(other);
+            }
             blocker.get_or_insert(*content);
-            if let Some(share) = self.shares.get_mut(&other).filter(|_| other != session) {
+            if let Some(share) = self.shares.get_mut(&other.session).filter(|_| other.session != session) {
                 share.contested = Some(now);
             }
         }
@@ -185,10 +218,11 @@ impl Claims {
 
     /// Frees the claim of an entry whose bodies are all durable.
     pub fn settle(&mut self, session: SessionId, index: u64, now: Duration) {
-        if let Some(owed) = self.remove(session, index)
+        if let Some(claim) = self.remove(session, index)
             && let Some(share) = self.shares.get_mut(&session)
         {
-            share.note(owed, now);
+            claim.came.note();
+            share.note(claim.owed, now);
         }
     }
 
@@ -197,21 +231,22 @@ impl Claims {
         self.remove(session, index);
     }
 
-    /// Frees a claim. Says how many of its bodies had not come.
-    fn remove(&mut self, session: SessionId, index: u64) -> Option<usize> {
+    /// Frees a claim: this is what it was.
+    fn remove(&mut self, session: SessionId, index: u64) -> Option<Claim> {
         let share = self.shares.get_mut(&session)?;
         let claim = share.entries.remove(&index)?;
         share.owed -= claim.owed;
         self.free(Holder { session, index }, &claim.contents);
         self.releases += 1;
-        Some(claim.owed)
+        Some(claim)
     }
 
     fn take(&mut self, holder: Holder, contents: Vec<ContentId>, now: Duration) {
         let Some(share) = self.shares.get_mut(&holder.session).filter(|_| !contents.is_empty()) else { return };
         self.holders.extend(contents.iter().map(|content| (*content, holder)));
         share.owed += contents.len();
-        share.entries.insert(holder.index, Claim { owed: contents.len(), contents, since: now });
+        let claim = Claim { owed: contents.len(), contents, since: now, came: Arrived::default() };
+        share.entries.insert(holder.index, claim);
     }
 
     fn free(&mut self, holder: Holder, contents: &[ContentId]) {
@@ -223,12 +258,16 @@ impl Claims {
         }
     }
 
-    /// The session from which a content is expected, if an entry should wait for that.
-    fn fetcher(&self, session: SessionId, waits: &Pending, content: ContentId, now: Duration) -> Option<SessionId> {
+    /// The entry as which a content is expected, if another should wait for that.
+    fn fetcher(&self, session: SessionId, waits: &Pending, content: ContentId, now: Duration) -> Option<Holder> {
         let holder = self.holders.get(&content)?;
         // Its own peer sends nothing sooner for being asked twice.
         let counts = holder.session == session || waits.is_patient(now) && self.moves(*holder, now);
-        counts.then_some(holder.session)
+        counts.then_some(*holder)
+    }
+
+    fn arrival(&self, holder: Holder) -> Option<Arrived> {
+        Some(self.shares.get(&holder.session)?.entries.get(&holder.index)?.came.clone())
     }
 
     fn moves(&self, holder: Holder, now: Duration) -> bool {
@@ -292,7 +331,7 @@ impl Waiting {
     pub fn take_ready(&mut self, session: SessionId, claims: &Claims, now: Duration) -> Vec<Pending> {
         let mut room_was_seen = false;
         let mut is_ready = |pending: &Pending| match pending.blocker {
-            Some((blocker, _)) => claims.fetcher(session, pending, blocker, now).is_none(),
+            Some(blocker) => claims.fetcher(session, pending, blocker, now).is_none(),
             None if room_was_seen => false,
             None => {
                 room_was_seen = true;
@@ -340,7 +379,6 @@ mod tests {
         let (mut claims, a, b) = two();
         let mut second = pending(5, [9, 10]);
         assert!(!claims.claim(b, &mut second, &NOTHING, secs(1)));
-        assert!(second.was_elsewhere(0) && !second.was_elsewhere(1));
         let mut waiting = Waiting::default();
         waiting.insert(second);
         assert!(waiting.take_ready(b, &claims, secs(1)).is_empty());
@@ -350,8 +388,8 @@ mod tests {
         claims.settle(a, 1, secs(1));
         let mut ready = waiting.take_ready(b, &claims, secs(1)).pop().unwrap();
         assert!(waiting.is_empty());
+        assert!(ready.came_elsewhere(0) && !ready.came_elsewhere(1));
         assert!(claims.claim(b, &mut ready, &[true, false], secs(1)));
-        assert!(ready.was_elsewhere(0));
         assert_eq!(claims.holders.len(), 1);
     }
 
@@ -381,6 +419,51 @@ mod tests {
             assert!(!claims.claim(b, &mut second, &NOTHING, secs(moment)));
         }
         assert!(claims.claim(b, &mut second, &NOTHING, WAIT_MAX + secs(2)));
+    }
+
+    #[test]
+    fn the_wait_for_one_after_another_is_no_longer() {
+        let (mut claims, a, b) = two();
+        let c = claims.open();
+        assert!(claims.claim(c, &mut pending(1, [10]), &NOTHING, secs(0)));
+        let mut second = pending(5, [9, 10]);
+        assert!(!claims.claim(b, &mut second, &NOTHING, secs(1)));
+        claims.settle(a, 1, secs(20));
+        claims.came(c, 1, 0, secs(25));
+        assert!(!claims.claim(b, &mut second, &[true], WAIT_MAX));
+        assert!(claims.claim(b, &mut second, &[true], WAIT_MAX + secs(2)));
+    }
+
+    #[test]
+    fn a_lack_of_credit_does_not_begin_the_wait_anew() {
+        let (mut claims, a, b) = two();
+        let c = claims.open();
+        let credit = u32::try_from(CREDIT_BODIES_MIN).unwrap();
+        assert!(claims.claim(b, &mut pending(2, 100..100 + credit), &NOTHING, secs(0)));
+        let mut second = pending(5, [9]);
+        assert!(!claims.claim(b, &mut second, &NOTHING, secs(1)));
+        claims.settle(a, 1, secs(10));
+        assert!(!claims.claim(b, &mut second, &NOTHING, secs(11)), "there is no room");
+        assert!(claims.claim(c, &mut pending(1, [9]), &NOTHING, secs(20)));
+        claims.settle(b, 2, secs(21));
+        assert!(!claims.claim(b, &mut second, &NOTHING, WAIT_MAX));
+        assert!(claims.claim(b, &mut second, &NOTHING, WAIT_MAX + secs(2)));
+    }
+
+    #[test]
+    fn what_was_waited_for_counts_as_come_only_if_it_came() {
+        for comes in [true, false] {
+            let (mut claims, a, b) = two();
+            let mut second = pending(5, [9]);
+            assert!(!claims.claim(b, &mut second, &NOTHING, secs(1)));
+            assert!(!second.came_elsewhere(0));
+            if comes {
+                claims.settle(a, 1, secs(2))
+            } else {
+                claims.give_up(a, 1)
+            }
+            assert_eq!(second.came_elsewhere(0), comes);
+        }
     }
 
     #[test]
@@ -426,7 +509,7 @@ mod tests {
         assert!(!claims.claim(b, &mut pending(1, [1]), &NOTHING, secs(1)));
         let mut next = pending(entries + 1, [9_999]);
         assert!(!claims.claim(a, &mut next, &NOTHING, secs(1)));
-        assert!(!next.was_elsewhere(0));
+        assert!(next.elsewhere[0].is_none());
         let mut waiting = Waiting::default();
         waiting.insert(next);
         waiting.insert(pending(entries + 2, [9_998]));

@@ -201,7 +201,7 @@ impl Loader {
     }
 
     /// Answers what need not wait any longer; says whether the answers were taken.
-    fn answer_waiting(&self, mut send: impl FnMut(Result<Input, StoreError>) -> bool) -> bool {
+    pub(super) fn answer_waiting(&self, mut send: impl FnMut(Result<Input, StoreError>) -> bool) -> bool {
         loop {
             let ready = self.seat.take_ready(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
             if ready.is_empty() {
@@ -215,7 +215,7 @@ impl Loader {
         }
     }
 
-    fn answer(&self, request: Request) -> Result<Input, StoreError> {
+    pub(super) fn answer(&self, request: Request) -> Result<Input, StoreError> {
         match request {
             Request::OpenJournal { cursor } => {
                 let head = self.outbox.position()?.head;
@@ -302,29 +302,30 @@ impl Loader {
     /// Which bodies of a release to ask for, unless some of them are on their way from elsewhere.
     fn check_bodies(&self, mut pending: Pending) -> Result<Input, StoreError> {
         let (index, freed) = (pending.index, self.seat.freed());
-        let mut held = self.node.store.has_bodies(&pending.contents)?;
-        if !self.seat.claim(&mut pending, &held) {
+        // What may not be told is claimed like what we lack: when it is asked for must tell no more than that it is.
+        let mut told = self.told(&pending, &self.node.store.has_bodies(&pending.contents)?)?;
+        if !self.seat.claim(&mut pending, &told) {
             self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(pending);
             return Ok(Input::BodiesElsewhere { index });
         }
         if self.seat.freed() != freed {
             // What others fetched may have been stored between the look and the claim.
-            held = self.node.store.has_bodies(&pending.contents)?;
-            self.seat.narrow(&pending, &held);
+            told = self.told(&pending, &self.node.store.has_bodies(&pending.contents)?)?;
+            self.seat.narrow(&pending, &told);
         }
-        Ok(Input::BodiesHeld { index, held: self.told(&pending, &held)? })
+        Ok(Input::BodiesHeld { index, held: told })
     }
 
     /// Which of the bodies that we hold we may say so of: those that the peer itself released to us, in whole or in part, or
     /// that it may see of ours; of a release that it passes on and that we hold, all; and those that it was kept waiting for,
-    /// since they were on their way from another. What it gave in part it knows that we hold, also once another CERT's release
+    /// since they were on their way from another and came. What it gave in part it knows that we hold, also once another CERT's release
     /// has taken it. Else it would learn from our silence what others gave us: whoever guesses a body can name it in a release
     /// of its own, but nobody can make up a release that another CERT signed, and whoever guesses at the moment at which a body
     /// is on its way has to sign for it and is not answered twice.
     pub(super) fn told(&self, pending: &Pending, held: &[bool]) -> Result<Vec<bool>, StoreError> {
         let passed_on = held.contains(&true) && self.holds_of_third(pending.release)?;
         let given = staging::given_by(&self.node, self.entry.cert())?;
-        let is_known = |position, content| passed_on || pending.was_elsewhere(position) || given.contains(content);
+        let is_known = |position, content| passed_on || pending.came_elsewhere(position) || given.contains(content);
         let contents = pending.contents.iter().zip(held).enumerate();
         contents
             .map(|(position, (content, held))| Ok(*held && (is_known(position, content) || self.may_tell(*content)?)))

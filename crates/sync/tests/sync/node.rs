@@ -198,14 +198,14 @@ impl Seat {
     fn check(&mut self, mut pending: Pending, store: &Store, now: Duration) -> Input {
         let index = pending.index;
         let held: Vec<_> = pending.contents.iter().map(|id| store.bodies.contains_key(id)).collect();
-        if !self.claims.borrow_mut().claim(self.session, &mut pending, &held, now) {
+        let is_known = !store.origins.is_empty() && store.releases.contains_key(&pending.release);
+        let held = held.into_iter().enumerate();
+        let told: Vec<_> = held.map(|(place, held)| held && (is_known || pending.came_elsewhere(place))).collect();
+        if !self.claims.borrow_mut().claim(self.session, &mut pending, &told, now) {
             self.waiting.insert(pending);
             return Input::BodiesElsewhere { index };
         }
-        let is_known = !store.origins.is_empty() && store.releases.contains_key(&pending.release);
-        let held = held.into_iter().enumerate();
-        let held = held.map(|(place, held)| held && (is_known || pending.was_elsewhere(place))).collect();
-        Input::BodiesHeld { index, held }
+        Input::BodiesHeld { index, held: told }
     }
 }
 

@@ -20,24 +20,24 @@ fn body(number: u32) -> Body {
     Body::of(&Object::parse(text.as_bytes()).unwrap()).unwrap()
 }
 
-fn bodies(numbers: std::ops::Range<u32>) -> Vec<Body> {
+pub(super) fn bodies(numbers: std::ops::Range<u32>) -> Vec<Body> {
     let mut bodies: Vec<_> = numbers.map(body).collect();
     bodies.sort_unstable_by_key(Body::id);
     bodies
 }
 
-fn ids(bodies: &[Body]) -> Vec<ContentId> {
+pub(super) fn ids(bodies: &[Body]) -> Vec<ContentId> {
     bodies.iter().map(Body::id).collect()
 }
 
 /// A release of a CERT.
-fn release(origin: &Cert, bodies: &[Body]) -> VerifiedRelease {
+pub(super) fn release(origin: &Cert, bodies: &[Body]) -> VerifiedRelease {
     let draft = ReleaseDraft::publish(Label::new(Tlp::Green, Category::Threat), ids(bodies), clock::wall());
     VerifiedRelease::sign(origin.id(), &key(origin.seed + 1), draft).unwrap()
 }
 
 /// One CERT and two peers of it.
-fn three() -> [Cert; 3] {
+pub(super) fn three() -> [Cert; 3] {
     let certs = [10, 20, 30].map(Cert::new);
     certs[0].pair(&certs[1]);
     certs[0].pair(&certs[2]);
