@@ -35,8 +35,7 @@ pub(super) async fn keep_connected(node: Arc<Node>, endpoint: Endpoint, entry: A
     loop {
         let connecting = connect(&node, &endpoint, &entry, &mut backoff);
         let Some(connection) = entry.cancel.run_until_cancelled(connecting).await else { return };
-        // A session sees for itself that its peer was changed. Dropped here, it would never give back the right to
-        // serve the peer, and nobody would dial again.
+        // A session sees for itself that its peer was changed.
         if driver::run(&node, &entry, connection, node.us).await {
             backoff = pauses();
         }

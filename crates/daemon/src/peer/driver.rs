@@ -118,9 +118,20 @@ impl End {
 
 /// Serves a peer over an authenticated connection that `initiator` dialled, until it ends. Says whether a session was
 /// established.
+///
+/// A session has a task of its own: if it dies of what a peer has sent, whoever dials goes on dialling.
 pub(super) async fn run(node: &Arc<Node>, entry: &Arc<PeerEntry>, connection: Connection, initiator: CertId) -> bool {
     let span = tracing::info_span!("session", peer = entry.peer.name, remote = %connection.remote_address());
-    serve(node, entry, connection, initiator).instrument(span).await
+    let (of_node, of_entry) = (Arc::clone(node), Arc::clone(entry));
+    let session = async move { serve(&of_node, &of_entry, connection, initiator).await };
+    node.tasks.spawn(session.instrument(span)).await.unwrap_or_else(|error| {
+        tracing::error!(peer = entry.peer.name, %error, "a session died: please report this");
+        if !node.links.is_served(entry.cert()) {
+            let problem = Problem::new(Code::MISBEHAVED, "the session died of what the peer has sent, or of a defect");
+            entry.update(|status| status.end_dead_session(problem));
+        }
+        false
+    })
 }
 
 async fn serve(node: &Arc<Node>, entry: &Arc<PeerEntry>, connection: Connection, initiator: CertId) -> bool {

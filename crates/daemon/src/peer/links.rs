@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use mithaq_api::http::{LinkFigures, Problem};
@@ -93,6 +93,11 @@ impl LinkStatus {
         self.problem = Some(problem);
     }
 
+    /// Ends the session whose task has died, whichever that was.
+    pub(crate) fn end_dead_session(&mut self, problem: Problem) {
+        self.end_session(Some(self.session), problem);
+    }
+
     /// Lets the counters of the present session join those of the sessions that have ended.
     fn keep_counters(&mut self) {
         self.ended = self.traffic();
@@ -118,11 +123,12 @@ struct Table {
 
 /// All connections that serve a peer: at most one each.
 #[derive(Debug, Default)]
-pub(crate) struct Links(Mutex<Table>);
+pub(crate) struct Links(Arc<Mutex<Table>>);
 
-/// The right to serve a peer; given back by [`Links::release`].
+/// The right to serve a peer; given back by [`Links::release`], or when it is dropped by a session that died.
 #[derive(Debug)]
 pub(crate) struct Claim {
+    table: Arc<Mutex<Table>>,
     peer: CertId,
     number: u64,
     /// Fires when a newer connection takes over.
@@ -133,6 +139,22 @@ impl Claim {
     /// Tells this claim from every other.
     pub(crate) fn number(&self) -> u64 {
         self.number
+    }
+
+    /// Takes the peer out of the table, unless another connection has taken over.
+    fn give_back(&self) -> bool {
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = table.links.get(&self.peer).is_some_and(|link| link.number == self.number);
+        if current {
+            table.links.remove(&self.peer);
+        }
+        current
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.give_back();
     }
 }
 
@@ -156,17 +178,12 @@ impl Links {
         let number = table.next;
         let replaced = CancellationToken::new();
         table.links.insert(peer, Link { number, initiator, instance, replaced: replaced.clone() });
-        Some(Claim { peer, number, replaced })
+        Some(Claim { table: Arc::clone(&self.0), peer, number, replaced })
     }
 
     /// Gives a claim back. Says whether it was still the one in force.
     pub(crate) fn release(&self, claim: &Claim) -> bool {
-        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let current = table.links.get(&claim.peer).is_some_and(|link| link.number == claim.number);
-        if current {
-            table.links.remove(&claim.peer);
-        }
-        current
+        claim.give_back()
     }
 
     /// Whether a connection serves the peer.
@@ -213,6 +230,23 @@ mod tests {
         status.end_session(Some(2), problem());
         assert!(!status.connected && status.problem.is_some());
         assert_eq!((status.traffic().objects_sent, status.traffic().bytes_sent), (7, 70));
+    }
+
+    #[tokio::test]
+    async fn a_session_whose_task_panics_gives_back_its_claim_and_no_other() {
+        let links = Links::default();
+        let dies_with = |claim: Claim| {
+            tokio::spawn(async move {
+                let _claim = claim;
+                panic!("on purpose");
+            })
+        };
+        assert!(dies_with(links.claim(PEER, LOW, [0; 16]).unwrap()).await.is_err());
+        assert!(!links.is_served(PEER));
+        let replaced = links.claim(PEER, LOW, [0; 16]).unwrap();
+        let _newer = links.claim(PEER, LOW, [1; 16]).unwrap();
+        assert!(dies_with(replaced).await.is_err());
+        assert!(links.is_served(PEER));
     }
 
     #[test]
