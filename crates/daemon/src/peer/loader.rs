@@ -323,7 +323,7 @@ impl Loader {
     /// is on its way has to sign for it and is not answered twice.
     pub(super) fn told(&self, pending: &Pending, held: &[bool]) -> Result<Vec<bool>, StoreError> {
         let passed_on = held.contains(&true) && self.holds_of_third(pending.release)?;
-        let given = staging::given_by(&self.node, self.entry.cert())?;
+        let given = staging::given_by(&self.node, self.entry.cert(), pending.release)?;
         let is_known = |position, content| passed_on || pending.was_elsewhere(position) || given.contains(content);
         let contents = pending.contents.iter().zip(held).enumerate();
         contents
