@@ -205,19 +205,18 @@ fn drop_lots(node: &Node, old: Vec<Lot>) -> Result<(), StoreError> {
     }
     let mut old = old.into_iter().peekable();
     while old.peek().is_some() {
-        let batch = drop_next(node, &mut old, &mut going)?;
+        let (mut batch, dropped) = drop_next(&mut old, &mut going);
+        for (peer, bytes) in dropped {
+            batch.state.push(count_dropped(node, peer, bytes)?);
+        }
         node.commit(batch)?;
     }
     Ok(())
 }
 
 /// What drops as many of the next lots, at least one, as go into one commit. Their bodies go with them as far as they are
-/// among those that are `going`, each once.
-fn drop_next(
-    node: &Node,
-    old: &mut Peekable<vec::IntoIter<Lot>>,
-    going: &mut HashSet<ContentId>,
-) -> Result<Batch, StoreError> {
+/// among those that are `going`, each once. Says with it how many bytes of which peer these are.
+fn drop_next(old: &mut Peekable<vec::IntoIter<Lot>>, going: &mut HashSet<ContentId>) -> (Batch, BTreeMap<CertId, u64>) {
     let (mut state, mut staged) = (Vec::new(), Vec::new());
     let mut dropped: BTreeMap<CertId, u64> = BTreeMap::new();
     while let Some(lot) =
@@ -230,13 +229,15 @@ fn drop_next(
         staged.extend(lot.contents.into_iter().filter(|content| going.remove(content)));
         state.push(remove(lot.key));
     }
+    (Batch { state, purge: Purge { staged, ..Purge::default() }, ..Batch::default() }, dropped)
+}
+
+/// Counts bytes of a peer's as dropped today.
+fn count_dropped(node: &Node, peer: CertId, bytes: u64) -> Result<StateChange, StoreError> {
     let today = clock::wall().as_micros() / DAY_MICROS;
-    for (peer, bytes) in dropped {
-        let bytes = dropped_today(node, peer)?.saturating_add(bytes);
-        let value = [today.to_be_bytes(), bytes.to_be_bytes()].concat();
-        state.push(StateChange::set([DROPPED, peer.as_bytes()].concat(), value));
-    }
-    Ok(Batch { state, purge: Purge { staged, ..Purge::default() }, ..Batch::default() })
+    let bytes = dropped_today(node, peer)?.saturating_add(bytes);
+    let value = [today.to_be_bytes(), bytes.to_be_bytes()].concat();
+    Ok(StateChange::set([DROPPED, peer.as_bytes()].concat(), value))
 }
 
 /// How many bytes of a peer's were dropped today.
@@ -304,4 +305,32 @@ pub(crate) fn sweep(node: &Node) -> Result<(), StoreError> {
 /// When the store fails.
 pub(crate) fn forget(node: &Node, peer: CertId) -> Result<(), StoreError> {
     drop_lots(node, lots(node, &[LOT, peer.as_bytes()].concat())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use mithaq_core::id::sha256_of;
+
+    use super::*;
+
+    /// A lot with as many contents as a release may have.
+    fn lot(peer: CertId, number: u32) -> Lot {
+        let content = |position: u32| ContentId::from_bytes(sha256_of(&[&(1_000 * number + position).to_be_bytes()]));
+        let key = key_of(peer, ReleaseId::from_bytes(sha256_of(&[&number.to_be_bytes()])));
+        Lot { key, at: clock::wall(), bytes: LOT_BYTES_MIN, contents: (0..1_000).map(content).collect() }
+    }
+
+    #[test]
+    fn as_many_lots_go_in_one_commit_as_a_purge_may_name() {
+        let peer = CertId::from_bytes([1; 32]);
+        let lots: Vec<_> = (0..25).map(|number| lot(peer, number)).collect();
+        let mut going = lots.iter().flat_map(|lot| &lot.contents).copied().collect();
+        let mut old = lots.into_iter().peekable();
+        let mut sizes = Vec::new();
+        while old.peek().is_some() {
+            let (batch, dropped) = drop_next(&mut old, &mut going);
+            sizes.push((batch.state.len(), batch.purge.staged.len(), dropped[&peer] / LOT_BYTES_MIN));
+        }
+        assert_eq!(sizes, [(10, 10_000, 10), (10, 10_000, 10), (5, 5_000, 5)]);
+    }
 }

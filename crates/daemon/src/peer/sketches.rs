@@ -220,7 +220,9 @@ impl Sketches {
     /// Lets sketches be made anew again, as if the time for it had passed.
     #[cfg(test)]
     pub(super) fn let_time_pass(&self) {
-        [&self.journal_pace, &self.held_pace].map(|pace| *lock(&pace.0) = None);
+        for pace in [&self.journal_pace, &self.held_pace] {
+            *lock(&pace.0) = None;
+        }
     }
 }
 
