@@ -36,6 +36,7 @@ use crate::{
     peer::{Links, Pace, Sketches},
     publishing::Publishing,
     restored::Gate,
+    staging::Resumed,
     standing::Standing,
 };
 
@@ -88,6 +89,8 @@ pub(crate) struct PeerEntry {
     pub(crate) status: Mutex<crate::peer::LinkStatus>,
     /// Of our journal towards it, and of what it releases to us.
     pub(crate) sketches: Sketches,
+    /// What it goes on with of what it gave in part.
+    pub(crate) resumed: Resumed,
     /// How fast its link is by configuration.
     pub(crate) pace: Arc<Pace>,
 }
@@ -102,6 +105,7 @@ impl PeerEntry {
             scanned: AtomicU64::new(0),
             status,
             sketches: Sketches::default(),
+            resumed: Resumed::default(),
             pace: Arc::new(pace),
         }
     }

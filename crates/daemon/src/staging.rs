@@ -6,8 +6,11 @@
 //! dropped has nothing more staged for a day.
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    iter::Peekable,
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
+    vec,
 };
 
 use mithaq_core::{
@@ -30,7 +33,13 @@ const DROPPED: &[u8] = b"sd/";
 /// The most canonical bytes that are staged of one peer: what it may have on the way.
 const STAGED_BYTES_MAX: u64 = WINDOW_BYTES as u64;
 
-/// How many canonical bytes of one peer may be dropped in a day before nothing more of it is staged that day. Their space
+/// The most lots that are staged of one peer: whoever makes room reads them all.
+const LOTS_MAX: usize = 1_024;
+
+/// What a lot counts at the least, however small its bodies are: its row has to be written, read and dropped.
+const LOT_BYTES_MIN: u64 = 4 * 1024;
+
+/// How many bytes of the lots of one peer may be dropped in a day before nothing more of it is staged that day. Their space
 /// is given back only when the store is compacted.
 const DROPPED_BYTES_MAX: u64 = 4 * STAGED_BYTES_MAX;
 
@@ -46,7 +55,7 @@ const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
 struct Lot {
     key: Vec<u8>,
     at: Time,
-    /// Their canonical bytes.
+    /// What they count: their canonical bytes, but no less than [`LOT_BYTES_MIN`].
     bytes: u64,
     contents: Vec<ContentId>,
 }
@@ -55,8 +64,8 @@ impl Lot {
     fn new(peer: CertId, part: &Part) -> Option<Self> {
         let contents: Vec<_> = part.bodies.iter().map(Body::id).collect();
         let key = [&key_of(peer, part.release)[..], contents.first()?.as_bytes()].concat();
-        let bytes = part.bodies.iter().map(|body| body.bytes().len() as u64).sum();
-        Some(Self { key, at: clock::wall(), bytes, contents })
+        let bytes = part.bodies.iter().map(|body| body.bytes().len() as u64).sum::<u64>();
+        Some(Self { key, at: clock::wall(), bytes: bytes.max(LOT_BYTES_MIN), contents })
     }
 
     fn to_change(&self) -> StateChange {
@@ -72,16 +81,55 @@ impl Lot {
         let parse = || {
             let (at, rest) = value.split_first_chunk::<8>()?;
             let (bytes, ids) = rest.split_first_chunk::<8>()?;
-            let contents = ids.as_chunks::<32>().0.iter().map(|id| ContentId::from_bytes(*id)).collect();
+            let contents = ids.as_chunks::<32>().0.iter().map(|id| ContentId::from_bytes(*id));
+            let contents = contents.take(PURGE_ITEMS_MAX).collect();
             Some((Time::from_micros(i64::from_be_bytes(*at)), u64::from_be_bytes(*bytes), contents))
         };
         let (at, bytes, contents) = parse().unwrap_or((Time::from_micros(0), 0, Vec::new()));
-        Self { key, at, bytes, contents }
+        Self { key, at, bytes: bytes.max(LOT_BYTES_MIN), contents }
+    }
+
+    /// The id of 32 bytes that stands in its key so many bytes behind the prefix.
+    fn id_at(&self, offset: usize) -> Option<[u8; 32]> {
+        let from = LOT.len() + offset;
+        self.key.get(from..from + 32)?.try_into().ok()
     }
 
     fn peer(&self) -> Option<CertId> {
-        let id = self.key.get(LOT.len()..LOT.len() + 32)?.try_into().ok()?;
-        Some(CertId::from_bytes(id))
+        self.id_at(0).map(CertId::from_bytes)
+    }
+
+    fn release(&self) -> Option<ReleaseId> {
+        self.id_at(32).map(ReleaseId::from_bytes)
+    }
+}
+
+/// Which releases a peer was told that we hold in part, and the turn in which it last was: it counts on that, so their lots
+/// are the last to be dropped. Only releases of which there are lots.
+#[derive(Debug, Default)]
+pub(crate) struct Resumed(Mutex<HashMap<ReleaseId, u64>>);
+
+impl Resumed {
+    fn lock(&self) -> MutexGuard<'_, HashMap<ReleaseId, u64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, release: ReleaseId) {
+        let mut turns = self.lock();
+        let last = turns.values().copied().max().unwrap_or(0);
+        turns.insert(release, last + 1);
+    }
+
+    fn forget(&self, release: ReleaseId) {
+        self.lock().remove(&release);
+    }
+
+    /// Puts lots in the order in which they are to be dropped; `lots` are all that there are of the peer.
+    fn sort(&self, lots: &mut [Lot]) {
+        let mut turns = self.lock();
+        let staged: HashSet<_> = lots.iter().filter_map(Lot::release).collect();
+        turns.retain(|release, _| staged.contains(release));
+        lots.sort_by_key(|lot| (lot.release().and_then(|release| turns.get(&release).copied()), lot.at));
     }
 }
 
@@ -109,30 +157,38 @@ fn lots(node: &Node, prefix: &[u8]) -> Result<Vec<Lot>, StoreError> {
 ///
 /// # Errors
 /// When the store fails.
-pub(crate) fn stage(node: &Node, peer: CertId, parts: Vec<Part>) -> Result<Batch, StoreError> {
+pub(crate) fn stage(node: &Node, peer: CertId, mut parts: Vec<Part>) -> Result<Batch, StoreError> {
+    // A session has fewer releases open.
+    parts.truncate(LOTS_MAX);
     let new: Vec<Lot> = parts.iter().filter_map(|part| Lot::new(peer, part)).collect();
-    let bytes = new.iter().map(|lot| lot.bytes).sum::<u64>();
-    if new.is_empty() || !make_room(node, peer, bytes)? {
+    if new.is_empty() || !make_room(node, peer, &new)? {
         return Ok(Batch::default());
     }
     let staged = parts.into_iter().flat_map(|part| part.bodies).collect();
     Ok(Batch { staged, state: new.iter().map(Lot::to_change).collect(), ..Batch::default() })
 }
 
-/// Drops a peer's oldest lots until there is room; says whether there is.
-fn make_room(node: &Node, peer: CertId, bytes: u64) -> Result<bool, StoreError> {
-    let mut lots = lots(node, &[LOT, peer.as_bytes()].concat())?;
-    lots.sort_by_key(|lot| lot.at);
-    let mut held = lots.iter().map(|lot| lot.bytes).sum::<u64>();
-    let mut too_many = Vec::new();
-    for lot in lots {
-        if held.saturating_add(bytes) <= STAGED_BYTES_MAX {
-            break;
-        }
-        held = held.saturating_sub(lot.bytes);
-        too_many.push(lot);
+/// Drops lots of a peer until there is room for new ones; says whether there is. The oldest go first, but those of releases
+/// that the peer goes on with go last: without them such a release would come and not be whole.
+fn make_room(node: &Node, peer: CertId, new: &[Lot]) -> Result<bool, StoreError> {
+    if dropped_today(node, peer)? > DROPPED_BYTES_MAX {
+        return Ok(false);
     }
-    drop_lots(node, too_many)?;
+    let mut lots = lots(node, &[LOT, peer.as_bytes()].concat())?;
+    match node.peer(peer) {
+        Some(entry) => entry.resumed.sort(&mut lots),
+        None => lots.sort_by_key(|lot| lot.at),
+    }
+    let room_bytes = STAGED_BYTES_MAX.saturating_sub(new.iter().map(|lot| lot.bytes).sum());
+    let room_lots = LOTS_MAX.saturating_sub(new.len());
+    let mut held = lots.iter().map(|lot| lot.bytes).fold(0, u64::saturating_add);
+    let mut too_many = 0;
+    while too_many < lots.len() && (held > room_bytes || lots.len() - too_many > room_lots) {
+        held = held.saturating_sub(lots[too_many].bytes);
+        too_many += 1;
+    }
+    lots.truncate(too_many);
+    drop_lots(node, lots)?;
     Ok(dropped_today(node, peer)? <= DROPPED_BYTES_MAX)
 }
 
@@ -141,23 +197,47 @@ fn drop_lots(node: &Node, old: Vec<Lot>) -> Result<(), StoreError> {
     if old.is_empty() {
         return Ok(());
     }
+    let mut going: HashSet<ContentId> = old.iter().flat_map(|lot| &lot.contents).copied().collect();
     let keys: HashSet<&[u8]> = old.iter().map(|lot| &lot.key[..]).collect();
-    let others = lots(node, LOT)?.into_iter().filter(|lot| !keys.contains(&lot.key[..]));
     // That another peer's part was dropped must not be seen in what we ask this one for.
-    let kept: HashSet<ContentId> = others.flat_map(|lot| lot.contents).collect();
-    for lot in old {
-        let mut state = vec![remove(lot.key.clone())];
-        if let Some(peer) = lot.peer() {
-            let today = clock::wall().as_micros() / DAY_MICROS;
-            let bytes = dropped_today(node, peer)?.saturating_add(lot.bytes);
-            let value = [today.to_be_bytes(), bytes.to_be_bytes()].concat();
-            state.push(StateChange::set([DROPPED, peer.as_bytes()].concat(), value));
+    for other in lots(node, LOT)?.iter().filter(|lot| !keys.contains(&lot.key[..])) {
+        other.contents.iter().for_each(|content| _ = going.remove(content));
+    }
+    let mut old = old.into_iter().peekable();
+    while old.peek().is_some() {
+        let (mut batch, dropped) = drop_next(&mut old, &mut going);
+        for (peer, bytes) in dropped {
+            batch.state.push(count_dropped(node, peer, bytes)?);
         }
-        let mut staged: Vec<_> = lot.contents.into_iter().filter(|content| !kept.contains(content)).collect();
-        staged.truncate(PURGE_ITEMS_MAX);
-        node.commit(Batch { state, purge: Purge { staged, ..Purge::default() }, ..Batch::default() })?;
+        node.commit(batch)?;
     }
     Ok(())
+}
+
+/// What drops as many of the next lots, at least one, as go into one commit. Their bodies go with them as far as they are
+/// among those that are `going`, each once. Says with it how many bytes of which peer these are.
+fn drop_next(old: &mut Peekable<vec::IntoIter<Lot>>, going: &mut HashSet<ContentId>) -> (Batch, BTreeMap<CertId, u64>) {
+    let (mut state, mut staged) = (Vec::new(), Vec::new());
+    let mut dropped: BTreeMap<CertId, u64> = BTreeMap::new();
+    while let Some(lot) =
+        old.next_if(|lot| state.len() < PURGE_ITEMS_MAX && staged.len() + lot.contents.len() <= PURGE_ITEMS_MAX)
+    {
+        if let Some(peer) = lot.peer() {
+            let bytes = dropped.entry(peer).or_default();
+            *bytes = bytes.saturating_add(lot.bytes);
+        }
+        staged.extend(lot.contents.into_iter().filter(|content| going.remove(content)));
+        state.push(remove(lot.key));
+    }
+    (Batch { state, purge: Purge { staged, ..Purge::default() }, ..Batch::default() }, dropped)
+}
+
+/// Counts bytes of a peer's as dropped today.
+fn count_dropped(node: &Node, peer: CertId, bytes: u64) -> Result<StateChange, StoreError> {
+    let today = clock::wall().as_micros() / DAY_MICROS;
+    let bytes = dropped_today(node, peer)?.saturating_add(bytes);
+    let value = [today.to_be_bytes(), bytes.to_be_bytes()].concat();
+    Ok(StateChange::set([DROPPED, peer.as_bytes()].concat(), value))
 }
 
 /// How many bytes of a peer's were dropped today.
@@ -188,15 +268,23 @@ pub(crate) fn complete(
     for (content, bytes) in staged.iter().zip(node.store.bodies(&staged)?) {
         bodies.extend(bytes.and_then(|bytes| Body::verify(*content, bytes).ok()));
     }
+    if let Some(entry) = node.peer(peer) {
+        entry.resumed.forget(release.id());
+    }
     Ok(lots.into_iter().map(|(key, _)| remove(key)).collect())
 }
 
-/// What a peer gave for releases that it has not completed. Blocks.
+/// What a peer gave for a release that it has not completed, and is told that we hold. It is not looked up what it gave for
+/// others: it may be giving a great many. Blocks.
 ///
 /// # Errors
 /// When the store fails.
-pub(crate) fn given_by(node: &Node, peer: CertId) -> Result<HashSet<ContentId>, StoreError> {
-    Ok(lots(node, &[LOT, peer.as_bytes()].concat())?.into_iter().flat_map(|lot| lot.contents).collect())
+pub(crate) fn given_by(node: &Node, peer: CertId, release: ReleaseId) -> Result<HashSet<ContentId>, StoreError> {
+    let lots = lots(node, &key_of(peer, release))?;
+    if let Some(entry) = node.peer(peer).filter(|_| !lots.is_empty()) {
+        entry.resumed.note(release);
+    }
+    Ok(lots.into_iter().flat_map(|lot| lot.contents).collect())
 }
 
 /// Drops what waits for too long. Blocks.
@@ -217,4 +305,32 @@ pub(crate) fn sweep(node: &Node) -> Result<(), StoreError> {
 /// When the store fails.
 pub(crate) fn forget(node: &Node, peer: CertId) -> Result<(), StoreError> {
     drop_lots(node, lots(node, &[LOT, peer.as_bytes()].concat())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use mithaq_core::id::sha256_of;
+
+    use super::*;
+
+    /// A lot with as many contents as a release may have.
+    fn lot(peer: CertId, number: u32) -> Lot {
+        let content = |position: u32| ContentId::from_bytes(sha256_of(&[&(1_000 * number + position).to_be_bytes()]));
+        let key = key_of(peer, ReleaseId::from_bytes(sha256_of(&[&number.to_be_bytes()])));
+        Lot { key, at: clock::wall(), bytes: LOT_BYTES_MIN, contents: (0..1_000).map(content).collect() }
+    }
+
+    #[test]
+    fn as_many_lots_go_in_one_commit_as_a_purge_may_name() {
+        let peer = CertId::from_bytes([1; 32]);
+        let lots: Vec<_> = (0..25).map(|number| lot(peer, number)).collect();
+        let mut going = lots.iter().flat_map(|lot| &lot.contents).copied().collect();
+        let mut old = lots.into_iter().peekable();
+        let mut sizes = Vec::new();
+        while old.peek().is_some() {
+            let (batch, dropped) = drop_next(&mut old, &mut going);
+            sizes.push((batch.state.len(), batch.purge.staged.len(), dropped[&peer] / LOT_BYTES_MIN));
+        }
+        assert_eq!(sizes, [(10, 10_000, 10), (10, 10_000, 10), (5, 5_000, 5)]);
+    }
 }

@@ -7,7 +7,6 @@ use mithaq_sync::{Cursor, Seen};
 
 use super::driver::End;
 use crate::{
-    held,
     ledger::Ledger,
     node::{Node, PeerEntry},
 };
@@ -34,11 +33,11 @@ pub(super) async fn read(node: &Arc<Node>, entry: &Arc<PeerEntry>, cursor_key: V
 }
 
 /// About how many of a peer's releases we may say that we hold. They are counted only if neither a sketch nor a cursor
-/// tells: the number decides no more than how the peer finds out what we lack, if our cursor does not fit.
+/// tells, and once: the number decides no more than how the peer finds out what we lack, if our cursor does not fit.
 fn about_held(node: &Node, entry: &PeerEntry, cursor: Option<Cursor>) -> Result<u64, StoreError> {
     let passed = cursor.map(|cursor| cursor.index).filter(|index| *index > 0);
     match entry.sketches.count_held().or(passed) {
         Some(count) => Ok(count),
-        None => held::each(node, entry.cert(), |_| ()),
+        None => entry.sketches.about_held(node, entry.cert()),
     }
 }

@@ -318,13 +318,13 @@ impl Loader {
 
     /// Which of the bodies that we hold we may say so of: those that the peer itself released to us, in whole or in part, or
     /// that it may see of ours; of a release that it passes on and that we hold, all; and those that it was kept waiting for,
-    /// since they were on their way from another and came. What it gave in part it knows that we hold, also once another CERT's release
-    /// has taken it. Else it would learn from our silence what others gave us: whoever guesses a body can name it in a release
-    /// of its own, but nobody can make up a release that another CERT signed, and whoever guesses at the moment at which a body
-    /// is on its way has to sign for it and is not answered twice.
+    /// since they were on their way from another and came. What it gave in part for this release it knows that we hold, also
+    /// once another CERT's release has taken it. Else it would learn from our silence what others gave us: whoever guesses a
+    /// body can name it in a release of its own, but nobody can make up a release that another CERT signed, and whoever guesses
+    /// at the moment at which a body is on its way has to sign for it and is not answered twice.
     pub(super) fn told(&self, pending: &Pending, held: &[bool]) -> Result<Vec<bool>, StoreError> {
         let passed_on = held.contains(&true) && self.holds_of_third(pending.release)?;
-        let given = staging::given_by(&self.node, self.entry.cert())?;
+        let given = staging::given_by(&self.node, self.entry.cert(), pending.release)?;
         let is_known = |position, content| passed_on || pending.came_elsewhere(position) || given.contains(content);
         let contents = pending.contents.iter().zip(held).enumerate();
         contents

@@ -67,7 +67,11 @@ async fn the_sketch_of_a_journal_follows_it() {
     let followed = opened(entry.sketches.open(&outbox, 1_510, key(3), 4).unwrap());
     assert_eq!((followed.0, followed.1, followed.2), (1_510, chain, digest(key(3), 1..=1_510)));
     assert_eq!(entry.sketches.cells(0, 4), followed.3);
-    // Another run of the peer's daemon: other short ids.
+    // Another run of the peer's daemon: other short ids. One at once after the other is not made, and nothing is lost by it.
+    let refused = opened(entry.sketches.open(&outbox, 1_510, key(4), 4).unwrap());
+    assert_eq!((refused.0, refused.3), (1_510, Vec::new()));
+    assert_eq!(opened(entry.sketches.open(&outbox, 1_510, key(3), 4).unwrap()), followed);
+    entry.sketches.let_time_pass();
     let anew = opened(entry.sketches.open(&outbox, 1_510, key(4), 4).unwrap());
     assert_eq!((anew.0, anew.1, anew.2), (1_510, chain, digest(key(4), 1..=1_510)));
     assert_eq!(entry.sketches.find(&shorts), [None; 3]);
@@ -96,6 +100,29 @@ async fn what_is_held_is_told_to_whom_it_is_about_and_followed() {
     // The same release again is one.
     hold(1_095..1_105);
     assert_eq!(entry.sketches.count_held(), Some(1_105));
-    compare(key(4));
+    let refused = Compared::Differs { missing: Vec::new(), common: Digest::default() };
+    assert_eq!(compare(key(4)), refused, "one was made a moment ago");
+    assert_ne!(compare(key(3)), refused, "it is still there");
+    entry.sketches.let_time_pass();
+    assert_ne!(compare(key(4)), refused);
     assert_eq!(entry.sketches.count_held(), Some(1_105));
+}
+
+#[tokio::test]
+async fn what_is_held_is_counted_once() {
+    let (a, b) = pair();
+    let entry = entry_of(&a, &b);
+    let rows = |numbers: std::ops::Range<u64>| {
+        let mut rows = held::Rows::default();
+        numbers.for_each(|number| rows.add(b.id(), release(number)));
+        a.node.commit(Batch { state: rows.to_changes().collect(), ..Batch::default() }).unwrap();
+        rows
+    };
+    rows(0..20).note(&a.node);
+    assert_eq!(entry.sketches.about_held(&a.node, b.id()).unwrap(), 20);
+    // Rows that nobody told of are not seen: they were not looked at again.
+    drop(rows(20..25));
+    assert_eq!(entry.sketches.about_held(&a.node, b.id()).unwrap(), 20);
+    rows(25..27).note(&a.node);
+    assert_eq!(entry.sketches.about_held(&a.node, b.id()).unwrap(), 22);
 }
