@@ -10,7 +10,7 @@ use mithaq_core::{
     id::CertId,
 };
 use mithaq_store::StoreError;
-use mithaq_sync::{Channel, Fault, Input, Output, Session, Setup, Tally, wire::frame_length};
+use mithaq_sync::{CELLS_MAX, Channel, Fault, Input, Output, Session, Setup, Tally, wire::frame_length};
 use quinn::{Connection, RecvStream, SendStream};
 use tokio::{sync::mpsc, task::JoinSet};
 use tracing::Instrument;
@@ -42,8 +42,14 @@ const BACKFILL_FRAMES: usize = 2;
 /// The least that a connection is given to send before it is acknowledged.
 const SEND_WINDOW_MIN: u64 = 64 * 1024;
 
-/// Bytes that may wait on the control stream.
-const CONTROL_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes that may wait on the control stream: twice what all that a sketch can show to lack takes when it is named at once.
+const CONTROL_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Bytes of a short id.
+const SHORT_BYTES: usize = size_of::<u64>();
+
+// With less, a sink that lacks very much would end each session when it names that.
+const _: () = assert!(CONTROL_BYTES_MAX >= 2 * CELLS_MAX * SHORT_BYTES);
 
 /// Answers of the store that wait to be handled.
 const ANSWERS: usize = 64;
