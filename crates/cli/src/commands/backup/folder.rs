@@ -131,7 +131,7 @@ impl Folder {
         let created = || {
             let (parent, name) = self.parent(path)?;
             match unlinkat(&parent, name, AtFlags::empty()) {
-                Err(error) if error != rustix::io::Errno::NOENT => return Err(error.into()),
+                Err(error) if error != rustix::io::Errno::NOENT => Err(error.into()),
                 _ => open_at(&parent, name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL),
             }
         };
