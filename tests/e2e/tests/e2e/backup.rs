@@ -286,6 +286,7 @@ fn a_backup_copies_what_it_lacks_and_follows_a_compaction() {
     // What runs that were cut short leave behind does no harm, and goes.
     let tail = files(&dir.join("packs")).pop().unwrap();
     fs::OpenOptions::new().append(true).open(&tail).unwrap().write_all(&[7; 1000]).unwrap();
+    fs::create_dir(dir.join("home-4")).unwrap();
     fs::create_dir(dir.join("home-99")).unwrap();
     for name in ["packs/pack-00000009-01234567-0.seg", "manifest.new"] {
         fs::write(dir.join(name), "half").unwrap();
@@ -294,7 +295,8 @@ fn a_backup_copies_what_it_lacks_and_follows_a_compaction() {
     settle(pk, cn, 30);
     backup(pk, &dir, &[]);
     verify(&dir).exits(0);
-    assert!(files(&dir).iter().all(|file| !text(file).contains("home-99") && !text(file).ends_with(".new")));
+    assert!(files(&dir).iter().all(|file| !text(file).ends_with(".new")));
+    assert!(dir.join("home-99").exists(), "what no backup has made stays");
     assert_eq!(fs::read_dir(dir.join("packs")).unwrap().count(), 2);
 
     let home = place.path().join("other");
@@ -310,6 +312,19 @@ fn a_backup_copies_what_it_lacks_and_follows_a_compaction() {
     settle(pk, cn, 31);
     backup(pk, &dir, &[]);
     verify(&dir).exits(0);
+}
+
+#[test]
+fn a_backup_into_the_store_is_refused_and_the_store_stays() {
+    let place = Place::new();
+    let pk = Cert::init(&place, "pk");
+    let _of_pk = Daemon::start(&pk);
+    pk.push(bundle(&indicators(1, 0..5)), &[]).exits(0);
+    for dir in [pk.home.join("store"), pk.home.clone(), place.path().to_owned(), pk.home.join("store/new")] {
+        pk.run(&["backup", &text(&dir)]).refused(1, "MQ-6012");
+    }
+    assert!(pk.home.join("store/packs/pack-00000000.seg").exists() && !pk.home.join("store/new").exists());
+    pk.run(&["store", "check"]).exits(0);
 }
 
 #[test]

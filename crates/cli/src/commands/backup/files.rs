@@ -90,9 +90,12 @@ pub(crate) fn copy(from: &Path, to: &Path, bytes: u64) -> Result<String, BackupE
     Ok(digest.finish())
 }
 
-/// A file that only its owner may read, empty.
+/// A new file that only its owner may read, in place of whatever has its name: a link there is not followed.
 pub(crate) fn create(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(path)
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path),
+    }
 }
 
 /// Makes a folder that only its owner may enter, with its parents.

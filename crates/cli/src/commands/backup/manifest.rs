@@ -153,7 +153,13 @@ impl Manifest {
     /// All bytes that are in it.
     pub(crate) fn bytes(&self) -> u64 {
         let (packs, home) = (self.packs.iter().map(|pack| pack.bytes), self.home.iter().map(|file| file.bytes));
-        packs.chain(home).sum()
+        // Whoever holds our keys could sign any numbers.
+        packs.chain(home).fold(0, u64::saturating_add)
+    }
+
+    /// All bytes of its segments.
+    pub(crate) fn pack_bytes(&self) -> u64 {
+        self.packs.iter().map(|pack| pack.bytes).fold(0, u64::saturating_add)
     }
 
     /// Writes the manifest in place of the one before: from here on the folder holds this backup.
@@ -204,6 +210,9 @@ impl Manifest {
         if self.schema != SCHEMA {
             return Err(format!("it has schema {:?}; this program reads {SCHEMA:?}", self.schema));
         }
+        if !(1..u64::MAX).contains(&self.generation) {
+            return Err(format!("{} is no number of a backup", self.generation));
+        }
         if let Some(pack) = self.packs.iter().find(|pack| !is_pack(&pack.file)) {
             return Err(format!("{:?} is no segment's name", pack.file));
         }
@@ -250,7 +259,20 @@ pub(crate) fn home_dir(generation: u64) -> PathBuf {
 
 fn is_pack(file: &str) -> bool {
     let number = file.strip_prefix("pack-").and_then(|rest| rest.strip_suffix(".seg"));
-    number.is_some_and(|digits| digits.len() == 8 && digits.bytes().all(|byte| byte.is_ascii_digit()))
+    number.is_some_and(|digits| digits.len() == 8 && is_digits(digits))
+}
+
+/// Whether a name is one that [`pack_path`] gives.
+pub(crate) fn is_pack_copy(name: &str) -> bool {
+    let parts = name.strip_prefix("pack-").and_then(|rest| rest.strip_suffix(".seg"));
+    let parts: Vec<&str> = parts.into_iter().flat_map(|parts| parts.split('-')).collect();
+    let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    matches!(parts[..], [number, store, edition] if number.len() == 8 && is_digits(number)
+        && store.len() == 8 && store.bytes().all(is_hex) && is_digits(edition))
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn is_inside(path: &str) -> bool {
@@ -270,6 +292,34 @@ mod tests {
         }
         for (file, expect) in [("pack-00000001.seg", true), ("pack-1.seg", false), ("pack-0000000x.seg", false)] {
             assert_eq!(is_pack(file), expect, "{file}");
+        }
+    }
+
+    #[test]
+    fn a_manifest_may_name_any_number_of_bytes() {
+        let pack = PackFile { file: "pack-00000000.seg".into(), edition: 0, bytes: u64::MAX, sha256: String::new() };
+        let draft = Draft {
+            cert: CertId::from_bytes([1; 32]),
+            name: String::new(),
+            at: Time::from_micros(0),
+            generation: u64::MAX,
+            keys: false,
+            store: StoreId::from_bytes([1; 16]),
+            store_schema: 1,
+            head: 0,
+            objects: 0,
+        };
+        let manifest = Manifest::new(draft, vec![pack.clone(), pack], Vec::new());
+        assert_eq!((manifest.bytes(), manifest.pack_bytes()), (u64::MAX, u64::MAX));
+        assert!(manifest.check().is_err(), "there is no generation after the last");
+    }
+
+    #[test]
+    fn only_names_that_a_backup_gives_are_copies_of_segments() {
+        let given = pack_path(StoreId::from_bytes([0xab; 16]), "pack-00000017.seg", 12);
+        assert!(is_pack_copy(given.file_name().unwrap().to_str().unwrap()), "{}", given.display());
+        for name in ["pack-00000000.seg", "mine.seg", "pack-00000000-0101010x-0.seg", "pack-00000000-01010101-.seg"] {
+            assert!(!is_pack_copy(name), "{name}");
         }
     }
 

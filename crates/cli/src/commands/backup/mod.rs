@@ -5,6 +5,7 @@
 
 mod check;
 pub(crate) mod files;
+mod folder;
 pub(crate) mod manifest;
 mod take;
 
@@ -91,6 +92,26 @@ pub enum BackupError {
         /// The home's.
         home: CertId,
     },
+    /// The folder has what no backup has made.
+    #[error(
+        "{} has {}, which no backup of this CERT has made there: nothing was changed, give the backup a folder of its own",
+        dir.display(),
+        name.display()
+    )]
+    Foreign {
+        /// The folder.
+        dir: PathBuf,
+        /// What was found in it.
+        name: PathBuf,
+    },
+    /// The folder is mixed up with what is to be backed up.
+    #[error("{} is, lies in or holds {}: give the backup a folder outside of the home and the store", dir.display(), other.display())]
+    Overlaps {
+        /// The folder.
+        dir: PathBuf,
+        /// The home or the store.
+        other: PathBuf,
+    },
     /// The disk has not enough room.
     #[error("{} needs {} and its disk has {} free: nothing was changed", dir.display(), bytes(*needed), bytes(*free))]
     NoRoom {
@@ -144,7 +165,7 @@ impl BackupError {
             Self::Moving | Self::DaemonRuns { .. } => Code::STORE_LOCKED,
             Self::StoreExists { .. } => Code::STORE_EXISTS,
             Self::Io { source, .. } if is_full(source) => Code::DISK_FULL,
-            Self::Io { .. } => Code::FILE,
+            Self::Foreign { .. } | Self::Overlaps { .. } | Self::Io { .. } => Code::FILE,
         }
     }
 }

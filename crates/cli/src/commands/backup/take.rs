@@ -5,8 +5,7 @@
 //! folder of their own for each backup.
 
 use std::{
-    collections::BTreeSet,
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io::{self, Seek, SeekFrom},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
@@ -19,11 +18,13 @@ use mithaq_api::{
     http::{PackCut, StoreCut},
 };
 use mithaq_core::{card::VerifiedCard, id::StoreId, keys::SecretKey, time::Time};
+use rustix::fs::OFlags;
 
 use super::{
     BackupError,
     files::{self, Digest, io_error},
-    manifest::{self, Draft, HomeFile, Manifest, PackFile, home_dir, pack_path},
+    folder::{Folder, PACKS, generation_after},
+    manifest::{Draft, HomeFile, Manifest, PackFile, home_dir, pack_path},
 };
 use crate::{clock, daemon, failure::Failure};
 
@@ -57,39 +58,38 @@ pub(super) fn take(home: &Home, dir: &Path, keys: bool) -> Result<(Manifest, u64
     let card = home.card()?;
     let key = home.current_key(&card, KeyName::Signing, clock::now())?;
     let origin = Origin { home, config: home.config()?, card, key };
-    files::create_dir(&dir.join("packs"))?;
-    let folder = File::open(dir).map_err(io_error("open", dir))?;
-    // Two runs at once would write to the same files.
-    folder.lock().map_err(io_error("lock", dir))?;
-    let before = match Manifest::read(dir) {
-        Ok(manifest) => Some(manifest),
-        Err(BackupError::Missing { .. }) => None,
-        Err(error) => return Err(error.into()),
-    };
+    let store = home.dir().join(&origin.config.store.dir);
+    let (folder, before) = Folder::open(dir, &[home.dir().to_owned(), store])?;
     let cert = origin.card.cert_id();
     if let Some(other) = before.as_ref().filter(|before| before.cert != cert) {
         return Err(BackupError::OtherCert { dir: dir.to_owned(), backup: other.cert, home: cert }.into());
     }
-    let taken = write(&origin, dir, before.as_ref(), keys);
+    folder.begin(before.as_ref())?;
+    let taken = write(&origin, dir, &folder, before.as_ref(), keys);
     // Also after a failure: what a full disk could not take must not stay there.
-    let kept = taken.as_ref().ok().map(|(manifest, _)| manifest).or(before.as_ref());
-    let tidied = tidy(dir, kept);
+    let tidied = folder.tidy(before.as_ref());
     let taken = taken?;
     tidied?;
     Ok(taken)
 }
 
-fn write(origin: &Origin<'_>, dir: &Path, before: Option<&Manifest>, keys: bool) -> Result<(Manifest, u64), Failure> {
+fn write(
+    origin: &Origin<'_>,
+    dir: &Path,
+    folder: &Folder,
+    before: Option<&Manifest>,
+    keys: bool,
+) -> Result<(Manifest, u64), Failure> {
     let (at, cut, sources) = open_cut(origin)?;
-    let mut copies = Copies { dir, store: cut.store, before, copied: 0 };
+    let mut copies = Copies { folder, store: cut.store, before, copied: 0 };
     files::require_room(dir, copies.needed(&sources))?;
     let mut packs = Vec::with_capacity(sources.len());
     for source in sources {
         packs.push(copies.copy(source)?);
     }
-    files::sync_dir(&dir.join("packs"))?;
-    let generation = before.map_or(1, |before| before.generation + 1);
-    let home = copy_home(origin, &dir.join(home_dir(generation)), keys)?;
+    folder.sync(Path::new(PACKS))?;
+    let generation = generation_after(before);
+    let home = copy_home(origin, folder, &home_dir(generation), keys)?;
     let card = origin.card.card();
     let draft = Draft {
         cert: origin.card.cert_id(),
@@ -138,7 +138,7 @@ fn open_sources(packs: &Path, cut: &StoreCut) -> Result<Option<Vec<Source>>, Bac
 
 /// Copies segments as far as the folder lacks them.
 struct Copies<'a> {
-    dir: &'a Path,
+    folder: &'a Folder,
     store: StoreId,
     before: Option<&'a Manifest>,
     copied: u64,
@@ -146,14 +146,15 @@ struct Copies<'a> {
 
 impl Copies<'_> {
     fn path(&self, cut: &PackCut) -> PathBuf {
-        self.dir.join(pack_path(self.store, &cut.file, cut.edition))
+        pack_path(self.store, &cut.file, cut.edition)
     }
 
     /// What the backup before has of a segment, if it is still there.
     fn held(&self, cut: &PackCut) -> Option<&PackFile> {
         let before = self.before.filter(|before| before.store == self.store)?;
         let held = before.packs.iter().find(|pack| pack.file == cut.file && pack.edition == cut.edition)?;
-        let is_there = fs::metadata(self.path(cut)).is_ok_and(|metadata| metadata.len() >= held.bytes);
+        let copy = self.folder.open_file(&self.path(cut), OFlags::RDONLY | OFlags::NONBLOCK).ok()?;
+        let is_there = copy.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() >= held.bytes);
         is_there.then_some(held)
     }
 
@@ -166,13 +167,15 @@ impl Copies<'_> {
         let to = self.path(&source.cut);
         let bytes = source.cut.bytes;
         let (sha256, copied) = match self.held(&source.cut) {
-            None => (copy_all(&mut source, &to)?, bytes),
-            Some(held) if held.bytes == bytes && has_same_end(&mut source, &to)? => (held.sha256.clone(), 0),
-            // What the backup has of it is damaged: it is mended, as far as the store is sound.
-            Some(held) if files::hash_of(&to, held.bytes)?.as_ref() != Some(&held.sha256) => {
-                (copy_all(&mut source, &to)?, bytes)
+            None => (copy_all(&mut source, self.folder, &to)?, bytes),
+            Some(held) if held.bytes == bytes && has_same_end(&mut source, self.folder, &to)? => {
+                (held.sha256.clone(), 0)
             }
-            Some(held) if held.bytes < bytes => (append(&mut source, held, &to)?, bytes - held.bytes),
+            // What the backup has of it is damaged: it is mended, as far as the store is sound.
+            Some(held) if files::hash_of(&self.folder.path(&to), held.bytes)?.as_ref() != Some(&held.sha256) => {
+                (copy_all(&mut source, self.folder, &to)?, bytes)
+            }
+            Some(held) if held.bytes < bytes => (append(&mut source, held, self.folder, &to)?, bytes - held.bytes),
             Some(_) => return Err(BackupError::Diverged { path: source.path }),
         };
         self.copied += copied;
@@ -181,68 +184,67 @@ impl Copies<'_> {
     }
 }
 
-fn copy_all(source: &mut Source, to: &Path) -> Result<String, BackupError> {
-    let mut target = files::create(to).map_err(io_error("create", to))?;
+fn copy_all(source: &mut Source, folder: &Folder, to: &Path) -> Result<String, BackupError> {
+    let mut target = folder.create(to)?;
     let mut digest = Digest::new();
     let copied = files::pump(&mut source.file, source.cut.bytes, &mut digest, Some(&mut target));
-    copied.and_then(|()| target.sync_all()).map_err(io_error("write", to))?;
+    copied.and_then(|()| target.sync_all()).map_err(io_error("write", &folder.path(to)))?;
     Ok(digest.finish())
 }
 
 /// Appends what a segment has grown by, once what the backup has of it was found to be its beginning.
-fn append(source: &mut Source, held: &PackFile, to: &Path) -> Result<String, BackupError> {
+fn append(source: &mut Source, held: &PackFile, folder: &Folder, to: &Path) -> Result<String, BackupError> {
     let mut digest = Digest::new();
     let read = files::pump(&mut source.file, held.bytes, &mut digest, None);
     read.map_err(io_error("read", &source.path))?;
     if digest.clone().finish() != held.sha256 {
         return Err(BackupError::Diverged { path: source.path.clone() });
     }
-    let mut target = OpenOptions::new().write(true).open(to).map_err(io_error("open", to))?;
+    let mut target = folder.open_file(to, OFlags::WRONLY)?;
     // A run that was cut short may have left more.
     let ready = target.set_len(held.bytes).and_then(|()| target.seek(SeekFrom::End(0)));
-    ready.map_err(io_error("write", to))?;
+    ready.map_err(io_error("write", &folder.path(to)))?;
     let grown = source.cut.bytes - held.bytes;
     let copied = files::pump(&mut source.file, grown, &mut digest, Some(&mut target));
-    copied.and_then(|()| target.sync_all()).map_err(io_error("write", to))?;
+    copied.and_then(|()| target.sync_all()).map_err(io_error("write", &folder.path(to)))?;
     Ok(digest.finish())
 }
 
 /// Whether a segment ends as the backup's copy of it does, which tells one past from another: what has not grown is not read
 /// again in full.
-fn has_same_end(source: &mut Source, to: &Path) -> Result<bool, BackupError> {
+fn has_same_end(source: &mut Source, folder: &Folder, to: &Path) -> Result<bool, BackupError> {
     let (from, end) = (source.cut.bytes.saturating_sub(COMPARED_BYTES), source.cut.bytes);
     let ours = files::range(&mut source.file, from, end).map_err(io_error("read", &source.path))?;
-    let held = File::open(to).and_then(|mut file| files::range(&mut file, from, end)).map_err(io_error("read", to))?;
+    let held = files::range(&mut folder.open_file(to, OFlags::RDONLY)?, from, end);
+    let held = held.map_err(io_error("read", &folder.path(to)))?;
     source.file.rewind().map_err(io_error("read", &source.path))?;
     Ok(ours == held)
 }
 
 /// Copies the files of the home into a folder of this backup's own.
-fn copy_home(origin: &Origin<'_>, to: &Path, keys: bool) -> Result<Vec<HomeFile>, BackupError> {
-    if to.exists() {
-        fs::remove_dir_all(to).map_err(io_error("remove", to))?;
+fn copy_home(origin: &Origin<'_>, folder: &Folder, to: &Path, keys: bool) -> Result<Vec<HomeFile>, BackupError> {
+    // What is there is of a run that was cut off.
+    let left = folder.path(to);
+    if left.symlink_metadata().is_ok() {
+        fs::remove_dir_all(&left).map_err(io_error("remove", &left))?;
     }
-    files::create_dir(to)?;
+    folder.make_dir(to)?;
     let mut home = Vec::new();
     for path in home_files(origin, keys)? {
         let target = to.join(&path);
-        let dir = target.parent().unwrap_or(to);
-        files::create_dir(dir)?;
+        let dirs: Vec<&Path> = target.ancestors().skip(1).take_while(|dir| *dir != to).collect();
+        dirs.iter().rev().try_for_each(|dir| folder.make_dir(dir))?;
         let from = origin.home.dir().join(&path);
-        let mut file = File::open(&from).map_err(io_error("read", &from))?;
-        let mut text = Vec::new();
         // Files of a home are replaced by rename, or only grow: what is read at once is whole.
-        io::Read::read_to_end(&mut file, &mut text).map_err(io_error("read", &from))?;
-        let written = files::create(&target).and_then(|mut copy| {
-            io::Write::write_all(&mut copy, &text)?;
-            copy.sync_all()
-        });
-        written.map_err(io_error("write", &target))?;
-        files::sync_dir(dir)?;
+        let text = fs::read(&from).map_err(io_error("read", &from))?;
+        let mut copy = folder.create(&target)?;
+        let written = io::Write::write_all(&mut copy, &text).and_then(|()| copy.sync_all());
+        written.map_err(io_error("write", &folder.path(&target)))?;
+        folder.sync(target.parent().unwrap_or(to))?;
         home.push(HomeFile { path, bytes: text.len() as u64, sha256: Digest::of(&text) });
     }
-    files::sync_dir(to)?;
-    files::sync_dir(to.parent().unwrap_or(to))?;
+    folder.sync(to)?;
+    folder.sync(Path::new(""))?;
     Ok(home)
 }
 
@@ -263,42 +265,4 @@ fn home_files(origin: &Origin<'_>, keys: bool) -> Result<Vec<String>, BackupErro
     paths.sort_unstable();
     paths.dedup();
     Ok(paths)
-}
-
-/// Removes what a backup does not name: of backups before, and of runs that were cut short.
-fn tidy(dir: &Path, kept: Option<&Manifest>) -> Result<(), BackupError> {
-    let named: BTreeSet<PathBuf> =
-        kept.iter().flat_map(|kept| kept.packs.iter().map(|pack| kept.pack_path(pack))).collect();
-    for name in files::names(&dir.join("packs"), |name| name.ends_with(".seg"))? {
-        let path = Path::new("packs").join(name);
-        if !named.contains(&path) {
-            let path = dir.join(path);
-            fs::remove_file(&path).map_err(io_error("remove", &path))?;
-        }
-    }
-    for pack in kept.iter().flat_map(|kept| &kept.packs) {
-        let Some(path) = kept.map(|kept| dir.join(kept.pack_path(pack))) else { continue };
-        if fs::metadata(&path).is_ok_and(|metadata| metadata.len() > pack.bytes) {
-            let cut = OpenOptions::new().write(true).open(&path).and_then(|file| file.set_len(pack.bytes));
-            cut.map_err(io_error("cut", &path))?;
-        }
-    }
-    let home = kept.map(|kept| home_dir(kept.generation));
-    for entry in fs::read_dir(dir).map_err(io_error("list", dir))? {
-        let path = entry.map_err(io_error("list", dir))?.path();
-        let name = path.file_name().map(PathBuf::from);
-        let is_home = name.as_ref().and_then(|name| name.to_str()).is_some_and(is_home_dir);
-        if is_home && name != home {
-            fs::remove_dir_all(&path).map_err(io_error("remove", &path))?;
-        }
-    }
-    let unfinished = dir.join(manifest::UNFINISHED);
-    match fs::remove_file(&unfinished) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error("remove", &unfinished)(error)),
-        _ => Ok(()),
-    }
-}
-
-fn is_home_dir(name: &str) -> bool {
-    name.strip_prefix("home-").is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
 }

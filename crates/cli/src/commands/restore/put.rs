@@ -46,7 +46,7 @@ pub(super) fn put(home: &Home, dir: &Path, manifest: Manifest, revive: ReviveSto
     let ledgers_signed = losses(home, &revived);
     record(home, &manifest, &revived, &ledgers_signed)?;
     put_in_place(&staging, &store)?;
-    let bytes = manifest.packs.iter().map(|pack| pack.bytes).sum();
+    let bytes = manifest.pack_bytes();
     let lacks_keys =
         !files::names(&home.keys_dir(), |name| name.ends_with(".key"))?.iter().any(|name| name != "root.key");
     let Manifest { cert, name, at: backup_at, .. } = manifest;
@@ -122,7 +122,7 @@ fn stage(dir: &Path, manifest: &Manifest, staging: &Path, revive: ReviveStore) -
     }
     let packs = staging.join("packs");
     files::create_dir(&packs)?;
-    files::require_room(staging, manifest.packs.iter().map(|pack| pack.bytes).sum())?;
+    files::require_room(staging, manifest.pack_bytes())?;
     for pack in &manifest.packs {
         let from = dir.join(manifest.pack_path(pack));
         if files::copy(&from, &packs.join(&pack.file), pack.bytes)? != pack.sha256 {
