@@ -4,9 +4,9 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{self, BufRead, BufReader, Read, Write},
+    io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
     os::unix::fs::OpenOptionsExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use mithaq_api::home::{create_private_dir, with_sources};
@@ -68,13 +68,29 @@ pub(super) fn keep(node: &Node, line: &[u8]) {
         if let Some(dir) = path.parent() {
             create_private_dir(dir).map_err(io::Error::other)?;
         }
-        let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path)?;
-        file.write_all(line)?;
-        file.sync_data()
+        append(&path, line)
     };
     if let Err(error) = written() {
         tracing::error!(path = %path.display(), %error, "the withdrawal is in the store, and could not be kept beside it");
     }
+}
+
+/// Appends a line durably. A line that was torn before is ended first, so that it costs no other, and one that cannot be
+/// written leaves nothing.
+fn append(path: &Path, line: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
+    let length = file.seek(SeekFrom::End(0))?;
+    let mut last = [b'\n'];
+    if length > 0 {
+        file.seek(SeekFrom::Start(length - 1))?;
+        file.read_exact(&mut last)?;
+    }
+    let torn: &[u8] = if last == [b'\n'] { b"" } else { b"\n" };
+    let written = file.write_all(&[torn, line].concat()).and_then(|()| file.sync_data());
+    if written.is_err() {
+        file.set_len(length)?;
+    }
+    written
 }
 
 /// Learns the withdrawals that the store does not know. Blocks.
@@ -167,4 +183,19 @@ fn relearn_release(node: &Node, release: VerifiedRelease, bodies: Vec<Body>) -> 
     }
     batch.arrivals.push(Arrival { release, bodies });
     node.commit(batch).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_torn_line_costs_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lines");
+        append(&path, b"one\n").unwrap();
+        OpenOptions::new().append(true).open(&path).unwrap().write_all(b"to").unwrap();
+        append(&path, b"three\n").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\nto\nthree\n");
+    }
 }
