@@ -8,7 +8,10 @@ use std::time::Instant;
 
 use anyhow::ensure;
 use mithaq_core::id::{AgreementId, ReleaseId, sha256_of};
-use mithaq_sync::sketch::{CELL_BYTES, Cell, Difference, Sketch, SketchKey, decode, first_cells};
+use mithaq_sync::{
+    CELLS_WANT_MAX,
+    sketch::{CELL_BYTES, Cell, Difference, Sketch, SketchKey, decode, first_cells},
+};
 use negentropy::{Id, Negentropy, NegentropyStorageVector};
 use serde_json::{Value, json};
 
@@ -70,7 +73,7 @@ fn by_sketch(source: &mut Sketch<u32>, sink: &mut Sketch<u32>) -> anyhow::Result
             Ok(difference) => break difference,
             Err(undecided) => {
                 ensure!(undecided.cells > cells, "{cells} cells are not enough, and there are no more");
-                cells = undecided.cells;
+                cells = undecided.cells.min(cells + CELLS_WANT_MAX);
                 round_trips += 1;
             }
         }

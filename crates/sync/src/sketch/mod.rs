@@ -24,7 +24,7 @@ pub use self::{
     compare::{Compared, compare},
     decode::{Difference, Undecided, decode},
 };
-use crate::limits::CELLS_MAX;
+use crate::limits::{CELLS_FIRST_MIN, CELLS_FRAME_MAX, CELLS_MAX};
 
 /// What a cell takes on the wire.
 pub const CELL_BYTES: usize = 12;
@@ -32,17 +32,15 @@ pub const CELL_BYTES: usize = 12;
 /// How many cells a sketch keeps up to date before anybody asks.
 const CELLS_KEPT: usize = 2_048;
 
-/// How many cells to begin with for sets of one size: as many as tell a handful of differences.
-const CELLS_FIRST: usize = 12;
-
 /// The domain of the hash that makes short ids.
 const DOMAIN: &[u8] = b"mithaq-sketch/1\0";
 
-/// How many cells to begin with for two sets of so many releases, which differ in at least what one has more.
+/// How many cells the first frame has for two sets of so many releases: enough for a difference that is all in one
+/// direction.
 #[must_use]
 pub fn first_cells(one: u64, other: u64) -> usize {
-    let more = usize::try_from(one.abs_diff(other)).unwrap_or(CELLS_MAX);
-    more.saturating_mul(3).div_ceil(2).saturating_add(CELLS_FIRST).min(CELLS_MAX)
+    let more = usize::try_from(one.abs_diff(other)).unwrap_or(CELLS_FRAME_MAX);
+    more.saturating_add(more / 2).saturating_add(16).clamp(CELLS_FIRST_MIN, CELLS_FRAME_MAX)
 }
 
 /// Turns the ids of releases into short ones, for one direction of one pair of daemons.

@@ -15,10 +15,10 @@ use crate::{
     io::{Channel, Output, Outputs},
     journal::Chain,
     limits::{
-        CELLS_FIRST_MIN, CELLS_FRAME_MAX, CELLS_MAX, CELLS_WANT_MAX, OFFER_IDS_MAX, OFFERS_OPEN_MAX,
-        RECONCILE_ENTRIES_MIN, SHORTS_FRAME_MAX,
+        CELLS_FRAME_MAX, CELLS_MAX, CELLS_WANT_MAX, OFFER_IDS_MAX, OFFERS_OPEN_MAX, RECONCILE_ENTRIES_MIN,
+        SHORTS_FRAME_MAX,
     },
-    sketch::{Cell, Digest, SketchKey},
+    sketch::{Cell, Digest, SketchKey, first_cells},
     wire::{self, Cells, Kind, Missing, Offer, Reconcile, WantCells},
 };
 
@@ -145,13 +145,6 @@ impl Reconciling {
         let by_sketch = entries.abs_diff(self.held).saturating_mul(SKETCH_BYTES_EACH);
         entries > RECONCILE_ENTRIES_MIN && by_sketch < entries.saturating_mul(OFFER_BYTES_EACH) / 2
     }
-
-    /// How many cells the first frame has: enough for a difference that is all in one direction.
-    fn first_cells(&self, entries: u64) -> usize {
-        let differing = usize::try_from(entries.abs_diff(self.held)).unwrap_or(CELLS_FRAME_MAX);
-        let cells = differing.saturating_add(differing / 2).saturating_add(16);
-        cells.clamp(CELLS_FIRST_MIN, CELLS_FRAME_MAX)
-    }
 }
 
 impl Source {
@@ -172,7 +165,7 @@ impl Source {
         self.reconciling.stage = Stage::None;
         if let Some(key) = key {
             self.reconciling.stage = Stage::Opening;
-            let (through, cells) = (self.head, self.reconciling.first_cells(self.head));
+            let (through, cells) = (self.head, first_cells(self.head, self.reconciling.held));
             self.tail.advance(through.saturating_add(1));
             outputs.push(Output::OpenSketch { through, key, cells });
         }
