@@ -76,6 +76,18 @@ impl Temporary {
     }
 }
 
+/// Reopens a store, its index built anew or not: nothing is found wrong with it, and it answers as its model does.
+fn assert_same_reopened(temporary: &mut Temporary, options: &Options, model: &MemoryStore, rebuilds: bool) {
+    temporary.close();
+    if rebuilds {
+        fs::remove_dir_all(temporary.dir.path().join("index")).unwrap();
+    }
+    let store = temporary.reopen(options.clone());
+    assert_eq!(store.problems(), [""; 0]);
+    assert_same(store, model);
+    assert_eq!(store.verify().unwrap().problems, [""; 0]);
+}
+
 /// Holds everything that two stores answer against each other.
 fn assert_same(a: &impl Store, b: &impl Store) {
     assert_eq!(a.head(), b.head());

@@ -49,14 +49,7 @@ fn what_was_purged_stays_gone_over_restarts_and_rebuilds() {
                 assert_same(temporary.store(), &model);
             }
             for rebuilds in [false, true, false] {
-                temporary.close();
-                if rebuilds {
-                    fs::remove_dir_all(temporary.dir.path().join("index")).unwrap();
-                }
-                let store = temporary.reopen(options.clone());
-                assert_eq!(store.problems(), [""; 0]);
-                assert_same(store, &model);
-                assert_eq!(store.verify().unwrap().problems, [""; 0]);
+                assert_same_reopened(&mut temporary, &options, &model, rebuilds);
             }
         }
         let batch = push(indicators(0, 100), 77);

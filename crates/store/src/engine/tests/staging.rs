@@ -33,14 +33,7 @@ fn staged_bodies_are_known_after_restarts_rebuilds_and_compactions() {
         for (now, step) in (20..).zip(steps) {
             commit_both(temporary.store(), &model, step, now);
             for rebuilds in [false, true] {
-                temporary.close();
-                if rebuilds {
-                    fs::remove_dir_all(temporary.dir.path().join("index")).unwrap();
-                }
-                let store = temporary.reopen(options.clone());
-                assert_eq!(store.problems(), [""; 0]);
-                assert_same(store, &model);
-                assert_eq!(store.verify().unwrap().problems, [""; 0]);
+                assert_same_reopened(&mut temporary, &options, &model, rebuilds);
             }
         }
         for rebuilds in [false, true, false] {
