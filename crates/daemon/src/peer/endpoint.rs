@@ -5,7 +5,9 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use aws_lc_rs::hmac;
 use mithaq_api::home::PeerState;
 use mithaq_core::code::Code;
-use quinn::{Endpoint, EndpointConfig, IdleTimeout, Incoming, TransportConfig, VarInt, default_runtime};
+use quinn::{
+    Endpoint, EndpointConfig, IdleTimeout, Incoming, MtuDiscoveryConfig, TransportConfig, VarInt, default_runtime,
+};
 use quinn_proto::HashedConnectionIdGenerator;
 
 use super::{congestion::PaceOfPeer, dial, driver, tls};
@@ -34,6 +36,11 @@ const STREAM_WINDOW: u32 = 16 * 1024 * 1024;
 /// What a connection may have in flight, all streams together.
 pub(super) const CONNECTION_WINDOW: u32 = 20 * 1024 * 1024;
 
+/// How much larger packets must become to be worth another probe of the path. With it the first probe is as large as
+/// packets may get, and nearly always the last. A search by smaller steps asks for 11 KB of a connection's first 17, to win
+/// a hundredth of each packet on the few paths that end in between.
+const MTU_CHANGE_MIN: u16 = 130;
+
 /// Why the endpoint cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BindError {
@@ -46,6 +53,8 @@ pub(crate) enum BindError {
 /// The transport's settings, the same for both directions, for a connection that goes by this pace.
 pub(super) fn transport(pace: &PaceOfPeer) -> Arc<TransportConfig> {
     let mut config = TransportConfig::default();
+    let mut mtu = MtuDiscoveryConfig::default();
+    mtu.minimum_change(MTU_CHANGE_MIN);
     if let Some(round_trip) = pace.round_trip() {
         config.initial_rtt(round_trip);
     }
@@ -56,6 +65,7 @@ pub(super) fn transport(pace: &PaceOfPeer) -> Arc<TransportConfig> {
         .receive_window(VarInt::from_u32(CONNECTION_WINDOW))
         .send_window(u64::from(CONNECTION_WINDOW))
         .datagram_receive_buffer_size(None)
+        .mtu_discovery_config(Some(mtu))
         .congestion_controller_factory(Arc::new(pace.clone()))
         .keep_alive_interval(Some(KEEP_ALIVE))
         .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(IDLE_TIMEOUT_MS))));
