@@ -12,7 +12,7 @@ use crate::{
     RunArgs,
     commands::{
         agreement, backup, canon, card, consent, evidence, explain, init, key, ledger, pattern, peer, push, quarantine,
-        reload, restore, show, status, store, tail, upgrade, validate, why, withdraw,
+        reload, restore, show, sighting, status, store, tail, upgrade, validate, why, withdraw,
     },
 };
 
@@ -80,6 +80,8 @@ pub(crate) enum HomeCommand {
     Tail(tail::Args),
     Withdraw(withdraw::WithdrawArgs),
     Revoke(withdraw::RevokeArgs),
+    #[command(subcommand)]
+    Sighting(sighting::Command),
     #[command(subcommand)]
     Quarantine(quarantine::Command),
     #[command(subcommand)]

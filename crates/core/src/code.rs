@@ -109,7 +109,7 @@ codes! {
          can be trusted. Mend the file there and push it again: what was stored already is recognised and not stored twice.";
     /// The input is too large.
     TOO_LARGE = 1052, "input too large",
-        "A push takes at most 100 MB and 100,000 objects. Split the input and push the parts; parts may overlap.";
+        "A push takes at most 100 MB and 100,000 objects, a request with sightings 4 MiB and 10,000 reports. Split the input and send the parts; parts may overlap.";
     /// An object is too large.
     OBJECT_TOO_LARGE = 1053, "object too large",
         "An object may have at most 1 MiB in canonical form. Artifacts of that size belong beside the indicators, referred to by URL and hash.";

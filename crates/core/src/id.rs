@@ -34,6 +34,13 @@ pub struct IdError {
     pub found: String,
 }
 
+/// A hash as a UUID of version 8 (RFC 9562), whose other bits are ours to choose.
+#[must_use]
+pub fn to_uuid(hash: &[u8; 32]) -> String {
+    let hex = to_hex(&hash[..16]);
+    format!("{}-{}-8{}-8{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..])
+}
+
 /// Writes `bytes` as lower-case hexadecimal digits.
 #[must_use]
 pub fn to_hex(bytes: &[u8]) -> String {

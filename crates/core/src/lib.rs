@@ -29,9 +29,10 @@ mod personal;
 pub mod policy;
 pub mod receipt;
 pub mod release;
+pub mod sighting;
 pub mod split;
 pub mod statement;
-mod text;
+pub mod text;
 pub mod time;
 
 pub use mithaq_stix as stix;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     body::{Body, BodyError},
     canonical::{self, CanonicalError},
-    id::{ContentId, sha256_of, to_hex},
+    id::{ContentId, sha256_of, to_uuid},
     text::is_plain,
     time::Time,
 };
@@ -124,10 +124,7 @@ impl Notice {
         let mut parts: Vec<&[u8]> = self.contents.iter().map(|content| &content.as_bytes()[..]).collect();
         let (now, reason) = (now.to_string(), self.reason.as_bytes());
         parts.extend([now.as_bytes(), reason]);
-        let hash = sha256_of(&parts);
-        let hex = to_hex(&hash[..16]);
-        // The form of a UUID of version 8 (RFC 9562), whose other bits are ours to choose.
-        format!("{NOTICE_TYPE}--{}-{}-8{}-8{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..])
+        format!("{NOTICE_TYPE}--{}", to_uuid(&sha256_of(&parts)))
     }
 }
 

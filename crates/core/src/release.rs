@@ -39,6 +39,9 @@ pub const CLOCK_SKEW_MAX: Duration = Duration::from_secs(5 * 60);
 pub enum Kind {
     /// It publishes the objects that it names.
     Publish,
+    /// It publishes how often something was seen, and nothing else of it: for CERTs whose agreement lets sightings go as
+    /// counts alone (see [`sighting`](crate::sighting)).
+    Tally,
     /// It takes back what the origin published: its one object is a [`Notice`](crate::notice::Notice) that names the
     /// contents.
     Withdraw,
@@ -55,6 +58,12 @@ impl Kind {
     #[must_use]
     pub fn has_notice(self) -> bool {
         matches!(self, Self::Withdraw | Self::Review)
+    }
+
+    /// Whether it publishes the objects that it names.
+    #[must_use]
+    pub fn publishes(self) -> bool {
+        matches!(self, Self::Publish | Self::Tally)
     }
 
     /// Whether it is of its own store alone.

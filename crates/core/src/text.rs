@@ -10,7 +10,8 @@ fn is_unsafe(c: char) -> bool {
 }
 
 /// Tells whether `text` is short enough and free of control and bidirectional formatting characters.
-pub(crate) fn is_plain(text: &str, bytes_max: usize) -> bool {
+#[must_use]
+pub fn is_plain(text: &str, bytes_max: usize) -> bool {
     text.len() <= bytes_max && !text.chars().any(is_unsafe)
 }
 

@@ -209,6 +209,11 @@ impl Feed {
         }
     }
 
+    /// Whether a release has counts of our own sightings, which our readers have in full.
+    fn is_own_count(&self, manifest: &Manifest) -> bool {
+        manifest.kind == Kind::Tally && manifest.origin == self.node.us
+    }
+
     /// Reads a row; a damaged one is named in the log and shows nothing, and holds up nothing behind it.
     fn read_sound_row(&mut self, row: &LogRow, start: usize, limit: usize) -> Result<(Vec<Item>, Place), StoreError> {
         match self.read_row(row, start, limit) {
@@ -246,7 +251,7 @@ impl Feed {
         if manifest.kind.has_notice() {
             return self.read_notice(row, &release, manifest, start, limit);
         }
-        if !self.visibility.allows(&manifest) {
+        if !self.visibility.allows(&manifest) || self.is_own_count(&manifest) {
             return Ok((Vec::new(), Place::behind(row)));
         }
         let holds = self.node.standing.holds(&*self.node.store, row.release)?;
@@ -381,6 +386,7 @@ impl Feed {
         let visible = match self.node.release_at(seq) {
             Ok(release) => release
                 .filter(|(_, _, manifest)| !manifest.kind.has_notice() && self.visibility.allows(manifest))
+                .filter(|(_, _, manifest)| !self.is_own_count(manifest))
                 .map(|(row, ..)| row.release),
             Err(StoreError::Corrupt { .. }) => None,
             Err(error) => return Err(error),

@@ -28,6 +28,7 @@ mod push;
 mod restored;
 mod retention;
 mod revive;
+mod sightings;
 mod staging;
 mod standing;
 mod start;

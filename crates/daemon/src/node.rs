@@ -15,6 +15,7 @@ use mithaq_api::{
     http::Problem,
 };
 use mithaq_core::{
+    agreement::SightingTerm,
     card::VerifiedCard,
     code::Code,
     id::CertId,
@@ -228,6 +229,15 @@ impl Node {
             self.received.fetch_or(received, Ordering::Relaxed);
             received
         }
+    }
+
+    /// Whether any peer's agreement lets our sightings go as counts alone.
+    pub(crate) fn shares_counts(&self) -> bool {
+        let term = |entry: &Arc<PeerEntry>| {
+            let agreement = entry.peer.agreement.as_ref().filter(|_| entry.peer.ended.is_none())?;
+            Some(agreement.agreement().flow_from(self.us)?.sightings)
+        };
+        self.peers().iter().filter_map(term).any(|term| term == SightingTerm::Count)
     }
 
     /// The newest card that we hold of a peer.

@@ -353,7 +353,7 @@ pub(crate) fn ask(
 ) -> Result<Decision, StoreError> {
     let mut subject = Subject::of(manifest);
     match manifest.kind {
-        Kind::Publish => {
+        Kind::Publish | Kind::Tally => {
             subject.held =
                 node.standing.is_blocked(&*node.store, id)? || origins::revoked_since(node, manifest)?.is_some();
         }
@@ -375,7 +375,7 @@ fn was_given(node: &Node, release: &SignedRelease, manifest: &Manifest, peer: Ce
         for seq in node.store.rows_of(*content)? {
             let Some((row, _, named)) = node.sound_release_at(seq)? else { continue };
             let is_void = named.origin == manifest.origin && named.published_at <= manifest.published_at;
-            if is_void && named.kind == Kind::Publish && ledger.place(row.release)?.is_some() {
+            if is_void && named.kind.publishes() && ledger.place(row.release)?.is_some() {
                 return Ok(true);
             }
         }

@@ -19,7 +19,7 @@ use mithaq_core::{
     notice::NOTICE_TYPE,
     policy::{Reason, Subject},
     release::{Kind, Manifest, RELEASE_OBJECTS_MAX, ReleaseDraft},
-    split,
+    sighting, split,
     stix::{
         Object,
         bundle::{Entry, Reader},
@@ -447,6 +447,7 @@ fn store(
     summary: &mut PushSummary,
     report: &mut dyn Report,
 ) -> Result<(), Problem> {
+    let counts_go = node.shares_counts();
     let bytes_max = if atomic { usize::MAX } else { COMMIT_BYTES };
     let mut groups = groups.into_iter().peekable();
     while groups.peek().is_some() {
@@ -462,10 +463,18 @@ fn store(
                 told.push((taken.index, taken.body.facts().stix_id.clone(), taken.body.id()));
             }
             let mut bodies: Vec<Body> = group.taken.into_iter().map(|taken| taken.body).collect();
+            let mut counts: Vec<Body> =
+                if counts_go { bodies.iter().filter_map(sighting::tally).collect() } else { Vec::new() };
+            let counted: Vec<ContentId> = counts.iter().map(Body::id).collect();
             for audience in audiences {
                 let draft = ReleaseDraft::publish(group.label.clone(), ids.clone(), clock::wall());
                 let release = node.sign(ReleaseDraft { recipients: audience.clone(), ..draft })?;
                 arrivals.push(Arrival { release, bodies: std::mem::take(&mut bodies) });
+                if !counted.is_empty() {
+                    let draft = ReleaseDraft::publish(group.label.clone(), counted.clone(), clock::wall());
+                    let draft = ReleaseDraft { kind: Kind::Tally, recipients: audience.clone(), ..draft };
+                    arrivals.push(Arrival { release: node.sign(draft)?, bodies: std::mem::take(&mut counts) });
+                }
             }
         }
         let releases = arrivals.len();

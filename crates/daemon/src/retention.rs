@@ -16,7 +16,6 @@ use mithaq_core::{
     dsse::Envelope,
     id::{AgreementId, CertId, ContentId, ReleaseId},
     label::Label,
-    release::Kind,
     time::Time,
 };
 use mithaq_store::{Batch, StateChange, StoreError};
@@ -136,7 +135,7 @@ fn purge(node: &Node, peer: CertId, until: Time) -> Result<BTreeMap<ReleaseId, u
             }
             if let Some((row, release, manifest)) = node.sound_release_at(row.seq).map_err(failed)?
                 && manifest.origin == peer
-                && manifest.kind == Kind::Publish
+                && manifest.kind.publishes()
             {
                 let objects = purge_release(node, row.release, release.contents, manifest.label)?;
                 purged.insert(row.release, objects);

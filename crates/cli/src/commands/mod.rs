@@ -17,6 +17,7 @@ pub(crate) mod quarantine;
 pub(crate) mod reload;
 pub(crate) mod restore;
 pub(crate) mod show;
+pub(crate) mod sighting;
 pub(crate) mod status;
 pub(crate) mod store;
 pub(crate) mod tail;
@@ -48,6 +49,7 @@ pub(crate) fn execute(command: &HomeCommand, home: &Home, console: &mut Console)
         HomeCommand::Revoke(args) => withdraw::revoke(args, home, console),
         HomeCommand::Quarantine(command) => quarantine::run(command, home, console),
         HomeCommand::Consent(command) => consent::run(command, home, console),
+        HomeCommand::Sighting(command) => sighting::run(command, home, console),
         HomeCommand::Ledger(command) => ledger::run(command, home, console),
         HomeCommand::Evidence(command) => evidence::run(command, home, console),
         HomeCommand::Store(command) => store::run(command, home, console),

@@ -9,6 +9,7 @@ use crate::{
     agreement::{Permission, Scope, SightingTerm},
     code::Code,
     label::{Category, Confidence, Label},
+    release::Kind,
 };
 
 pub(super) fn ceiling(trace: &mut Trace, level: Tlp, ceiling: Tlp, whose: &str) {
@@ -37,14 +38,18 @@ pub(super) fn categories(
     }
 }
 
-pub(super) fn sightings(trace: &mut Trace, label: &Label, term: SightingTerm) {
-    if !label.categories.contains(&Category::Sighting) {
+/// Sightings go in full or as their counts, never both.
+pub(super) fn sightings(trace: &mut Trace, kind: Kind, label: &Label, term: SightingTerm) {
+    let is_count = kind == Kind::Tally;
+    if !is_count && !label.categories.contains(&Category::Sighting) {
         return;
     }
-    let (ok, text) = match term {
-        SightingTerm::Full => (true, "sightings go"),
-        SightingTerm::Count => (false, "sightings go as counts alone, and what is signed is never summed up"),
-        SightingTerm::None => (false, "no sightings go"),
+    let (ok, text) = match (term, is_count) {
+        (SightingTerm::Full, false) => (true, "sightings go"),
+        (SightingTerm::Full, true) => (false, "sightings go in full, and so without their counts"),
+        (SightingTerm::Count, true) => (true, "sightings go as counts, and this is one"),
+        (SightingTerm::Count, false) => (false, "sightings go as counts alone, which are published beside them"),
+        (SightingTerm::None, _) => (false, "no sightings go"),
     };
     trace.step(Code::SIGHTINGS, ok, text);
 }

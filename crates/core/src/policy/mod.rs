@@ -124,7 +124,7 @@ pub struct Question<'a> {
 pub fn release(question: &Question<'_>) -> Decision {
     let mut trace = Trace::default();
     match question.subject.kind {
-        Kind::Publish => publish::steps(&mut trace, question),
+        Kind::Publish | Kind::Tally => publish::steps(&mut trace, question),
         Kind::Withdraw => withdrawal(&mut trace, question),
         Kind::Review | Kind::Accept => trace.step(Code::REVIEW, false, "the release speaks to our own readers alone"),
     }

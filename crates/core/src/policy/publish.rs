@@ -28,7 +28,7 @@ pub(super) fn steps(trace: &mut Trace, question: &Question<'_>) {
     policy_on_data(trace, question, flow);
     let label = question.subject.label;
     content::categories(trace, label, &flow.categories, question.local.categories.as_ref());
-    content::sightings(trace, label, flow.sightings);
+    content::sightings(trace, question.subject.kind, label, flow.sightings);
     content::sectors(trace, label, &flow.sectors);
     content::markings(trace, label, &flow.markings);
     content::statements(trace, label, flow.statements);

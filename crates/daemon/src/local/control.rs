@@ -18,6 +18,7 @@ use mithaq_api::{
         Check, Flow, LinkFigures, PUSH_BYTES_MAX, PeerStatus, Problem, PushLine, PushQuery, PushedObject, Reloaded,
         SearchQuery, Status, StreamQuery, Traffic, Why, WhyQuery,
     },
+    sighting::SightingsQuery,
 };
 use mithaq_core::code::Code;
 use mithaq_sync::{Purpose, Tally};
@@ -25,7 +26,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::{
     answer::{self, Ask, Failed, blocking},
-    care, ledger, lookup, metrics, pacts, stream,
+    care, ledger, lookup, metrics, pacts, sightings, stream,
 };
 use crate::{
     feed::Visibility,
@@ -67,6 +68,7 @@ pub(super) fn router(node: Arc<Node>, endpoint: quinn::Endpoint) -> Router {
         .route("/v1/stream", get(tail))
         .route("/v1/reload", post(reload))
         .route("/v1/check", post(check))
+        .route("/v1/sightings", post(report_sightings))
         .route("/v1/withdraw", post(pacts::withdraw))
         .route("/v1/revoke", post(pacts::revoke))
         .route("/v1/quarantine", get(pacts::quarantine))
@@ -84,6 +86,14 @@ pub(super) fn router(node: Arc<Node>, endpoint: quinn::Endpoint) -> Router {
         .route("/v1/compact", post(care::compact))
         .fallback(unknown)
         .with_state(Control { node, endpoint, pushes: Arc::new(Semaphore::new(PUSHES_AT_ONCE)) })
+}
+
+async fn report_sightings(
+    State(control): State<Control>,
+    Ask(query): Ask<SightingsQuery>,
+    body: Body,
+) -> Result<Response, Failed> {
+    sightings::report(control.node, Visibility::ALL, query, body).await
 }
 
 async fn unknown() -> Failed {

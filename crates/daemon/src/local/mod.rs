@@ -9,6 +9,7 @@ mod lookup;
 mod metrics;
 mod pacts;
 mod siem;
+mod sightings;
 mod stream;
 mod taxii;
 mod token;

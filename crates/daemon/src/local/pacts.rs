@@ -41,10 +41,12 @@ pub(super) async fn withdraw(
     let node = control.node;
     let done = blocking(move || {
         let contents = targets(&node, &query.id)?;
-        Ok::<_, Failed>(standing::withdraw(&node, &contents, &query.reason)?)
+        let done = standing::withdraw(&node, &contents, &query.reason)?;
+        // The counts of sightings go with them and are nobody's objects.
+        let objects = done.contents.intersection(&contents).count();
+        Ok::<_, Failed>(Withdrawn { objects, releases: done.releases })
     });
-    let done = done.await??;
-    Ok(answer::json(&Withdrawn { objects: done.contents.len(), releases: done.releases }))
+    Ok(answer::json(&done.await??))
 }
 
 /// The contents that an id stands for: all objects of a release, one content, or all versions of a STIX id.
@@ -152,10 +154,13 @@ fn preview_for(node: &Node, entry: &PeerEntry) -> Result<PeerPreview, StoreError
         after = last.seq;
         for row in rows {
             if let Some((row, release, manifest)) = node.sound_release_at(row.seq)?
-                && manifest.kind == Kind::Publish
+                && manifest.kind.publishes()
             {
                 let decision = outbox::ask(node, row.release, &release, &manifest, entry)?;
-                outlook.note(&release, &decision);
+                // A count that stays is no loss: its sighting is looked at by itself.
+                if manifest.kind == Kind::Publish || decision.released {
+                    outlook.note(&release, &decision);
+                }
             }
         }
     }

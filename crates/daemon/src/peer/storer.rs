@@ -261,7 +261,7 @@ impl Work {
             // What is judged together is of one origin, and a withdrawal is judged alone: each sees what came before it.
             let (origin, kind) = (first.release.manifest().origin, first.release.manifest().kind);
             let mut part = vec![first];
-            while kind == Kind::Publish
+            while kind.publishes()
                 && let Some(next) = received.next_if(|next| is_of(next, origin, kind))
             {
                 part.push(next);

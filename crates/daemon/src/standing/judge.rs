@@ -68,7 +68,7 @@ pub(crate) fn judge(node: &Node, release: &VerifiedRelease, bodies: &[Body]) -> 
 }
 
 /// The facts of an object that we hold.
-pub(super) fn facts_of(node: &Node, content: ContentId) -> Result<Option<Facts>, StoreError> {
+pub(crate) fn facts_of(node: &Node, content: ContentId) -> Result<Option<Facts>, StoreError> {
     Ok(facts_of_all(node, &[content])?.remove(&content))
 }
 
@@ -217,7 +217,7 @@ impl<'a> Owners<'a> {
         if let Some(origin) = self.origins.get(&row) {
             return Ok(*origin);
         }
-        let release = self.node.sound_release_at(row)?.filter(|(.., manifest)| manifest.kind == Kind::Publish);
+        let release = self.node.sound_release_at(row)?.filter(|(.., manifest)| manifest.kind.publishes());
         let origin = release.map(|(row, _, manifest)| (manifest.origin, row.release));
         self.origins.insert(row, origin);
         Ok(origin)

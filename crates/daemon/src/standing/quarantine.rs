@@ -144,7 +144,7 @@ fn is_served(node: &Node, content: ContentId, but: Option<ReleaseId>) -> Result<
     for seq in node.store.rows_of(content)? {
         let Some((row, _, manifest)) = node.sound_release_at(seq)? else { continue };
         if Some(row.release) != but
-            && manifest.kind == Kind::Publish
+            && manifest.kind.publishes()
             && node.standing.hold(&*node.store, row.release, content)?.is_none()
         {
             return Ok(true);
@@ -191,7 +191,7 @@ fn quarantine_key(node: &Node, origin: CertId, key: KeyId, since: Time) -> Resul
         for row in rows {
             let Some(manifest) = manifest_of(node, row.release).map_err(failed)? else { continue };
             let is_void = manifest.origin == origin && manifest.key == key && manifest.published_at >= since;
-            if is_void && manifest.kind == Kind::Publish {
+            if is_void && manifest.kind.publishes() {
                 let note = format!("key {} is revoked since {since}", key.fmt_short());
                 count += quarantine_release(node, row.release, manifest.label, &note)?;
             }

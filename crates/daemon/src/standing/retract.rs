@@ -13,6 +13,7 @@ use mithaq_core::{
     label::Label,
     notice::{NOTICE_CONTENTS_MAX, Notice},
     release::{Kind, Manifest, ReleaseDraft, VerifiedRelease},
+    sighting,
     stix::object::Object,
     time::Time,
 };
@@ -37,15 +38,16 @@ struct Source {
     contents: Vec<ContentId>,
 }
 
-/// Takes back contents that we published, in all of our releases. What else those releases published is published again
+/// Takes back contents that we published, in all of our releases, and the counts of what are sightings. What else those releases published is published again
 /// beside them, since a release goes whole or not at all. Blocks.
 ///
 /// # Errors
 /// When nothing of it was published by us, or the store fails.
 pub(crate) fn withdraw(node: &Node, contents: &BTreeSet<ContentId>, reason: &str) -> Result<Retraction, Problem> {
     let _alone = node.standing.retracting.lock().unwrap_or_else(PoisonError::into_inner);
-    let _turn = node.publishing.turn(contents.iter().copied().collect());
     let failed = |error| push::store_problem(&error);
+    let contents = &with_counts(node, contents).map_err(failed)?;
+    let _turn = node.publishing.turn(contents.iter().copied().collect());
     let mut sources: BTreeMap<ReleaseId, Source> = BTreeMap::new();
     let mut was_withdrawn = false;
     let mut groups: BTreeMap<BTreeSet<ReleaseId>, BTreeSet<ContentId>> = BTreeMap::new();
@@ -94,6 +96,22 @@ pub(crate) fn withdraw(node: &Node, contents: &BTreeSet<ContentId>, reason: &str
     Ok(retraction)
 }
 
+/// Contents, and the counts that stand beside those that are sightings.
+fn with_counts(node: &Node, contents: &BTreeSet<ContentId>) -> Result<BTreeSet<ContentId>, StoreError> {
+    let mut all = contents.clone();
+    for content in contents {
+        let body = match node.store.bodies(&[*content]) {
+            // What cannot be read is taken back all the same.
+            Err(StoreError::Corrupt { .. }) => None,
+            read => read?.into_iter().next().flatten(),
+        };
+        let Some(body) = body else { continue };
+        let count = Object::parse(&body).ok().and_then(|object| sighting::tally(&Body::of(&object).ok()?));
+        all.extend(count.map(|count| count.id()));
+    }
+    Ok(all)
+}
+
 /// All of our releases that published a content, and whether any of them still stands; those that do become sources. Who
 /// was given any of them is told, so contents share a notice only if all of these are the same.
 fn own_releases(
@@ -104,7 +122,7 @@ fn own_releases(
     let (mut releases, mut stands) = (BTreeSet::new(), false);
     for seq in node.store.rows_of(content)? {
         let Some((row, release, manifest)) = node.sound_release_at(seq)? else { continue };
-        if manifest.origin != node.us || manifest.kind != Kind::Publish {
+        if manifest.origin != node.us || !manifest.kind.publishes() {
             continue;
         }
         let id = row.release;
@@ -171,6 +189,7 @@ fn published_again(
         return Ok(None);
     }
     let draft = ReleaseDraft {
+        kind: source.manifest.kind,
         recipients: source.manifest.recipients.clone(),
         ..ReleaseDraft::publish(source.manifest.label.clone(), contents, now)
     };
@@ -227,10 +246,10 @@ fn void_releases(
         let stands = hold.as_ref().is_none_or(|hold| hold.cause != Cause::Withdrawn);
         match manifest.kind {
             Kind::Accept if stands => accepted.push(row.release),
-            Kind::Publish if manifest.origin == origin && manifest.published_at <= until => {
+            Kind::Publish | Kind::Tally if manifest.origin == origin && manifest.published_at <= until => {
                 void.extend(stands.then_some(row.release));
             }
-            Kind::Publish => {
+            Kind::Publish | Kind::Tally => {
                 is_kept |= hold.as_ref().is_some_and(|hold| hold.cause.is_quarantine());
                 is_served |= hold.is_none_or(|hold| hold.cause == Cause::Accepted);
             }

@@ -42,6 +42,15 @@ pub(crate) fn get(stream: impl Read + Write, path: &str, headers: &[(&str, &str)
     answer(stream)
 }
 
+/// Posts a body.
+pub(crate) fn post(mut stream: impl Read + Write, path: &str, body: &str) -> io::Result<Answer> {
+    let length = body.len().to_string();
+    stream.write_all(head("POST", path, &[("content-length", &length)]).as_bytes())?;
+    // A server that has heard enough closes; its answer is there to be read.
+    let _ = stream.write_all(body.as_bytes());
+    answer(BufReader::new(stream))
+}
+
 /// Gets a path from a TCP listener.
 pub(crate) fn get_tcp(address: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
     let stream = TcpStream::connect(address).unwrap();

@@ -1,0 +1,131 @@
+//! What was seen of what others told us: where it goes, in which form, and who hears of a false positive.
+
+use std::os::unix::net::UnixStream;
+
+use serde_json::{Value, json};
+
+use crate::harness::{
+    Cert, Daemon, Place, bundle, domain, id_of, indicator, pair, post, read_stream, settle, two_peers, unmarked, until,
+};
+
+/// The objects of a type that a CERT's SIEM is shown.
+fn shown(cert: &Cert, object_type: &str) -> Vec<Value> {
+    let lines = read_stream(cert, None, 100);
+    lines.into_iter().map(|line| line.object).filter(|object| object["type"] == object_type).collect()
+}
+
+/// What a SIEM is answered that reports these lines.
+#[track_caller]
+fn report(cert: &Cert, lines: &[Value]) -> Vec<Value> {
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let answer = post(UnixStream::connect(cert.siem_socket()).unwrap(), "/v1/sightings", &text).unwrap();
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn a_sighting_goes_in_full_or_as_a_count_as_each_agreement_says() {
+    let place = Place::new();
+    let certs = ["pk", "cn", "qa", "ir"].map(|name| Cert::init(&place, name));
+    let [pk, cn, qa, ir] = &certs;
+    pair(pk, cn, &["--sightings", "full"]);
+    pair(pk, qa, &["--sightings", "count"]);
+    pair(pk, ir, &["--sightings", "none"]);
+    let _daemons = certs.each_ref().map(Daemon::start);
+    pk.push(bundle(&[indicator(1, 1)]), &[]).exits(0);
+    let seen = ["--count", "12", "--first-seen", "2026-11-19T23:59:00Z", "--last-seen", "2026-11-20T08:07:06Z"];
+    let value = domain(1, 1);
+    let args = [&["sighting", "add", &value, "--note", "at the gateway 10.9.8.7", "--json"], &seen[..]].concat();
+    let lines = pk.run(&args).exits(0).lines();
+    assert_eq!(lines[0], json!({"index": 0, "status": "sighted", "of": [id_of(&indicator(1, 1))]}));
+    assert_eq!((&lines[1]["sighted"], &lines[1]["stored"]), (&1.into(), &1.into()), "{lines:?}");
+    // Told again it is no other.
+    assert_eq!(pk.run(&args).exits(0).last()["duplicate"], 1);
+
+    [cn, qa, ir].into_iter().zip(1..).for_each(|(peer, number)| settle(pk, peer, number));
+    let own = shown(pk, "sighting");
+    let [own] = own.as_slice() else { panic!("PK's own readers see {own:?}") };
+    let at_cn = shown(cn, "sighting");
+    assert_eq!(at_cn, [own.clone()], "full is what was signed");
+    assert_eq!(own["description"], "at the gateway 10.9.8.7");
+    let at_qa = shown(qa, "sighting");
+    let [count] = at_qa.as_slice() else { panic!("QA's readers see {at_qa:?}") };
+    assert_eq!((&count["count"], &count["sighting_of_ref"]), (&12.into(), &own["sighting_of_ref"]));
+    assert_eq!(count["first_seen"], "2026-11-19T00:00:00.000000Z", "a count tells the day");
+    assert_ne!(count["id"], own["id"]);
+    assert!(count["description"].is_null(), "{count}");
+    assert_eq!(shown(ir, "sighting"), [] as [Value; 0]);
+    assert_eq!(pk.withheld_by(&id_of(own), qa), ["MQ-2022"]);
+
+    // Both forms are taken back together.
+    let withdrawn = pk.run(&["withdraw", &id_of(own), "--json"]).exits(0).last();
+    assert_eq!(withdrawn["objects"], 1, "{withdrawn}");
+    cn.until_dropped(&id_of(own));
+    qa.until_dropped(&id_of(count));
+    certs.iter().for_each(|cert| drop(cert.ledger_is_whole()));
+}
+
+#[test]
+fn a_siem_reports_what_it_saw_and_only_the_origin_hears_of_a_false_positive() {
+    let place = Place::new();
+    let certs = ["pk", "cn", "qa"].map(|name| Cert::init(&place, name));
+    let [pk, cn, qa] = &certs;
+    [(pk, cn), (cn, qa), (pk, qa)].into_iter().for_each(|(a, b)| pair(a, b, &[]));
+    let _daemons = certs.each_ref().map(Daemon::start);
+    let objects = [indicator(1, 1), indicator(1, 2)];
+    pk.push(bundle(&objects), &[]).exits(0);
+    // One that CN's own SIEM may not see.
+    cn.push(bundle(&[unmarked(2, 1)]), &["--tlp", "red"]).exits(0);
+    for object in &objects {
+        cn.until_serves(&id_of(object));
+    }
+
+    let lines = report(
+        cn,
+        &[
+            json!({"value": format!("hxxp://{}/x", domain(1, 1).replace('.', "[.]"))}),
+            json!({"value": domain(1, 1), "count": 5, "last_seen": "2026-11-20T08:00:00Z"}),
+            json!({"id": id_of(&objects[0]), "count": 2, "last_seen": "2026-11-20T09:00:00Z"}),
+            json!({"value": domain(1, 2), "false_positive": true, "note": "hamari apni site"}),
+            json!({"value": domain(2, 1)}),
+            json!({"value": "nobody.example"}),
+            json!({"value": domain(1, 1), "count": 0}),
+            json!({"value": domain(1, 1), "cuont": 1}),
+            json!({"value": domain(1, 1), "note": "\u{1b}[2J"}),
+        ],
+    );
+    let statuses: Vec<_> = lines.iter().filter_map(|line| line["status"].as_str()).collect();
+    let refused = ["refused"; 3];
+    assert_eq!(statuses[1..6], ["sighted", "sighted", "false_positive", "unknown", "unknown"], "{lines:?}");
+    assert_eq!(statuses[6..], refused, "{lines:?}");
+    // What is hidden from a reader and what nobody has are told alike.
+    let mut hidden = lines[4].clone();
+    hidden["index"] = 5.into();
+    assert_eq!(hidden, lines[5]);
+    assert_eq!(lines.last().unwrap()["told"], json!([pk.id()]));
+
+    let opinion = until("PK hears of the false positive", || shown(pk, "opinion").into_iter().next());
+    assert_eq!((&opinion["opinion"], &opinion["object_refs"][0]), (&"strongly-disagree".into(), &objects[1]["id"]));
+    assert_eq!(opinion["explanation"], "hamari apni site");
+    let sighting = until("PK hears of the sighting", || shown(pk, "sighting").into_iter().next());
+    assert_eq!((&sighting["count"], &sighting["sighting_of_ref"]), (&7.into(), &objects[0]["id"]), "{sighting}");
+    settle(cn, qa, 1);
+    assert_eq!(shown(qa, "sighting").len(), 1, "a sighting goes to all whom the agreements let have it");
+    assert_eq!(shown(qa, "opinion"), [] as [Value; 0], "QA heard of what is between CN and PK");
+}
+
+#[test]
+fn reports_that_are_too_many_or_no_json_are_refused_and_nothing_is_done() {
+    let place = Place::new();
+    let certs = two_peers(&place);
+    let _daemon = Daemon::start(&certs[0]);
+    let many = "{\"value\":\"a.example\"}\n".repeat(10_001);
+    for (text, status, code) in [(many.as_str(), 413, "MQ-1052"), ("[{\"value\":\"a.example\"}", 400, "MQ-6006")] {
+        let answer = post(UnixStream::connect(certs[0].siem_socket()).unwrap(), "/v1/sightings", text).unwrap();
+        assert_eq!((answer.status, answer.json()["code"].as_str()), (status, Some(code)), "{answer:?}");
+    }
+    let large = " ".repeat(5 << 20);
+    let answer = post(UnixStream::connect(certs[0].siem_socket()).unwrap(), "/v1/sightings", &large);
+    assert!(answer.is_err() || answer.is_ok_and(|answer| answer.status == 413));
+    certs[0].run(&["sighting", "add", "a.example"]).exits(6);
+}
