@@ -33,5 +33,6 @@ pub mod split;
 pub mod statement;
 mod text;
 pub mod time;
+pub mod words;
 
 pub use mithaq_stix as stix;
