@@ -9,7 +9,7 @@ use hyper_util::rt::TokioIo;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::net::UnixStream;
 
-use crate::http::Problem;
+use crate::http::{NEXT_HEADER, Problem};
 
 /// The longest answer that is taken whole; streams of lines have no such limit.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -155,6 +155,8 @@ pub fn percent_encode(text: &str, out: &mut String) {
 /// An answer that is read line by line.
 #[derive(Debug)]
 pub struct Lines {
+    /// Where the next page begins.
+    next_page: Option<String>,
     body: Incoming,
     buffer: BytesMut,
 }
@@ -162,8 +164,15 @@ pub struct Lines {
 impl Lines {
     async fn open(response: Response<Incoming>) -> Result<Self, ClientError> {
         let status = response.status();
-        let mut lines = Self { body: response.into_body(), buffer: BytesMut::new() };
+        let next_page = response.headers().get(NEXT_HEADER).and_then(|next| next.to_str().ok()).map(str::to_owned);
+        let mut lines = Self { next_page, body: response.into_body(), buffer: BytesMut::new() };
         if status.is_success() { Ok(lines) } else { Err(lines.problem(status).await) }
+    }
+
+    /// The cursor of the page that follows this answer, if the daemon says that there is one.
+    #[must_use]
+    pub fn next_page(&self) -> Option<&str> {
+        self.next_page.as_deref()
     }
 
     async fn problem(&mut self, status: StatusCode) -> ClientError {

@@ -6,7 +6,7 @@
 //! | `GET /v1/status` | | [`Status`] |
 //! | `GET /metrics` | | the same figures in Prometheus' text format |
 //! | `GET /v1/show/{id}` | | NDJSON of [`Held`] |
-//! | `GET /v1/search` | [`SearchQuery`] | NDJSON of [`Held`] |
+//! | `GET /v1/search` | [`SearchQuery`] | NDJSON of [`Held`], and [`NEXT_HEADER`] |
 //! | `GET /v1/why` | [`WhyQuery`] | [`Why`] |
 //! | `GET /v1/stream` | [`StreamQuery`] | NDJSON of [`StreamLine`] |
 //! | `POST /v1/reload` | | [`Reloaded`] |
@@ -25,6 +25,7 @@
 mod backup;
 mod ledger;
 mod link;
+mod search;
 
 use mithaq_core::{
     code::Code,
@@ -38,15 +39,13 @@ use serde_json::value::RawValue;
 pub use backup::*;
 pub use ledger::*;
 pub use link::*;
+pub use search::*;
 
 /// The most bytes of a push: 100 MB, and a little for the bundle around the objects.
 pub const PUSH_BYTES_MAX: usize = 104 * 1024 * 1024;
 
 /// The most objects of a push.
 pub const PUSH_OBJECTS_MAX: usize = 100_000;
-
-/// The most results of a search.
-pub const SEARCH_LIMIT_MAX: usize = 10_000;
 
 /// The longest that a stream waits for something new, in seconds.
 pub const STREAM_WAIT_SECONDS_MAX: u64 = 300;
@@ -251,6 +250,15 @@ pub struct Held {
     pub releases: Vec<HeldRelease>,
     /// The object.
     pub object: Box<RawValue>,
+    /// In a search: where to go on behind this result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// When one object is shown: who else speaks of its values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub corroboration: Vec<Corroboration>,
+    /// When one object is shown: its translations.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub translations: Vec<Translation>,
 }
 
 /// A release that names an object.
@@ -310,17 +318,6 @@ pub struct WithdrawalState {
     pub release: ReleaseId,
     /// The peers that were told, and when they applied it.
     pub given: Vec<Given>,
-}
-
-/// Query of `GET /v1/search`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SearchQuery {
-    /// The value to look for, defanged or not.
-    pub value: String,
-    /// The most results.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub limit: Option<usize>,
 }
 
 /// Query of `GET /v1/why`.

@@ -75,7 +75,7 @@ pub(crate) enum HomeCommand {
     Push(push::Args),
     Status(status::Args),
     Show(show::ShowArgs),
-    Search(show::SearchArgs),
+    Search(search::Args),
     Why(why::Args),
     Tail(tail::Args),
     Withdraw(withdraw::WithdrawArgs),

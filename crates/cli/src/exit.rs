@@ -35,7 +35,7 @@ impl Exit {
     #[must_use]
     pub fn of(code: Code) -> Self {
         match code {
-            Code::BAD_REQUEST => Self::Usage,
+            Code::BAD_REQUEST | Code::SEARCH | Code::SEARCH_CURSOR => Self::Usage,
             Code::NO_SUCH_PEER | Code::NO_SUCH_KEY | Code::NOT_FOUND => Self::NotFound,
             Code::DAEMON_UNREACHABLE => Self::Unreachable,
             Code::CONFIG => Self::Config,

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::terminal::cut;
 
 /// The most columns of an object's line.
-const COLUMNS_MAX: usize = 100;
+pub(crate) const COLUMNS_MAX: usize = 100;
 
 /// What a person looks for first in an object: its type and what it is called or says.
 #[derive(Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use mithaq_stix::{
-    id::StixIdRef,
+    id::{StixId, StixIdRef},
     marking::Tlp,
     object::{Object, ObjectError},
     observable::Observable,
@@ -14,6 +14,7 @@ use crate::{
     id::ContentId,
     label::{Category, Confidence, LABEL_SET_MAX, Label, Marking, SECTOR_BYTES_MAX},
     personal::{is_personal, is_personal_type},
+    words,
 };
 
 /// The largest canonical body: 1 MiB.
@@ -45,6 +46,10 @@ pub struct Facts {
     pub subject_refs: Vec<String>,
     /// The normalised values to find it by.
     pub observables: Vec<Observable>,
+    /// The words to find it by, each once; none of indicators and observables.
+    pub words: Vec<String>,
+    /// The object of whose text it is a translation.
+    pub translates: Option<String>,
 }
 
 impl Facts {
@@ -73,6 +78,8 @@ impl Facts {
             personal: is_personal(object, &observables),
             subject_refs: subject_refs(object),
             observables,
+            words: words::of_object(object),
+            translates: translated(object),
         }
     }
 
@@ -147,6 +154,12 @@ fn subject_refs(object: &Object<'_>) -> Vec<String> {
     let ids: BTreeSet<String> =
         object.refs().into_iter().filter(about).chain(object.subject_refs()).map(|id| id.to_string()).collect();
     ids.into_iter().collect()
+}
+
+/// What a `language-content` is a translation of (STIX 2.1 §7.1).
+fn translated(object: &Object<'_>) -> Option<String> {
+    let id = object.value().get("object_ref").filter(|_| object.object_type() == "language-content")?.as_str()?;
+    StixId::parse(&id).ok().map(|id| id.as_str().to_owned())
 }
 
 /// Cuts a hostile set to the least that still breaks a label's limits: labels are copied along references.

@@ -434,6 +434,12 @@ codes! {
     /// A file cannot be used.
     FILE = 6012, "file",
         "A file or folder cannot be read or written; the message names it and says why. Check its path, its owner and its mode.";
+    /// Nothing to search by.
+    SEARCH = 6070, "cannot search by that",
+        "A search is by a value (an address, a network such as 192.0.2.0/24, a domain, .domain for all below it, a URL, a hash, a name) or by --text, or by filters alone of which one is --since, --until, --origin, --tlp, --category or --sector. The message says what was not understood.";
+    /// A cursor is of another search.
+    SEARCH_CURSOR = 6071, "cursor of another search",
+        "A cursor of a search goes on with the same search, of the same value with the same filters, of the same store. Start again without --after.";
 }
 
 #[cfg(test)]

@@ -34,5 +34,6 @@ pub mod split;
 pub mod statement;
 pub mod text;
 pub mod time;
+pub mod words;
 
 pub use mithaq_stix as stix;

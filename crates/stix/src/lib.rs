@@ -47,7 +47,7 @@ pub use bundle::{Entry, Reader};
 pub use id::{IdError, StixId, StixIdRef};
 pub use marking::Tlp;
 pub use object::{ERROR_CODES, Object, ObjectClass, ObjectError};
-pub use observable::{Observable, ObservableKind};
+pub use observable::{Network, Observable, ObservableKind, Place};
 pub use time::{Timestamp, TimestampRef};
 
 /// The examples of the README are tests.

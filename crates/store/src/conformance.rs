@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A suite of tests says what failed by panicking.
 
+pub mod search;
+
 use std::thread;
 
 use mithaq_core::{
@@ -43,6 +45,7 @@ pub fn run<S: Store>(open: impl Fn() -> S) {
     a_release_takes_what_was_staged_for_it(&open());
     what_is_held_or_named_or_purged_is_not_staged(&open());
     what_is_staged_can_be_dropped_until_a_release_takes_it(&open());
+    search::run(&open);
 }
 
 /// A point in time.

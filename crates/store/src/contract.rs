@@ -9,6 +9,8 @@ use mithaq_core::{
     time::Time,
 };
 
+use crate::query::{FoundPage, Place, Query};
+
 /// The most bytes of a state key.
 pub const STATE_KEY_BYTES_MAX: usize = 200;
 
@@ -413,6 +415,17 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// When the index cannot be read.
     fn observed(&self, observable: &Observable, limit: usize) -> Result<Vec<ContentId>, StoreError>;
+
+    /// A page of at most `limit` contents that meet any of these queries, behind the place where another page ended.
+    ///
+    /// Each content is found once, in an order that is the store's own and stays as it is, whatever comes meanwhile: it may
+    /// be found or not. A page looks at a bounded part of the index; it may find less than `limit`, or nothing, and say
+    /// all the same that there is a next. `limit` counts as 1 at least and [`FIND_LIMIT_MAX`](crate::FIND_LIMIT_MAX) at most.
+    ///
+    /// # Errors
+    /// When the index cannot be read or a body is damaged, as for [`Self::bodies`]; [`StoreError::Misuse`] for more than
+    /// [`FIND_QUERIES_MAX`](crate::FIND_QUERIES_MAX) queries or a place that is none.
+    fn find(&self, any: &[Query], after: Option<&Place>, limit: usize) -> Result<FoundPage, StoreError>;
 
     /// The value of a state key.
     ///

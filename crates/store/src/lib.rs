@@ -17,9 +17,11 @@ mod engine;
 mod index;
 mod memory;
 mod pack;
+mod query;
 
 pub use contract::*;
 pub use engine::{COMMIT_BYTES_MAX, Options, SledStore, adopt};
 pub use memory::MemoryStore;
 #[doc(hidden)] // For tests that make the disk fail.
 pub use pack::disk::{Disk, SystemDisk};
+pub use query::{FIND_LIMIT_MAX, FIND_QUERIES_MAX, Found, FoundPage, Place, Query};

@@ -6,16 +6,19 @@ use std::{
 };
 
 use mithaq_core::{
-    body::Body,
+    body::{Body, Facts},
     id::{ContentId, ReleaseId},
     release::{SignedRelease, VerifiedRelease},
     stix::observable::Observable,
     time::Time,
 };
 
-use crate::contract::{
-    Arrival, Batch, Committed, Expect, Holding, LogRow, PURGE_ITEMS_MAX, Purge, Report, STATE_KEY_BYTES_MAX,
-    STATE_VALUE_BYTES_MAX, StateChange, Stats, Store, StoreError, StoreId, Version,
+use crate::{
+    contract::{
+        Arrival, Batch, Committed, Expect, Holding, LogRow, PURGE_ITEMS_MAX, Purge, Report, STATE_KEY_BYTES_MAX,
+        STATE_VALUE_BYTES_MAX, StateChange, Stats, Store, StoreError, StoreId, Version,
+    },
+    query::{FIND_LIMIT_MAX, FIND_QUERIES_MAX, Found, FoundPage, Place, Query, terms},
 };
 
 /// A store in memory: durable for as long as it lives.
@@ -264,6 +267,22 @@ impl Store for MemoryStore {
     fn observed(&self, observable: &Observable, limit: usize) -> Result<Vec<ContentId>, StoreError> {
         let held = self.held();
         Ok(held.observed.get(observable).into_iter().flatten().take(limit).copied().collect())
+    }
+
+    fn find(&self, any: &[Query], after: Option<&Place>, limit: usize) -> Result<FoundPage, StoreError> {
+        if any.len() > FIND_QUERIES_MAX {
+            return Err(misuse("a search asks too much at once"));
+        }
+        let held = self.held();
+        let place = |content: &ContentId| Place::from_bytes(content.as_bytes().to_vec());
+        let behind = |content: &&ContentId| after.is_none_or(|after| content.as_bytes()[..] > *after.as_bytes());
+        let is_met = |facts: &Facts| terms(facts).any(|term| any.iter().any(|query| query.is_met(&term, facts)));
+        let bodies = held.bodies.iter().filter(|(content, body)| behind(content) && is_met(body.facts()));
+        let limit = limit.clamp(1, FIND_LIMIT_MAX);
+        let found: Vec<_> =
+            bodies.take(limit).map(|(content, _)| Found { content: *content, place: place(content) }).collect();
+        let next = if found.len() == limit { found.last().map(|found| found.place.clone()) } else { None };
+        Ok(FoundPage { found, next })
     }
 
     fn state(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {

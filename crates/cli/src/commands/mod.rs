@@ -16,6 +16,7 @@ pub(crate) mod push;
 pub(crate) mod quarantine;
 pub(crate) mod reload;
 pub(crate) mod restore;
+pub(crate) mod search;
 pub(crate) mod show;
 pub(crate) mod sighting;
 pub(crate) mod status;
@@ -41,7 +42,7 @@ pub(crate) fn execute(command: &HomeCommand, home: &Home, console: &mut Console)
         HomeCommand::Push(args) => push::run(args, home, console),
         HomeCommand::Status(args) => status::run(args, home, console),
         HomeCommand::Show(args) => show::show(args, home, console),
-        HomeCommand::Search(args) => show::search(args, home, console),
+        HomeCommand::Search(args) => search::run(args, home, console),
         HomeCommand::Why(args) => why::run(args, home, console),
         HomeCommand::Tail(args) => tail::run(args, home, console),
         HomeCommand::Reload(args) => reload::run(args, home, console),

@@ -1,9 +1,9 @@
-//! `mithaq show` and `mithaq search`: objects that are held, with the releases that name them.
+//! `mithaq show`: an object that is held, with the releases that name it and what is known around it.
 
 use mithaq_api::{
-    client::{Client, ClientError, percent_encode, with_query},
+    client::{Client, ClientError, percent_encode},
     home::Home,
-    http::{Given, Held, HeldBack, HeldRelease, SEARCH_LIMIT_MAX, SearchQuery},
+    http::{Corroboration, Given, Held, HeldBack, HeldRelease, Translation},
 };
 use mithaq_core::code::Code;
 
@@ -14,10 +14,14 @@ use crate::{
     daemon,
     exit::Exit,
     failure::Failure,
-    object::Headline,
+    object::{COLUMNS_MAX, Headline},
+    terminal::cut,
 };
 
 /// Show an object with the releases that name it.
+///
+/// Each version is shown with the CERTs that signed it, their labels, the peers that were given it and their receipts, what
+/// holds it back, the other objects that carry its values, and its translations.
 ///
 /// Ends with status 6 if nothing with that id is held.
 #[derive(Debug, clap::Args)]
@@ -27,22 +31,6 @@ use crate::{
 pub(crate) struct ShowArgs {
     /// A STIX id, for all its versions, or a content id
     id: String,
-}
-
-/// Search for an address, a domain, a URL or a hash, defanged or not.
-///
-/// Ends with status 6 if nothing is found.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  mithaq search 192.0.2.1
-  mithaq search 'hxxps://evil[.]example/login'
-  mithaq search مثال.إختبار --json | jq -r .object.id")]
-pub(crate) struct SearchArgs {
-    /// The value to look for
-    value: String,
-    /// The most results
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=SEARCH_LIMIT_MAX as i64))]
-    limit: Option<u32>,
 }
 
 /// Shows an object.
@@ -55,13 +43,6 @@ pub(crate) fn show(args: &ShowArgs, home: &Home, console: &mut Console) -> Resul
 /// Shows the object with a content id.
 pub(super) fn object(content: &str, home: &Home, console: &mut Console) -> Result<Exit, Failure> {
     show(&ShowArgs { id: content.to_owned() }, home, console)
-}
-
-/// Searches.
-pub(crate) fn search(args: &SearchArgs, home: &Home, console: &mut Console) -> Result<Exit, Failure> {
-    let limit = args.limit.and_then(|limit| usize::try_from(limit).ok());
-    let path = with_query("/v1/search", &SearchQuery { value: args.value.clone(), limit })?;
-    each(&daemon::client(home)?, &path, &args.value, print_headline, console)
 }
 
 /// Prints every object of an answer. To find nothing is an answer and no error: programs get no line.
@@ -90,7 +71,7 @@ fn each(
     Ok(if found == 0 { Exit::NotFound } else { Exit::Ok })
 }
 
-fn take(
+pub(super) fn take(
     line: &[u8],
     print: fn(&Held, &mut Console) -> Result<(), Failure>,
     console: &mut Console,
@@ -102,7 +83,7 @@ fn take(
     print(&held, console)
 }
 
-fn print_headline(held: &Held, console: &mut Console) -> Result<(), Failure> {
+pub(super) fn print_headline(held: &Held, console: &mut Console) -> Result<(), Failure> {
     let headline = Headline::of(held.object.get());
     let stands = held.releases.iter().any(|release| release.held.is_none());
     let version = match (held.current, stands) {
@@ -148,10 +129,38 @@ fn print_given(what: &str, given: &Given, console: &mut Console) -> Result<(), F
 fn print_whole(held: &Held, console: &mut Console) -> Result<(), Failure> {
     print_headline(held, console)?;
     console.line(format_args!("  content id {}", held.content))?;
+    held.corroboration.iter().try_for_each(|value| print_corroboration(value, console))?;
+    held.translations.iter().try_for_each(|translation| print_translation(translation, console))?;
     let value: serde_json::Value =
         serde_json::from_str(held.object.get()).map_err(|error| ClientError::Answer(error.to_string()))?;
     let pretty = serde_json::to_string_pretty(&value).map_err(|error| ClientError::Answer(error.to_string()))?;
     pretty.lines().try_for_each(|line| console.line(line))
+}
+
+/// Who speaks of a value, under whatever id.
+fn print_corroboration(of: &Corroboration, console: &mut Console) -> Result<(), Failure> {
+    let Corroboration { kind, value, origins, objects, more } = of;
+    let by = if origins.is_empty() { "nobody".to_owned() } else { origins.join(", ") };
+    let least = if *more { "at least " } else { "" };
+    let objects = match objects {
+        1 => "1 object".to_owned(),
+        count => format!("{least}{count} objects"),
+    };
+    console.spans(&[(PLAIN, format!("  {kind} {value}  said by ")), (GOOD, by), (PLAIN, format!(" in {objects}"))])
+}
+
+/// What a translation says, a line for each language and text.
+fn print_translation(translation: &Translation, console: &mut Console) -> Result<(), Failure> {
+    let object: serde_json::Value =
+        serde_json::from_str(translation.object.get()).map_err(|error| ClientError::Answer(error.to_string()))?;
+    let by = translation.from.join(", ");
+    for (language, texts) in object["contents"].as_object().into_iter().flatten() {
+        let texts = texts.as_object().into_iter().flatten();
+        for (member, text) in texts.filter_map(|(member, text)| Some((member, text.as_str()?))) {
+            console.line(format_args!("  in {language} by {by}: {member} {}", cut(text, COLUMNS_MAX)))?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -38,8 +38,8 @@ impl Failed {
 impl From<Problem> for Failed {
     fn from(problem: Problem) -> Self {
         let status = match problem.code.parse().unwrap_or(Code::INTERNAL) {
-            Code::BAD_REQUEST => StatusCode::BAD_REQUEST,
-            Code::FOREIGN_CURSOR => StatusCode::GONE,
+            Code::BAD_REQUEST | Code::SEARCH => StatusCode::BAD_REQUEST,
+            Code::FOREIGN_CURSOR | Code::SEARCH_CURSOR => StatusCode::GONE,
             Code::NOT_FOUND | Code::NO_SUCH_PEER => StatusCode::NOT_FOUND,
             Code::TOO_LARGE => StatusCode::PAYLOAD_TOO_LARGE,
             Code::READ_ONLY => StatusCode::METHOD_NOT_ALLOWED,

@@ -15,8 +15,8 @@ use axum::{
 use mithaq_api::{
     home::PeerState,
     http::{
-        Check, Flow, LinkFigures, PUSH_BYTES_MAX, PeerStatus, Problem, PushLine, PushQuery, PushedObject, Reloaded,
-        SearchQuery, Status, StreamQuery, Traffic, Why, WhyQuery,
+        Check, Flow, LinkFigures, NEXT_HEADER, PUSH_BYTES_MAX, PeerStatus, Problem, PushLine, PushQuery, PushedObject,
+        Reloaded, SearchQuery, Status, StreamQuery, Traffic, Why, WhyQuery,
     },
     sighting::SightingsQuery,
 };
@@ -26,7 +26,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::{
     answer::{self, Ask, Failed, blocking},
-    care, ledger, lookup, metrics, pacts, sightings, stream,
+    care, ledger, lookup, metrics, pacts, search, sightings, stream,
 };
 use crate::{
     feed::Visibility,
@@ -63,7 +63,7 @@ pub(super) fn router(node: Arc<Node>, endpoint: quinn::Endpoint) -> Router {
         .route("/v1/status", get(status))
         .route("/metrics", get(metrics::metrics))
         .route("/v1/show/{id}", get(show))
-        .route("/v1/search", get(search))
+        .route("/v1/search", get(find))
         .route("/v1/why", get(why))
         .route("/v1/stream", get(tail))
         .route("/v1/reload", post(reload))
@@ -269,9 +269,13 @@ async fn show(State(control): State<Control>, Path(id): Path<String>) -> Result<
     Ok(answer::lines(held))
 }
 
-async fn search(State(control): State<Control>, Ask(query): Ask<SearchQuery>) -> Result<Response, Failed> {
-    let held = blocking(move || lookup::search(&control.node, &query)).await??;
-    Ok(answer::lines(held))
+async fn find(State(control): State<Control>, Ask(query): Ask<SearchQuery>) -> Result<Response, Failed> {
+    let found = blocking(move || search::search(&control.node, &query)).await??;
+    let mut response = answer::lines(found.held);
+    if let Some(next) = found.next.and_then(|next| next.parse().ok()) {
+        response.headers_mut().insert(NEXT_HEADER, next);
+    }
+    Ok(response)
 }
 
 async fn why(State(control): State<Control>, Ask(query): Ask<WhyQuery>) -> Result<Response, Failed> {

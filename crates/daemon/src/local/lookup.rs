@@ -1,20 +1,18 @@
-//! What analysts look up: objects by id and by value, and why something goes to a peer or not.
+//! What analysts look up: objects by id, and why something goes to a peer or not.
 
 use std::{cmp::Reverse, sync::Arc};
 
-use mithaq_api::http::{
-    Given, Held, HeldBack, HeldRelease, Problem, SEARCH_LIMIT_MAX, SearchQuery, Why, WhyQuery, WithdrawalState,
-};
+use mithaq_api::http::{Given, Held, HeldBack, HeldRelease, Problem, Why, WhyQuery, WithdrawalState};
 use mithaq_core::{
     code::Code,
     id::{ContentId, ReleaseId},
-    stix::{id::StixId, observable::Observable},
+    stix::id::StixId,
     time::Time,
 };
 use mithaq_store::{Holding, StoreError};
 use serde_json::value::RawValue;
 
-use super::answer::Failed;
+use super::{answer::Failed, around};
 use crate::{
     ledger::{self, Ledger},
     node::Node,
@@ -22,14 +20,14 @@ use crate::{
     standing::{Cause, Hold},
 };
 
-/// How many results a search gives unless asked otherwise.
-const SEARCH_LIMIT: usize = 100;
-
 /// Every version of a STIX id, or the object with a content id. Blocks.
 pub(super) fn show(node: &Node, id: &str) -> Result<Vec<Held>, Failed> {
     let contents = contents_of(node, id)?;
     let held = contents.into_iter().map(|content| held(node, content)).collect::<Result<Vec<_>, _>>()?;
-    let held: Vec<_> = held.into_iter().flatten().collect();
+    let mut held: Vec<_> = held.into_iter().flatten().collect();
+    for object in &mut held {
+        around::add(node, object)?;
+    }
     if held.is_empty() { Err(missing(node, id)?) } else { Ok(held) }
 }
 
@@ -59,37 +57,13 @@ pub(super) fn contents_of(node: &Node, id: &str) -> Result<Vec<ContentId>, Faile
     Ok(node.store.versions(id)?.into_iter().map(|version| version.content).collect())
 }
 
-/// Objects that carry a value. Blocks.
-pub(super) fn search(node: &Node, query: &SearchQuery) -> Result<Vec<Held>, Failed> {
-    let limit = query.limit.unwrap_or(SEARCH_LIMIT);
-    if !(1..=SEARCH_LIMIT_MAX).contains(&limit) {
-        return Err(Failed::bad_request(format!("limit is 1 to {SEARCH_LIMIT_MAX}")));
-    }
-    let observables = Observable::from_query(&query.value);
-    let mut contents = Vec::new();
-    for observable in &observables {
-        contents.extend(node.store.observed(observable, limit)?);
-    }
-    contents.sort_unstable();
-    contents.dedup();
-    let held = contents.into_iter().take(limit).map(|content| held(node, content));
-    let stands = |held: &Held| held.releases.iter().any(is_served);
-    // What nobody stands by any more is found by its id alone.
-    let held: Vec<_> = held.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().filter(stands).collect();
-    if held.is_empty() {
-        let value: String = query.value.chars().take(120).collect();
-        return Err(Failed::not_found(format!("no object here carries {value:?}")));
-    }
-    Ok(held)
-}
-
 /// Whether a release shows its object to our readers; what an operator accepted is shown, by a release of our own.
-fn is_served(release: &HeldRelease) -> bool {
+pub(super) fn is_served(release: &HeldRelease) -> bool {
     release.held.as_ref().is_none_or(|held| held.code == Code::ACCEPTED.to_string())
 }
 
 /// An object with the releases that name it.
-fn held(node: &Node, content: ContentId) -> Result<Option<Held>, StoreError> {
+pub(super) fn held(node: &Node, content: ContentId) -> Result<Option<Held>, StoreError> {
     #[derive(serde::Deserialize)]
     struct Named {
         id: String,
@@ -108,7 +82,9 @@ fn held(node: &Node, content: ContentId) -> Result<Option<Held>, StoreError> {
         Ok(id) => is_current(node, content, id.as_str())?,
         Err(_) => false,
     };
-    Ok(Some(Held { id, object_type: r#type, content, current, releases: releases_of(node, content)?, object }))
+    let releases = releases_of(node, content)?;
+    let (cursor, corroboration, translations) = Default::default();
+    Ok(Some(Held { id, object_type: r#type, content, current, releases, object, cursor, corroboration, translations }))
 }
 
 /// Whether no newer version of the object's id stands; of versions with one time the one that was published last is

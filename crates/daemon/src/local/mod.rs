@@ -2,12 +2,14 @@
 //! listener.
 
 mod answer;
+mod around;
 mod care;
 mod control;
 mod ledger;
 mod lookup;
 mod metrics;
 mod pacts;
+mod search;
 mod siem;
 mod sightings;
 mod stream;

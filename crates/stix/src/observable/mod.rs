@@ -7,11 +7,13 @@
 mod extract;
 mod kind;
 mod normalise;
+mod place;
 mod query;
 
 use crate::pattern::Pattern;
 pub(crate) use extract::of_object;
 pub use kind::ObservableKind;
+pub use place::{Network, Place};
 
 /// A value in its normal form, and what it is.
 ///

@@ -159,3 +159,45 @@ fn observable_objects() {
     );
     object(r#"{"type":"tool","name":"x","value":"203.0.113.5"}"#, &[]);
 }
+
+#[track_caller]
+fn lies(kind: ObservableKind, text: &str, expect: Option<&str>) {
+    let observable = Observable::new(kind, text).unwrap();
+    let found = observable.place().map(|place| match place {
+        Place::Network(network) => network.observable().value,
+        Place::Name(name) => name.into_owned(),
+    });
+    assert_eq!(found.as_deref(), expect, "{kind} {text}");
+}
+
+#[test]
+fn observables_lie_in_networks_and_at_names() {
+    lies(Ipv4, "192.0.2.1", Some("192.0.2.1"));
+    lies(Ipv4, "192.0.2.1/25", Some("192.0.2.0/25"));
+    lies(Ipv6, "2001:db8::1/32", Some("2001:db8::/32"));
+    lies(Domain, "a.Example", Some("a.example"));
+    lies(Email, "x@A.example", Some("a.example"));
+    lies(Url, "http://u:p@a.example:81/x@b.example", Some("a.example"));
+    lies(Url, "https://192.0.2.1/", Some("192.0.2.1"));
+    lies(Url, "http://[2001:db8::1]:8080/", Some("2001:db8::1"));
+    lies(Url, "a.example/x?u=http://b.example", Some("a.example"));
+    lies(Url, "foo://A.example/", Some("a.example"));
+    lies(Url, "mailto:a@b.example", None);
+    lies(Md5, &"0".repeat(32), None);
+}
+
+#[test]
+fn networks_contain_each_other() {
+    let net = |text: &str| match Observable::new(Ipv4, text).unwrap().place() {
+        Some(Place::Network(network)) => network,
+        other => panic!("{other:?}"),
+    };
+    let wide = net("10.0.0.0/8");
+    assert!(wide.contains(&net("10.255.255.255")) && wide.overlaps(&net("0.0.0.0/0")) && wide.contains(&wide));
+    assert!(!wide.contains(&net("11.0.0.0")) && !wide.overlaps(&net("::/0")) && !wide.contains(&net("10.0.0.0/7")));
+    assert_eq!((wide.last().to_string(), net("::/0").last().is_ipv6()), ("10.255.255.255".to_owned(), true));
+    let wider: Vec<_> = net("192.0.2.128/25").wider().map(|net| net.observable().value).collect();
+    assert_eq!((wider.len(), &*wider[0], &*wider[24]), (25, "192.0.2.0/24", "0.0.0.0/0"));
+    assert_eq!(net("2001:db8::1").wider().count(), 128);
+    assert!(net("2001:db8::1").wider().all(|wide| wide.contains(&net("2001:db8::1"))));
+}

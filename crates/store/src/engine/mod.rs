@@ -2,6 +2,7 @@
 
 mod committer;
 mod compact;
+mod find;
 mod options;
 mod prepare;
 mod purge;
@@ -51,6 +52,7 @@ use crate::{
         group::Zip,
         segments::{SCHEMA, Segments, io_error},
     },
+    query::{FoundPage, Place, Query},
 };
 
 /// What the committer, the merger and readers share.
@@ -348,6 +350,11 @@ impl Store for SledStore {
     fn observed(&self, observable: &Observable, limit: usize) -> Result<Vec<ContentId>, StoreError> {
         let _places = self.shared.places();
         self.shared.observed(observable, limit)
+    }
+
+    fn find(&self, any: &[Query], after: Option<&Place>, limit: usize) -> Result<FoundPage, StoreError> {
+        let _places = self.shared.places();
+        self.shared.find(any, after, limit)
     }
 
     fn state(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {

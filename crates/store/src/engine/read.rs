@@ -16,7 +16,7 @@ use mithaq_core::{
 use super::Shared;
 use crate::{
     contract::{Holding, StoreError, Version},
-    index::{BodyKeys, Extent, observable_key},
+    index::{BodyKeys, Extent},
     pack::{
         group::Group,
         record::ReleaseRecord,
@@ -228,7 +228,7 @@ impl Shared {
     }
 
     /// The body with an ordinal that a short key has led to; `None` if the store no longer claims to have it.
-    fn candidate(&self, ordinal: u64) -> Result<Option<Body>, StoreError> {
+    pub(super) fn candidate(&self, ordinal: u64) -> Result<Option<Body>, StoreError> {
         let Some((extent, position)) = self.index.body_extents([ordinal].into_iter()).pop().flatten() else {
             return Err(self.damaged(&format!("body number {ordinal}"), ordinal, Position::NOWHERE));
         };
@@ -264,7 +264,7 @@ impl Shared {
 
     pub(super) fn observed(&self, observable: &Observable, limit: usize) -> Result<Vec<ContentId>, StoreError> {
         let mut contents = Vec::new();
-        for ordinal in self.index.observable_candidates(&observable_key(observable))? {
+        for ordinal in self.index.observable_candidates(observable)? {
             if contents.len() == limit {
                 break;
             }

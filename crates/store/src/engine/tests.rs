@@ -3,6 +3,7 @@
 mod compaction;
 mod copies;
 mod damage;
+mod search;
 mod staging;
 
 use std::{

@@ -9,9 +9,13 @@ use mithaq_core::{
 
 use super::{
     dense::{Extent, Row},
-    table::{Key, Table, content_key, observable_key, reference_key, release_key, version_key},
+    ordered::{self, TableKey},
+    table::{Key, Table, content_key, reference_key, release_key, version_key},
 };
-use crate::pack::record::{PurgedRelease, StateRecord};
+use crate::{
+    pack::record::{PurgedRelease, StateRecord},
+    query,
+};
 
 /// What the index needs to know of a body.
 #[derive(Debug, Clone)]
@@ -19,7 +23,7 @@ pub(crate) struct BodyKeys {
     pub(crate) content: ContentId,
     bytes: u64,
     version: Key,
-    observables: Vec<Key>,
+    terms: Vec<TableKey>,
 }
 
 impl BodyKeys {
@@ -28,10 +32,13 @@ impl BodyKeys {
     }
 
     fn new(content: ContentId, bytes: u64, facts: &Facts) -> Self {
-        let mut observables: Vec<_> = facts.observables.iter().map(observable_key).collect();
-        observables.sort_unstable();
-        observables.dedup();
-        Self { content, bytes, version: version_key(&facts.stix_id), observables }
+        let mut terms = Vec::with_capacity(facts.observables.len());
+        for (exact, second) in query::terms(facts).map(|term| ordered::keys(&term)) {
+            terms.extend([Some(exact), second].into_iter().flatten());
+        }
+        terms.sort_unstable();
+        terms.dedup();
+        Self { content, bytes, version: version_key(&facts.stix_id), terms }
     }
 }
 
@@ -101,7 +108,7 @@ impl Delta {
     /// Lets a body be found and counted.
     fn show_body(&mut self, ordinal: u64, keys: &BodyKeys) {
         self.postings.push((Table::Versions, keys.version, ordinal));
-        self.postings.extend(keys.observables.iter().map(|key| (Table::Observables, *key, ordinal)));
+        self.postings.extend(keys.terms.iter().map(|(table, key)| (*table, *key, ordinal)));
         self.objects += 1;
         self.body_bytes += keys.bytes;
     }

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The layout of the index; one of another layout is built anew from the packs.
-const INDEX_SCHEMA: u64 = 2;
+const INDEX_SCHEMA: u64 = 3;
 
 /// The key of the manifest in sled.
 pub(super) const MANIFEST: &[u8] = b"m";

@@ -39,7 +39,7 @@ pub(crate) type PendingState = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 const DAMAGED_MAX: usize = 65_536;
 
 /// The postings of each table.
-type Tables = [HashMap<Key, Postings>; 5];
+type Tables = [HashMap<Key, Postings>; Table::COUNT];
 
 /// Postings and state that are being written to sled: they stay as they are, and readers still find them here.
 #[derive(Debug, Default)]
@@ -93,6 +93,29 @@ impl Memory {
     /// The postings of a key: those that are being written, then those that came since.
     pub(crate) fn find(&self, table: Table, key: &Key) -> [&[u64]; 2] {
         [find(&self.frozen.tables, table, key), find(&self.tables, table, key)]
+    }
+
+    /// The first `limit` postings of a table from `from` to the key `last`, in order. For more than one key all postings of
+    /// the table are looked at, of which no more wait than may wait for a flush.
+    pub(crate) fn range(&self, table: Table, from: (Key, u64), last: Key, limit: usize) -> Vec<(Key, u64)> {
+        let keys = from.0..=last;
+        let mut found = Vec::new();
+        let mut take = |key: &Key, postings: &[u64]| {
+            found.extend(postings.iter().map(|value| (*key, *value)).filter(|posting| *posting >= from));
+        };
+        if from.0 == last {
+            self.find(table, &last).into_iter().for_each(|postings| take(&last, postings));
+        } else {
+            let tables = [&self.frozen.tables, &self.tables].map(|tables| &tables[usize::from(table.code())]);
+            let within = tables.into_iter().flatten().filter(|(key, _)| keys.contains(key));
+            within.for_each(|(key, postings)| take(key, postings.as_slice()));
+        }
+        if found.len() > limit {
+            found.select_nth_unstable(limit);
+            found.truncate(limit);
+        }
+        found.sort_unstable();
+        found
     }
 
     pub(crate) fn set_state(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {

@@ -13,6 +13,8 @@ mod gone;
 mod manifest;
 mod memory;
 mod merge;
+mod ordered;
+mod range;
 mod relocate;
 mod run;
 mod state;
@@ -23,7 +25,10 @@ use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
-use mithaq_core::id::{ContentId, ReleaseId};
+use mithaq_core::{
+    id::{ContentId, ReleaseId},
+    stix::observable::Observable,
+};
 
 pub(crate) use self::{
     delta::{BodyKeys, Copies, Delta},
@@ -31,8 +36,10 @@ pub(crate) use self::{
     engine::{EngineOptions, OpenedIndex},
     flush::{FlushLimits, Waiting},
     manifest::{Checkpoint, Counters, Dead},
+    ordered::{Span, TableKey, keys, spans},
+    range::Posting,
     relocate::Moved,
-    table::observable_key,
+    table::Key,
 };
 use self::{
     dense::RowStore,
@@ -40,8 +47,9 @@ use self::{
     gone::Bits,
     manifest::Manifest,
     memory::Memory,
+    ordered::observable_key,
     run::Run,
-    table::{Key, Table, content_key, reference_key, release_key, version_key},
+    table::{Table, content_key, reference_key, release_key, version_key},
 };
 use crate::contract::StoreError;
 
@@ -230,8 +238,9 @@ impl Index {
     }
 
     /// The ordinals of bodies that may carry an observable: the caller compares.
-    pub(crate) fn observable_candidates(&self, key: &Key) -> Result<Vec<u64>, StoreError> {
-        self.candidates(Table::Observables, key)
+    pub(crate) fn observable_candidates(&self, observable: &Observable) -> Result<Vec<u64>, StoreError> {
+        let (table, key) = observable_key(observable);
+        self.candidates(table, &key)
     }
 
     fn candidates(&self, table: Table, key: &Key) -> Result<Vec<u64>, StoreError> {

@@ -198,6 +198,16 @@ impl Block {
         self.bytes[end - self.widths.1..end].iter().fold(0, |value, byte| value << 8 | u64::from(*byte))
     }
 
+    /// The place of the first posting that is not before `from`.
+    fn seek(&self, from: (Key, u64)) -> usize {
+        let (mut low, mut high) = (0, self.count);
+        while low < high {
+            let middle = low.midpoint(high);
+            if (self.key(middle), self.value(middle)) < from { low = middle + 1 } else { high = middle }
+        }
+        low
+    }
+
     /// Adds the values of `key` to `found`.
     fn find(&self, key: &Key, found: &mut Vec<u64>) {
         if key[..self.shared] != self.bytes[2..2 + self.shared] {
@@ -240,6 +250,12 @@ impl Run {
 
     pub(super) fn table(&self) -> Table {
         self.meta.table
+    }
+
+    /// Whether it may have postings from `first` to `last`; told without reading any.
+    pub(super) fn may_hold(&self, first: &Key, last: &Key) -> bool {
+        let is_before = self.fences.first().is_none_or(|fence| fence > last);
+        !is_before && (first != last || self.filter.may_hold(first))
     }
 
     pub(super) fn reader<'a>(&'a self, tree: &'a sled::Db) -> Reader<'a> {
@@ -322,6 +338,21 @@ impl<'a> Cursor<'a> {
         Self { run, tree, block: 0, current: None, position: 0 }
     }
 
+    /// Begins at the first posting that is not before `from`.
+    pub(super) fn seek(run: &'a Run, tree: &'a sled::Db, from: (Key, u64)) -> Result<Self, StoreError> {
+        let before = run.fences.partition_point(|fence| *fence < from.0).saturating_sub(1);
+        let mut cursor = Self::new(run, tree);
+        cursor.block = u32::try_from(before).map_err(|_| unreadable("a block of a run"))?;
+        loop {
+            let Some(block) = cursor.load()? else { return Ok(cursor) };
+            let (position, count) = (block.seek(from), block.count);
+            cursor.position = position;
+            if position < count {
+                return Ok(cursor);
+            }
+        }
+    }
+
     /// The next posting.
     pub(super) fn next(&mut self) -> Result<Option<(Key, u64)>, StoreError> {
         loop {
@@ -329,12 +360,21 @@ impl<'a> Cursor<'a> {
                 self.position += 1;
                 return Ok(Some((block.key(self.position - 1), block.value(self.position - 1))));
             }
-            if self.block == self.run.meta.blocks {
+            if self.load()?.is_none() {
                 return Ok(None);
             }
-            self.current = Some(Block::read(self.tree, &self.run.meta, self.block)?);
-            self.position = 0;
-            self.block += 1;
         }
+    }
+
+    /// Goes on to the next block; `None` behind the last.
+    fn load(&mut self) -> Result<Option<&Block>, StoreError> {
+        if self.block == self.run.meta.blocks {
+            self.current = None;
+            return Ok(None);
+        }
+        let block = Block::read(self.tree, &self.run.meta, self.block)?;
+        self.position = 0;
+        self.block += 1;
+        Ok(Some(self.current.insert(block)))
     }
 }

@@ -1,10 +1,10 @@
-//! The tables of postings and their keys. A key is a cut hash: keys that must never be mistaken for another are
+//! The tables of postings and their keys. A key is a cut hash, or what `ordered` makes of it: keys that must never be mistaken for another are
 //! long, and where the answer is compared with the stored object anyway they are short.
 
-use mithaq_core::{
-    id::{ContentId, ReleaseId, sha256, sha256_of},
-    stix::observable::Observable,
-};
+use mithaq_core::id::{ContentId, ReleaseId, sha256, sha256_of};
+
+use super::ordered::observable_key;
+use crate::query::Term;
 
 /// A key, zeros after the table's width.
 pub(crate) type Key = [u8; 16];
@@ -18,15 +18,32 @@ pub(crate) enum Table {
     Releases,
     /// STIX id to the body ordinals of its versions.
     Versions,
-    /// Observable to body ordinals.
+    /// Observable to body ordinals, for those that have no place in a network; and what else an object is found by.
     Observables,
     /// Content id to the rows that name it without having brought it.
     References,
+    /// IPv4 address or network to body ordinals, in the order of addresses.
+    Ipv4,
+    /// The same for IPv6, and for URLs on such addresses.
+    Ipv6,
+    /// Domain name, URL or mail address to body ordinals, in the order of the names that they lie at.
+    Names,
 }
 
 impl Table {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Contents, Self::Releases, Self::Versions, Self::Observables, Self::References];
+    /// How many tables there are.
+    pub(crate) const COUNT: usize = 8;
+
+    pub(crate) const ALL: [Self; Self::COUNT] = [
+        Self::Contents,
+        Self::Releases,
+        Self::Versions,
+        Self::Observables,
+        Self::References,
+        Self::Ipv4,
+        Self::Ipv6,
+        Self::Names,
+    ];
 
     pub(crate) fn code(self) -> u8 {
         match self {
@@ -35,6 +52,9 @@ impl Table {
             Self::Versions => 2,
             Self::Observables => 3,
             Self::References => 4,
+            Self::Ipv4 => 5,
+            Self::Ipv6 => 6,
+            Self::Names => 7,
         }
     }
 
@@ -46,13 +66,14 @@ impl Table {
     /// happens, and costs one needless read.
     pub(crate) fn key_bytes(self) -> usize {
         match self {
-            Self::Contents | Self::Releases => 16,
-            Self::Versions | Self::Observables | Self::References => 5,
+            Self::Contents | Self::Releases | Self::Ipv6 => 16,
+            Self::Names => 11,
+            Self::Versions | Self::Observables | Self::References | Self::Ipv4 => 5,
         }
     }
 }
 
-fn cut(hash: &[u8; 32], table: Table) -> Key {
+pub(super) fn cut(hash: &[u8; 32], table: Table) -> Key {
     let mut key = [0; 16];
     let bytes = table.key_bytes();
     key[..bytes].copy_from_slice(&hash[..bytes]);
@@ -76,8 +97,12 @@ pub(crate) fn version_key(stix_id: &str) -> Key {
     cut(&sha256(stix_id.as_bytes()), Table::Versions)
 }
 
-/// The key of an observable.
-pub(crate) fn observable_key(observable: &Observable) -> Key {
-    let kind = observable.kind.as_str();
-    cut(&sha256_of(&[kind.as_bytes(), &[0], observable.value.as_bytes()]), Table::Observables)
+/// The key of what is no observable, and leads to an object all the same.
+pub(crate) fn term_key(term: &Term<'_>) -> (Table, Key) {
+    let (kind, text) = match term {
+        Term::Observable(observable) => return observable_key(observable),
+        Term::Word(word) => ("word", *word),
+        Term::Translates(id) => ("translates", *id),
+    };
+    (Table::Observables, cut(&sha256_of(&[kind.as_bytes(), &[0], text.as_bytes()]), Table::Observables))
 }

@@ -30,6 +30,7 @@ mod restarts;
 mod resume;
 mod retention;
 mod sightings;
+mod search;
 mod sockets;
 mod sources;
 mod starting;
