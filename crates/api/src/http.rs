@@ -52,7 +52,7 @@ pub const SEARCH_LIMIT_MAX: usize = 10_000;
 pub const STREAM_WAIT_SECONDS_MAX: u64 = 300;
 
 /// An error.
-#[derive(Debug, Clone, Serialize, Deserialize, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct Problem {
     /// The code, `MQ-…`.

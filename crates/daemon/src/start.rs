@@ -161,8 +161,9 @@ async fn serve(home: Home, config: Config, store: Arc<dyn Store>) -> Result<(), 
     let _ = node.endpoint.set(endpoint.clone());
     ledger::watch(&node).map_err(failed)?;
     if node.gate.is_closed() {
-        standing::relearn(&node).map_err(failed)?;
+        node.gate.wait_for_operator(standing::relearn(&node).map_err(failed)?);
     }
+    standing::complete(&node).map_err(failed)?;
     let local = local::bind(&node).await?;
     // Before anybody can know that we run: a signal that comes sooner than its handler kills.
     let signals = Signals::listen()?;
