@@ -51,7 +51,7 @@ pub const PUSH_OBJECTS_MAX: usize = 100_000;
 pub const STREAM_WAIT_SECONDS_MAX: u64 = 300;
 
 /// An error.
-#[derive(Debug, Clone, Serialize, Deserialize, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct Problem {
     /// The code, `MQ-…`.

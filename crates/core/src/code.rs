@@ -360,6 +360,14 @@ codes! {
     OWN_ROLLBACK = 4019, "our own store rolled back",
         "A peer has accepted more entries of our ledger than our store has, or others: the store was put back to an older state, or changed. Nothing is sent to that peer, or to any if the daemon found it by HOME/ledger/local.json, since it would begin a second history. \
          Put the newest state of the store back. If it is lost, `mithaq restore` puts a backup in its place under an id of its own, which begins a new ledger.";
+    /// After a restore: a peer cannot be heard.
+    UNHEARD = 4040, "restored, and a peer cannot be heard",
+        "The store was restored from a backup, and SIEMs wait for a peer with which no session comes about, since it is suspended or blocked here. What it has withdrawn since the backup is not known. \
+         `mithaq peer resume NAME` lets it in, and SIEMs are served once it was heard; `mithaq restore --serve` serves them without that.";
+    /// After a restore: a withdrawal of ours cannot be read.
+    WITHDRAWALS_UNREAD = 4041, "restored, and a withdrawal of ours unreadable",
+        "The store was restored from a backup, and HOME/ledger/withdrawals.ndjson, from which it learns what we withdrew since, cannot be read in full: the message names the line. What that line took back may still be in the store. \
+         Put the file back as it was, or take the line out if you know that it holds no withdrawal, and start the daemon again; or withdraw it again once SIEMs are served with `mithaq restore --serve`.";
 
     /// The disk is full.
     DISK_FULL = 5001, "disk full",

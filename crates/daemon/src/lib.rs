@@ -12,6 +12,7 @@
 
 mod clock;
 mod consents;
+mod edition;
 mod feed;
 mod fetching;
 mod held;

@@ -31,6 +31,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     clock,
     consents::Consents,
+    edition::Edition,
     fetching::Fetching,
     identity::Identity,
     ledger,
@@ -83,6 +84,8 @@ pub(crate) struct PeerEntry {
     pub(crate) peer: Peer,
     /// Ends the tasks of this peer: it was changed or removed.
     pub(crate) cancel: CancellationToken,
+    /// What names our journal towards it, from the first time that this is asked: all who serve the peer go by one.
+    pub(crate) edition: OnceLock<Edition>,
     /// The number of the last entry of our journal towards it.
     pub(crate) journal_head: watch::Sender<u64>,
     /// The last row of the log of which the rule was asked for it.
@@ -102,6 +105,7 @@ impl PeerEntry {
         Self {
             peer,
             cancel,
+            edition: OnceLock::new(),
             journal_head: watch::Sender::new(0),
             scanned: AtomicU64::new(0),
             status,
@@ -323,6 +327,15 @@ impl Node {
             *entry = Arc::new(self.entry(entry.peer.clone()));
         }
         current.values().cloned().collect()
+    }
+
+    /// Ends the tasks of one peer and returns the entry that is to be served in its place; none if it was replaced already.
+    pub(crate) fn renew_peer(&self, old: &Arc<PeerEntry>) -> Option<Arc<PeerEntry>> {
+        let mut current = self.peers.write().unwrap_or_else(PoisonError::into_inner);
+        let entry = current.get_mut(&old.cert()).filter(|entry| Arc::ptr_eq(entry, old))?;
+        entry.cancel.cancel();
+        *entry = Arc::new(self.entry(entry.peer.clone()));
+        Some(Arc::clone(entry))
     }
 
     /// Goes by other link settings from here on, in the sessions that run too.

@@ -12,19 +12,21 @@ use mithaq_core::{
     agreement::VerifiedAgreement,
     code::Code,
     consent::ConsentState,
-    id::{CertId, ReleaseId, sha256_of},
+    id::{CertId, ReleaseId},
     ledger::Entry,
-    policy::{self, Decision, LocalPolicy, Question, Subject},
+    policy::{self, Decision, Question, Subject},
     release::{Kind, Manifest, SignedRelease},
 };
 use mithaq_store::{Batch, Expect, StateChange, StoreError};
 use mithaq_sync::{Chain, Cursor, INLINE_BYTES_MAX, Prompt};
 
 use crate::{
-    clock, consents, held,
+    clock, consents,
+    edition::Edition,
+    held,
     ledger::Ledger,
     node::{Node, PeerEntry},
-    origins, standing,
+    origins, standing, start,
     steps::{self, Step},
 };
 
@@ -93,13 +95,13 @@ impl Position {
     }
 }
 
-/// The journal towards one peer under one agreement and one local policy.
+/// The journal towards one peer under one agreement, one local policy, and what third origins permit.
 #[derive(Clone)]
 pub(crate) struct Outbox {
     node: Arc<Node>,
     entry: Arc<PeerEntry>,
     agreement: VerifiedAgreement,
-    /// Names the journal: another agreement, another local policy or a new consent starts another one.
+    /// Names the journal: another edition starts another one.
     key: [u8; 64],
 }
 
@@ -107,17 +109,22 @@ impl Outbox {
     /// The outbox of an active peer.
     pub(crate) fn new(node: Arc<Node>, entry: Arc<PeerEntry>) -> Option<Self> {
         let agreement = entry.peer.agreement.clone()?;
-        let (policy, consents) = (edition_of(&node.local_policy()), node.consents.edition());
-        let edition = sha256_of(&[agreement.id().as_bytes(), policy.as_bytes(), &consents]);
+        let edition = entry.edition.get_or_init(|| Edition::of(&node, entry.cert(), &agreement));
         let mut key = [0; 64];
         key[..32].copy_from_slice(entry.cert().as_bytes());
-        key[32..].copy_from_slice(&edition);
+        key[32..].copy_from_slice(&edition.name);
         Some(Self { node, entry, agreement, key })
     }
 
     /// What names the journal.
     pub(crate) fn name(&self) -> [u8; 64] {
         self.key
+    }
+
+    /// Whether the journal is still the one for what third origins permit.
+    fn is_current(&self) -> bool {
+        let edition = self.entry.edition.get();
+        edition.is_some_and(|edition| edition.is_current(&self.node, self.entry.cert(), &self.agreement))
     }
 
     fn position_key(&self) -> Vec<u8> {
@@ -158,6 +165,10 @@ impl Outbox {
                 if let Some(disclosed) = self.disclosed(row.release)? {
                     released.push(disclosed);
                 }
+            }
+            // What the rule has said by what no longer holds must not count as asked: this edition may come back.
+            if !self.is_current() {
+                return Ok(before);
             }
             position.scanned = last.seq;
             if !released.is_empty() {
@@ -327,14 +338,6 @@ impl Outbox {
     }
 }
 
-/// What names our own policy in the key of a journal: its ceiling, and whatever else it narrows.
-fn edition_of(policy: &LocalPolicy) -> String {
-    let categories = policy.categories.iter().flatten().map(|category| format!(" {category}"));
-    let listed = if policy.categories.is_some() { " only" } else { "" };
-    let onward = if policy.onward { "" } else { " no-onward" };
-    format!("{}{listed}{}{onward}", policy.tlp_max, categories.collect::<String>())
-}
-
 /// The release and the chain of a journal entry.
 fn entry_of(value: &[u8]) -> Result<(ReleaseId, Chain), StoreError> {
     let halves = value.split_first_chunk::<32>();
@@ -400,6 +403,18 @@ pub(crate) fn decide(node: &Node, subject: Subject<'_>, consent: ConsentState, p
     })
 }
 
+/// Has a peer served by another journal, since an agreement with a third origin began or was replaced.
+async fn begin_anew(node: Arc<Node>, entry: Arc<PeerEntry>) {
+    tracing::info!(
+        peer = entry.peer.name,
+        "what third CERTs let go on to the peer has changed: its journal is made anew"
+    );
+    let worker = Arc::clone(&node);
+    if tokio::task::spawn_blocking(move || start::restart_peer(&worker, &entry)).await.is_err() {
+        node.fail("beginning a journal anew");
+    }
+}
+
 /// Keeps the journal towards a peer up to date with the log until the peer is changed or the daemon stops.
 pub(crate) async fn follow(outbox: Outbox) {
     let node = Arc::clone(&outbox.node);
@@ -407,6 +422,9 @@ pub(crate) async fn follow(outbox: Outbox) {
     let mut log = node.follow();
     let mut position = None;
     loop {
+        if !outbox.is_current() {
+            return begin_anew(node, entry).await;
+        }
         log.mark_unchanged();
         let worker = outbox.clone();
         let extended = tokio::task::spawn_blocking(move || {

@@ -1,16 +1,16 @@
 //! After a restore: readers wait until peers have told what the store lacks.
 //!
 //! What a backup holds may have been withdrawn since. Peers tell withdrawals again, behind our cursors into their
-//! journals; until then SIEMs are not served. A journal has no end that could be known, so a peer counts as heard once a
-//! session with it has brought nothing for a while.
+//! journals; until then SIEMs are not served. A journal has no end, so each session asks its peer where it ends now, and the
+//! peer counts as heard once all up to there is durable here.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use axum::{
@@ -37,9 +37,6 @@ use crate::{
 
 /// The key of what is known of the restore.
 const RESTORED: &[u8] = b"rs/";
-
-/// How long a session must have brought nothing for its peer to count as heard.
-const QUIET: Duration = Duration::from_secs(10);
 
 /// How often it is looked.
 const LOOK: Duration = Duration::from_millis(500);
@@ -87,8 +84,24 @@ pub(crate) struct Gate {
     restored: Mutex<Option<Restored>>,
     /// Whether readers have to wait.
     is_closed: AtomicBool,
+    waits: Mutex<Waits>,
+}
+
+/// What readers wait for.
+#[derive(Debug, Default)]
+struct Waits {
     /// The names of the peers that were not heard.
-    waits_for: Mutex<Vec<String>>,
+    peers: Vec<String>,
+    /// Of those, which cannot be heard, and why.
+    unheard: Vec<Problem>,
+    /// Withdrawals of our own that could not be read.
+    unread: Vec<Problem>,
+}
+
+impl Waits {
+    fn is_over(&self) -> bool {
+        self.peers.is_empty() && self.unread.is_empty()
+    }
 }
 
 impl Gate {
@@ -104,6 +117,15 @@ impl Gate {
     /// Whether readers have to wait.
     pub(crate) fn is_closed(&self) -> bool {
         self.is_closed.load(Ordering::Acquire)
+    }
+
+    fn waits(&self) -> MutexGuard<'_, Waits> {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has readers wait until an operator has dealt with withdrawals of ours that cannot be read.
+    pub(crate) fn wait_for_operator(&self, unread: Vec<Problem>) {
+        self.waits().unread = unread;
     }
 
     /// Changes what is known of the restore, durably, if there was one and the change is one. Blocks.
@@ -142,10 +164,12 @@ impl Gate {
         let restored = self.restored.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
         let lost = restored.lost.iter();
         let lost = lost.map(|(peer, entries)| LostEntries { peer: node.name_of(*peer), entries: *entries });
+        let waits = self.waits();
         Some(mithaq_api::http::Restored {
             backup_at: restored.backup_at,
             serves: !self.is_closed(),
-            waits_for: self.waits_for.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            waits_for: waits.peers.clone(),
+            blocked_by: waits.unread.iter().chain(&waits.unheard).cloned().collect(),
             lost: lost.collect(),
         })
     }
@@ -153,7 +177,7 @@ impl Gate {
     /// Serves readers from now on, also after a restart. Blocks.
     pub(crate) fn open(&self, node: &Node) -> Result<(), StoreError> {
         self.change(node, |restored| !std::mem::replace(&mut restored.serves, true))?;
-        self.waits_for.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        *self.waits() = Waits::default();
         self.is_closed.store(false, Ordering::Release);
         Ok(())
     }
@@ -170,20 +194,11 @@ pub(crate) async fn check(State(node): State<Arc<Node>>, request: Request, next:
     response
 }
 
-/// What the last session with a peer has brought, and since when it brings nothing.
-struct Heard {
-    brought: (u64, u64, u64),
-    since: Instant,
-}
-
 /// Waits until every active peer was heard, then serves readers.
 pub(crate) async fn watch(node: Arc<Node>) {
-    let (mut heard, mut done) = (BTreeMap::new(), BTreeSet::new());
+    let mut heard = BTreeSet::new();
     while node.gate.is_closed() {
-        let waiting = listen(&node, &mut heard, &mut done);
-        let is_over = waiting.is_empty();
-        *node.gate.waits_for.lock().unwrap_or_else(PoisonError::into_inner) = waiting;
-        if is_over {
+        if listen(&node, &mut heard) {
             let worker = Arc::clone(&node);
             let opened = tokio::task::spawn_blocking(move || worker.gate.open(&worker)).await;
             match opened {
@@ -199,39 +214,37 @@ pub(crate) async fn watch(node: Arc<Node>) {
     }
 }
 
-/// Listens once; gives the names of the active peers that were not heard yet.
-fn listen(node: &Node, heard: &mut BTreeMap<CertId, Heard>, done: &mut BTreeSet<CertId>) -> Vec<String> {
-    let now = Instant::now();
-    let mut waiting = Vec::new();
+/// Notes which active peers were heard, and tells once of each that cannot be. Says whether nothing is waited for.
+fn listen(node: &Node, heard: &mut BTreeSet<CertId>) -> bool {
+    let (mut peers, mut unheard) = (Vec::new(), Vec::new());
     for entry in node.peers().into_iter().filter(|entry| is_active(entry)) {
-        let cert = entry.cert();
-        match brought(&entry) {
-            None => drop(heard.remove(&cert)),
-            Some(brought) => {
-                let last = heard.entry(cert).or_insert(Heard { brought, since: now });
-                if last.brought != brought {
-                    *last = Heard { brought, since: now };
-                }
-                if now.duration_since(last.since) >= QUIET {
-                    done.insert(cert);
-                }
-            }
+        if entry.status.lock().unwrap_or_else(PoisonError::into_inner).heard {
+            heard.insert(entry.cert());
         }
-        if !done.contains(&cert) {
-            waiting.push(entry.peer.name.clone());
+        if !heard.contains(&entry.cert()) {
+            peers.push(entry.peer.name.clone());
+            unheard.extend(stopped(&entry));
         }
     }
-    waiting
+    let mut waits = node.gate.waits();
+    for problem in unheard.iter().filter(|problem| !waits.unheard.contains(problem)) {
+        tracing::warn!(code = problem.code, reason = problem.message, "SIEMs wait for a peer that cannot be heard");
+    }
+    (waits.peers, waits.unheard) = (peers, unheard);
+    waits.is_over()
 }
 
-/// Whether sessions with a peer come about.
+/// Whether sessions with a peer come about, unless it is stopped.
 fn is_active(entry: &PeerEntry) -> bool {
     entry.peer.agreement.as_ref().is_some_and(|agreement| agreement.agreement().valid_from <= clock::wall())
 }
 
-/// What the present session with a peer has brought; `None` without one.
-fn brought(entry: &PeerEntry) -> Option<(u64, u64, u64)> {
-    let status = entry.status.lock().unwrap_or_else(PoisonError::into_inner);
-    let progress = status.progress;
-    status.connected.then_some((progress.received, progress.objects_received, progress.objects_deduplicated))
+/// Why no session with a peer comes about although there is an agreement.
+fn stopped(entry: &PeerEntry) -> Option<Problem> {
+    let name = &entry.peer.name;
+    let text = format!(
+        "{name} is suspended or blocked, so that it cannot tell what it has withdrawn: `mithaq peer resume {name}` lets it in, \
+         `mithaq restore --serve` serves SIEMs without it"
+    );
+    entry.peer.state.is_stopped().then(|| Problem::new(Code::UNHEARD, text))
 }

@@ -19,7 +19,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
     clock, consents, ledger, local, logging,
-    node::Node,
+    node::{Node, PeerEntry},
     peer,
     restored::{self, Gate},
     retention,
@@ -161,8 +161,9 @@ async fn serve(home: Home, config: Config, store: Arc<dyn Store>) -> Result<(), 
     let _ = node.endpoint.set(endpoint.clone());
     ledger::watch(&node).map_err(failed)?;
     if node.gate.is_closed() {
-        standing::relearn(&node).map_err(failed)?;
+        node.gate.wait_for_operator(standing::relearn(&node).map_err(failed)?);
     }
+    standing::complete(&node).map_err(failed)?;
     let local = local::bind(&node).await?;
     // Before anybody can know that we run: a signal that comes sooner than its handler kills.
     let signals = Signals::listen()?;
@@ -274,6 +275,15 @@ pub(crate) fn restart_peers(node: &Arc<Node>) {
     let _turn = node.reloading.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(endpoint) = node.endpoint.get() else { return };
     for entry in node.renew_peers() {
+        peer::start_peer(node, endpoint, entry);
+    }
+}
+
+/// Has one peer served anew, with a journal that is made anew, unless it is already. Blocks.
+pub(crate) fn restart_peer(node: &Arc<Node>, entry: &Arc<PeerEntry>) {
+    let _turn = node.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(endpoint) = node.endpoint.get() else { return };
+    if let Some(entry) = node.renew_peer(entry) {
         peer::start_peer(node, endpoint, entry);
     }
 }

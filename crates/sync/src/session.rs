@@ -63,6 +63,8 @@ pub struct Progress {
     pub lag: u64,
     /// Entries of the peer's journal that we have.
     pub received: u64,
+    /// Of these, up to where all are durable.
+    pub durable: u64,
     /// Bodies that we sent in this session.
     pub objects_sent: u64,
     /// Bodies that came in this session.
@@ -203,6 +205,7 @@ impl Session {
             sent: self.source.acknowledged(),
             lag: self.source.lag(),
             received: self.sink.received(),
+            durable: self.sink.durable(),
             objects_sent: self.source.objects_sent(),
             objects_received,
             objects_deduplicated,

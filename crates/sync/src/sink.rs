@@ -153,6 +153,12 @@ impl Sink {
         self.cursor.index
     }
 
+    /// Entries that we have, with none before them in the hands of the store.
+    pub(crate) fn durable(&self) -> u64 {
+        let first = self.storing.first_key_value().map_or(u64::MAX, |(index, _)| *index);
+        self.cursor.index.min(first.saturating_sub(1))
+    }
+
     /// Bodies that came, and objects whose bodies we did not need.
     pub(crate) fn objects(&self) -> (u64, u64) {
         (self.objects_received, self.objects_deduplicated)

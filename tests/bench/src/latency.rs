@@ -1,30 +1,78 @@
 //! From a push at one CERT to the line in the other's stream.
 
 use std::{
+    str::FromStr,
     sync::Arc,
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use anyhow::Context;
 use bytes::Bytes;
 use mithaq_api::client::Lines;
+use mithaq_relay::{Relay, Way};
 use serde_json::{Value, json};
 
 use crate::{
     certs::{Cert, pair},
-    count, machine, objects, round,
+    count,
+    link::Linked,
+    machine, objects, round,
     steps::{self, Timed},
 };
 
 /// How many pushes are timed.
 const PUSHES: usize = 1_000;
 
+/// How many over a link, where each takes long.
+const LINK_PUSHES: usize = 200;
+
+/// Between two looks at whether a link has carried the bulk.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// A link between the two CERTs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Path {
+    /// Bits a second.
+    rate: u64,
+    round_trip: Duration,
+}
+
+impl FromStr for Path {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Self> {
+        let parts = text.split_once(',').and_then(|(rate, time)| {
+            Some((rate.strip_suffix("kbit/s")?.parse::<u64>().ok()?, time.strip_suffix("ms")?.parse().ok()?))
+        });
+        let (kbits, ms) = parts.context("expected a rate and a round trip, as in 10000kbit/s,100ms")?;
+        Ok(Self { rate: kbits * 1_000, round_trip: Duration::from_millis(ms) })
+    }
+}
+
+/// Two CERTs that are paired: over loopback, or over a link whose rate both are told.
+fn certs(dir: &std::path::Path, path: Option<Path>) -> anyhow::Result<(Cert, Cert, Option<Relay>)> {
+    let Some(Path { rate, round_trip }) = path else {
+        let (a, b) = (Cert::make(dir, "pk")?, Cert::make(dir, "cn")?);
+        pair(&a, &b, dir)?;
+        return Ok((a, b, None));
+    };
+    let way = Way { rate: Some(rate), delay: round_trip / 2, ..Way::default() };
+    let Linked { a, b, _relay } = Linked::make(dir, way, true)?;
+    Ok((a, b, Some(_relay)))
+}
+
 /// Measures latency.
-pub(crate) async fn measure(input: &[Bytes], bundle: usize, tells_steps: bool) -> anyhow::Result<Value> {
+pub(crate) async fn measure(
+    input: &[Bytes],
+    bundle: usize,
+    tells_steps: bool,
+    path: Option<Path>,
+) -> anyhow::Result<Value> {
     let dir = tempfile::tempdir()?;
     let fdatasync = machine::fdatasync_seconds(dir.path())?;
-    let round_trip = machine::round_trip_seconds()?;
-    let (mut a, mut b) = (Cert::make(dir.path(), "pk")?, Cert::make(dir.path(), "cn")?);
-    pair(&a, &b, dir.path())?;
+    let round_trip = path.map_or_else(machine::round_trip_seconds, |path| Ok(path.round_trip.as_secs_f64()))?;
+    let pushes = path.map_or(PUSHES, |_| LINK_PUSHES);
+    let (mut a, mut b, _relay) = certs(dir.path(), path)?;
     if tells_steps {
         a.tell_steps();
         b.tell_steps();
@@ -33,16 +81,21 @@ pub(crate) async fn measure(input: &[Bytes], bundle: usize, tells_steps: bool) -
     b.start().await?;
     a.wait("it is connected", |status| status.peers.iter().all(|peer| peer.state == "connected")).await?;
     let mut lines = b.siem.lines("/v1/stream?follow=true").await?;
-    let quiet = timed_pushes(&a, &mut lines, 0, PUSHES).await?;
-    let (a, bulk) = (Arc::new(a), input.chunks(bundle).map(objects::bundle).collect::<Vec<_>>());
-    let pusher = Arc::clone(&a);
+    let quiet = timed_pushes(&a, &mut lines, 0, pushes).await?;
+    let (a, b) = (Arc::new(a), Arc::new(b));
+    let (pusher, taker, objects) = (Arc::clone(&a), Arc::clone(&b), input.len() as u64);
+    let bulk = input.chunks(bundle).map(objects::bundle).collect::<Vec<_>>();
     let bulk = tokio::spawn(async move {
         for bundle in bulk {
             pusher.push(bundle).await?;
         }
+        // A link carries it long after it was pushed.
+        while path.is_some() && taker.status().await?.objects < objects {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
         anyhow::Ok(())
     });
-    let busy = timed_until(&a, &mut lines, PUSHES, || bulk.is_finished()).await?;
+    let busy = timed_until(&a, &mut lines, pushes, || bulk.is_finished()).await?;
     bulk.await??;
     let legs = match tells_steps {
         true => steps::legs([&a.log()?, &b.log()?], &[("alone", &quiet), ("bulk", &busy)])?,
@@ -50,6 +103,8 @@ pub(crate) async fn measure(input: &[Bytes], bundle: usize, tells_steps: bool) -
     };
     let (quiet, busy) = (sorted_seconds(&quiet), sorted_seconds(&busy));
     let mut figures = json!({
+        "p50_over_alone": round(machine::percentile(&busy, 50) / machine::percentile(&quiet, 50)),
+        "p99_over_alone": round(machine::percentile(&busy, 99) / machine::percentile(&quiet, 99)),
         "p50_ms": round(machine::percentile(&quiet, 50) * 1e3),
         "p99_ms": round(machine::percentile(&quiet, 99) * 1e3),
         "pushes": quiet.len(),

@@ -55,14 +55,15 @@ pub(crate) async fn measure(input: &[Bytes], bundle: usize, time: Duration) -> a
 }
 
 /// Two CERTs with a link between them, of which the first dials.
-struct Linked {
-    a: Cert,
-    b: Cert,
-    _relay: Relay,
+pub(crate) struct Linked {
+    pub(crate) a: Cert,
+    pub(crate) b: Cert,
+    pub(crate) _relay: Relay,
 }
 
 impl Linked {
-    fn make(dir: &Path, way: Way, is_configured: bool) -> anyhow::Result<Self> {
+    /// Makes both and pairs them; `is_configured` tells both what the link's rate is.
+    pub(crate) fn make(dir: &Path, way: Way, is_configured: bool) -> anyhow::Result<Self> {
         let address = free_address()?;
         let relay = Relay::start(address, Link::both(way, 1))?;
         let a = Cert::make_at(dir, "pk", free_address()?, None)?;

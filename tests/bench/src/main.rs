@@ -48,6 +48,9 @@ struct Args {
     /// With `latency`: tell each step's share too, which costs the daemons a line of the log for each
     #[arg(long)]
     steps: bool,
+    /// With `latency`: over a link of this rate and round trip, as in `10000kbit/s,100ms`, that both sides are told
+    #[arg(long, value_name = "RATE,RTT")]
+    link: Option<latency::Path>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -87,7 +90,9 @@ fn run(args: &Args) -> anyhow::Result<()> {
         Work::Ingest => with_daemons(args, ingest::measure),
         Work::Pull => with_daemons(args, pull::measure),
         Work::Sync => with_daemons(args, replicate::measure),
-        Work::Latency => with_daemons(args, async |input, bundle| latency::measure(input, bundle, args.steps).await),
+        Work::Latency => {
+            with_daemons(args, async |input, bundle| latency::measure(input, bundle, args.steps, args.link).await)
+        }
         Work::Link => with_daemons(args, async |objects, bundle| {
             link::measure(objects, bundle, Duration::from_secs(args.seconds)).await
         }),

@@ -47,6 +47,9 @@ pub struct Restored {
     pub serves: bool,
     /// The peers of which it is not sure that they have told all that the store lacks; none if SIEMs are served.
     pub waits_for: Vec<String>,
+    /// What keeps SIEMs waiting until an operator does something, with a code each; none if SIEMs are served.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blocked_by: Vec<Problem>,
     /// What peers say that they have accepted of the ledger as it was before, and is not here.
     pub lost: Vec<LostEntries>,
 }

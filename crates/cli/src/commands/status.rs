@@ -50,8 +50,12 @@ fn print_restored(status: &Status, console: &mut Console) -> Result<(), Failure>
     if restored.serves {
         return Ok(());
     }
-    let peers = restored.waits_for.join(", ");
-    console.styled(WARN, format_args!("  restored from the backup of {at}: SIEMs wait until it has heard from {peers}"))
+    let peers = match &restored.waits_for[..] {
+        [] => String::new(),
+        names => format!(" until it has heard from {}", names.join(", ")),
+    };
+    console.styled(WARN, format_args!("  restored from the backup of {at}: SIEMs wait{peers}"))?;
+    restored.blocked_by.iter().try_for_each(|problem| console.styled(WARN, format_args!("  {problem}")))
 }
 
 fn is_degraded(peer: &PeerStatus) -> bool {

@@ -1,7 +1,11 @@
 //! What travels beside the releases of a session: cards, checkpoints and cosignatures, receipts, the ends of agreements,
 //! consents. One task handles them in order on a thread that may block.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use mithaq_api::{
@@ -29,6 +33,7 @@ use crate::{
     clock, consents,
     ledger::{CheckpointRefusal, Ledger},
     node::{Node, PeerEntry},
+    outbox::Outbox,
     retention, standing, start,
 };
 
@@ -40,6 +45,8 @@ const TERMINATION: u32 = 4;
 const CONSENT_REQUEST: u32 = 5;
 const CONSENT: u32 = 6;
 const ATTESTATION: u32 = 7;
+const END_QUESTION: u32 = 8;
+const END: u32 = 9;
 
 /// How many statements are sent at a time.
 const STATEMENTS: usize = 16;
@@ -76,6 +83,11 @@ pub(super) struct Courier {
     asked: Option<u64>,
     /// The hashes of the statements that were sent in this session.
     sent: BTreeSet<[u8; 32]>,
+    outbox: Outbox,
+    /// How long the log was when the peer asked where our journal ends, while the rule was not asked of all of it.
+    end_asked_at: Option<u64>,
+    /// Where the peer says that its journal ended when we asked.
+    their_end: Arc<OnceLock<u64>>,
 }
 
 /// Deals with documents until the session ends.
@@ -118,9 +130,20 @@ pub(super) async fn run(
 }
 
 impl Courier {
-    pub(super) fn new(node: Arc<Node>, entry: Arc<PeerEntry>) -> Self {
+    pub(super) fn new(node: Arc<Node>, entry: Arc<PeerEntry>, outbox: Outbox, their_end: Arc<OnceLock<u64>>) -> Self {
         let peer = entry.cert();
-        Self { node, entry, peer, accepted: None, told_serial: u64::MAX, asked: None, sent: BTreeSet::new() }
+        Self {
+            node,
+            entry,
+            peer,
+            accepted: None,
+            told_serial: u64::MAX,
+            asked: None,
+            sent: BTreeSet::new(),
+            outbox,
+            end_asked_at: None,
+            their_end,
+        }
     }
 
     fn ledger(&self) -> Ledger<'_> {
@@ -140,6 +163,7 @@ impl Courier {
                     self.tell_card(&mut inputs);
                     self.send_statements(&mut inputs)?;
                     self.sign_checkpoint(&mut inputs)?;
+                    self.tell_end(&mut inputs)?;
                 }
                 Work::Document { kind, body } => {
                     self.take(kind, &body, &mut inputs)?;
@@ -175,6 +199,9 @@ impl Courier {
         self.check_their_ledger(greeting)?;
         if let Some(termination) = &self.entry.peer.termination {
             inputs.push(document(TERMINATION, termination.to_json()));
+        }
+        if self.node.gate.is_closed() {
+            inputs.push(document(END_QUESTION, Vec::new()));
         }
         self.send_statements(inputs)?;
         self.sign_checkpoint(inputs)
@@ -258,11 +285,35 @@ impl Courier {
                 }
                 tell(news.map(drop))
             }
+            END_QUESTION => {
+                self.end_asked_at.get_or_insert(self.node.store.head());
+                self.tell_end(inputs)
+            }
+            END => self.take_end(body),
             _ => {
                 tracing::debug!(kind, "a document of an unknown kind is passed over");
                 Ok(())
             }
         }
+    }
+
+    /// Tells where our journal ended when the peer asked, once the rule was asked of all that the log had then.
+    fn tell_end(&mut self, inputs: &mut Vec<Input>) -> Result<(), End> {
+        if let Some(head) = self.end_asked_at
+            && self.outbox.is_scanned(head)?
+        {
+            self.end_asked_at = None;
+            inputs.push(document(END, self.outbox.position()?.head.to_be_bytes().to_vec()));
+        }
+        Ok(())
+    }
+
+    fn take_end(&self, body: &[u8]) -> Result<(), End> {
+        let malformed = |_| End::Document(Code::MISBEHAVED, "the end of a journal that is no number".into());
+        let end = u64::from_be_bytes(body.try_into().map_err(malformed)?);
+        // What comes later counts no more: we asked once.
+        let _first = self.their_end.set(end);
+        Ok(())
     }
 
     fn take_checkpoint(&self, body: &[u8]) -> Result<Vec<u8>, End> {

@@ -1,6 +1,9 @@
 //! The driver of one session: it performs what the state machine asks for, and tells it what came of it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use mithaq_api::http::{LinkFigures, Problem};
@@ -221,6 +224,8 @@ struct Pump {
     documents: mpsc::UnboundedSender<Work>,
     /// Where other sessions see what this one fetches.
     seat: Arc<Seat>,
+    /// Where the peer's journal ended when we asked, which is only after a restore.
+    their_end: Arc<OnceLock<u64>>,
     ticks: u32,
     /// Bytes of frames to and from the peer.
     sent: Tally,
@@ -284,7 +289,8 @@ impl Pump {
         let requests = loader::start(loader, backfill, &answers_in);
         let (storer, storing) = storer::start(node, entry.cert(), key, &answers_in);
         let (documents, documents_out) = mpsc::unbounded_channel();
-        let courier = Courier::new(Arc::clone(node), Arc::clone(entry));
+        let their_end = Arc::new(OnceLock::new());
+        let courier = Courier::new(Arc::clone(node), Arc::clone(entry), outbox.clone(), Arc::clone(&their_end));
         let delivering = node.tasks.spawn(documents::run(courier, documents_out, answers_in));
         Ok(Self {
             node: Arc::clone(node),
@@ -305,6 +311,7 @@ impl Pump {
             storer,
             documents,
             seat,
+            their_end,
             ticks: 0,
             sent: Tally::default(),
             received: Tally::default(),
@@ -510,7 +517,8 @@ impl Pump {
                 packets_sent: stats.path.sent_packets,
                 packets_lost: stats.path.lost_packets,
             };
-            self.entry.update(|status| status.refresh(claim.number(), progress, bytes, figures));
+            let is_heard = self.their_end.get().is_some_and(|end| progress.durable >= *end);
+            self.entry.update(|status| status.refresh(claim.number(), progress, bytes, figures, is_heard));
         }
     }
 

@@ -21,6 +21,8 @@ pub(crate) struct LinkStatus {
     pub(crate) problem: Option<Problem>,
     /// How far the present session, or the last, has come.
     pub(crate) progress: Progress,
+    /// Whether the present session, or the last, has brought all that the peer's journal had when we asked where it ends.
+    pub(crate) heard: bool,
     /// Counters of all sessions that have ended since the daemon started.
     pub(crate) ended: Traffic,
     /// Bytes of the present session.
@@ -71,12 +73,14 @@ impl LinkStatus {
         self.keep_counters();
         self.session = number;
         self.connected = true;
+        self.heard = false;
         self.problem = None;
     }
 
     /// Refreshes the counters of a session, unless another has taken over.
-    pub(crate) fn refresh(&mut self, number: u64, progress: Progress, bytes: Bytes, figures: LinkFigures) {
+    pub(crate) fn refresh(&mut self, number: u64, progress: Progress, bytes: Bytes, figures: LinkFigures, heard: bool) {
         if self.session == number {
+            self.heard |= heard;
             self.progress = progress;
             self.bytes = bytes;
             self.figures = figures;
@@ -219,10 +223,12 @@ mod tests {
         let sent = |objects_sent| Progress { objects_sent, ..Progress::default() };
         let mut status = LinkStatus::default();
         status.begin_session(1);
-        status.refresh(1, sent(3), bytes(30), figures);
+        status.refresh(1, sent(3), bytes(30), figures, true);
+        assert!(status.heard);
         status.begin_session(2);
-        status.refresh(2, sent(4), bytes(40), figures);
-        status.refresh(1, sent(9), bytes(90), figures);
+        status.refresh(2, sent(4), bytes(40), figures, false);
+        status.refresh(1, sent(9), bytes(90), figures, true);
+        assert!(!status.heard, "what one session has brought says nothing of the next");
         status.end_session(Some(1), problem());
         status.end_session(None, problem());
         assert!(status.connected && status.problem.is_none());

@@ -3,23 +3,31 @@
 //! What other CERTs withdrew, they tell again. Nobody tells us what we withdrew ourselves.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs::{File, OpenOptions},
     io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
-use mithaq_api::home::{create_private_dir, with_sources};
+use mithaq_api::{
+    home::{create_private_dir, with_sources},
+    http::Problem,
+};
 use mithaq_core::{
     body::Body,
-    id::{ContentId, from_hex, to_hex},
+    code::Code,
+    id::{ContentId, ReleaseId, from_hex, sha256, to_hex},
     keys::Signature,
-    release::{Kind, SignedRelease, VerifiedRelease},
+    release::{Kind, Manifest, SignedRelease, VerifiedRelease},
 };
 use mithaq_store::{Arrival, Batch, StoreError};
 use serde::{Deserialize, Serialize};
 
-use super::retract::{apply_withdrawal, notice_of};
+use super::{
+    WITHDRAWAL, for_each_row, read_withdrawal,
+    retract::{apply_withdrawal, notice_of},
+};
 use crate::{clock, node::Node};
 
 /// The most bytes of a line: all releases of one withdrawal, which names at most as many contents as fit into a push.
@@ -39,24 +47,36 @@ struct Kept {
     notice: Option<String>,
 }
 
+impl Kept {
+    fn new(signed: &SignedRelease, notice: Option<&[u8]>) -> Self {
+        Self {
+            manifest: String::from_utf8_lossy(&signed.manifest).into_owned(),
+            signature: to_hex(signed.signature.as_bytes()),
+            contents: signed.contents.clone(),
+            notice: notice.map(|notice| String::from_utf8_lossy(notice).into_owned()),
+        }
+    }
+
+    fn id(&self) -> ReleaseId {
+        ReleaseId::from_bytes(sha256(self.manifest.as_bytes()))
+    }
+}
+
 fn path(node: &Node) -> PathBuf {
     node.home.dir().join("ledger").join("withdrawals.ndjson")
 }
 
-/// One withdrawal as a line: its releases, with their notices.
+/// One withdrawal as a line: its releases, each once, with their notices.
 pub(super) fn line(arrivals: &[Arrival]) -> Vec<u8> {
-    let keep = |arrival: &Arrival| {
-        let signed = arrival.release.signed();
-        let notice = arrival.bodies.first().map(|body| String::from_utf8_lossy(body.bytes()).into_owned());
-        Kept {
-            manifest: String::from_utf8_lossy(&signed.manifest).into_owned(),
-            signature: to_hex(signed.signature.as_bytes()),
-            contents: signed.contents.clone(),
-            notice,
-        }
-    };
+    let mut seen = BTreeSet::new();
+    let fresh = arrivals.iter().filter(|arrival| seen.insert(arrival.release.id()));
+    let kept = fresh.map(|arrival| Kept::new(arrival.release.signed(), arrival.bodies.first().map(Body::bytes)));
+    line_of(&kept.collect::<Vec<_>>())
+}
+
+fn line_of(kept: &[Kept]) -> Vec<u8> {
     // INVARIANT: strings and lists of them always serialise.
-    let mut line = serde_json::to_vec(&arrivals.iter().map(keep).collect::<Vec<_>>()).unwrap_or_default();
+    let mut line = serde_json::to_vec(kept).unwrap_or_default();
     line.push(b'\n');
     line
 }
@@ -93,51 +113,200 @@ fn append(path: &Path, line: &[u8]) -> io::Result<()> {
     written
 }
 
-/// Learns the withdrawals that the store does not know. Blocks.
+/// Visits the lines of the file with their numbers from 1, and what each holds or why it cannot be read.
 ///
 /// # Errors
-/// When the store fails; a line that cannot be used is told and passed over.
-pub(crate) fn relearn(node: &Node) -> Result<(), StoreError> {
-    let file = match File::open(path(node)) {
-        Ok(file) => file,
-        Err(error) => {
-            let is_missing = error.kind() == io::ErrorKind::NotFound;
-            tracing::warn!(is_missing, %error, "withdrawals of ours that are newer than the backup are not known");
-            return Ok(());
-        }
-    };
-    let mut reader = BufReader::new(file);
+/// When the file cannot be opened or read, or the visitor fails.
+fn for_each_line<E: From<io::Error>>(
+    path: &Path,
+    mut visit: impl FnMut(u64, Result<Vec<Kept>, String>) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut reader = BufReader::new(File::open(path)?);
     let mut line = Vec::new();
     for number in 1.. {
         line.clear();
-        let read = reader.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line);
-        match read {
-            Ok(0) => break,
-            Ok(_) => relearn_line(node, &line, number)?,
-            Err(error) => {
-                tracing::error!(line = number, %error, "withdrawals of ours cannot be read");
-                break;
-            }
+        if reader.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line)? == 0 {
+            break;
+        }
+        if !line.trim_ascii().is_empty() {
+            visit(number, serde_json::from_slice(&line).map_err(|error| error.to_string()))?;
         }
     }
     Ok(())
 }
 
-fn relearn_line(node: &Node, line: &[u8], number: u64) -> Result<(), StoreError> {
-    let kept: Vec<Kept> = match serde_json::from_slice(line) {
-        Ok(kept) => kept,
-        Err(error) => {
-            tracing::error!(line = number, %error, "a withdrawal of ours cannot be read");
-            return Ok(());
+/// Why the file was not gone through.
+enum Stop {
+    File(io::Error),
+    Store(StoreError),
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Self::File(error)
+    }
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// Learns the withdrawals that the store does not know; returns what of the file could not be read. Blocks.
+///
+/// # Errors
+/// When the store fails.
+pub(crate) fn relearn(node: &Node) -> Result<Vec<Problem>, StoreError> {
+    let (path, mut unread) = (path(node), Vec::new());
+    let visited = for_each_line(&path, |number, kept| {
+        let learnt = match kept {
+            Ok(kept) => kept.into_iter().try_fold((), |(), kept| relearn_kept(node, kept)),
+            Err(error) => Err(Unlearnt::Unread(error)),
+        };
+        match learnt {
+            Ok(()) => Ok(()),
+            Err(Unlearnt::Store(error)) => Err(Stop::Store(error)),
+            Err(Unlearnt::Unread(why)) => {
+                unread.push(unread_problem(&format!("line {number} of {}", path.display()), &why));
+                Ok(())
+            }
         }
-    };
-    for kept in kept {
-        match open(node, kept) {
-            Ok((release, bodies)) => relearn_release(node, release, bodies)?,
-            Err(problem) => tracing::error!(line = number, problem, "a withdrawal of ours does not verify"),
+    });
+    match visited {
+        Ok(()) => {}
+        Err(Stop::Store(error)) => return Err(error),
+        Err(Stop::File(error)) if error.kind() == io::ErrorKind::NotFound => {
+            tracing::warn!(path = %path.display(), "withdrawals of ours that are newer than the backup are not known");
         }
+        Err(Stop::File(error)) => unread.push(unread_problem(&path.display().to_string(), &error.to_string())),
+    }
+    for problem in &unread {
+        tracing::error!(code = problem.code, reason = problem.message, "SIEMs wait");
+    }
+    Ok(unread)
+}
+
+fn unread_problem(place: &str, why: &str) -> Problem {
+    let text = format!(
+        "{place} cannot be read ({why}): it may hold a withdrawal of ours that this store does not know. Mend it, or take it \
+         out, and start the daemon again; `mithaq restore --serve` serves SIEMs without it"
+    );
+    Problem::new(Code::WITHDRAWALS_UNREAD, text)
+}
+
+/// Why a release of a line was not learnt.
+enum Unlearnt {
+    Unread(String),
+    Store(StoreError),
+}
+
+impl From<StoreError> for Unlearnt {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+fn relearn_kept(node: &Node, kept: Kept) -> Result<(), Unlearnt> {
+    // What is known has been verified.
+    if node.store.release(kept.id())?.is_some() {
+        return Ok(());
+    }
+    let (release, bodies) = open(node, kept).map_err(Unlearnt::Unread)?;
+    Ok(relearn_release(node, release, bodies)?)
+}
+
+/// Takes off a line that was begun and not ended: a daemon died over it, and the store knows what it was to say.
+fn drop_torn(path: &Path) -> io::Result<()> {
+    const BLOCK: u64 = 64 * 1024;
+    let mut file = OpenOptions::new().read(true).write(true).open(path)?;
+    let length = file.seek(SeekFrom::End(0))?;
+    let (mut end, mut block) = (length, Vec::new());
+    while end > 0 {
+        let start = end.saturating_sub(BLOCK);
+        file.seek(SeekFrom::Start(start))?;
+        block.clear();
+        Read::by_ref(&mut file).take(end - start).read_to_end(&mut block)?;
+        if let Some(last) = block.iter().rposition(|byte| *byte == b'\n') {
+            end = start + last as u64 + 1;
+            break;
+        }
+        end = start;
+    }
+    if end < length {
+        file.set_len(end)?;
+        file.sync_data()?;
     }
     Ok(())
+}
+
+/// Adds to the file the withdrawals of ours that the store has and the file lacks: a daemon may have died between the two.
+/// Blocks.
+///
+/// # Errors
+/// When the store fails; a file that cannot be read or written is told, and stays as it is.
+pub(crate) fn complete(node: &Node) -> Result<(), StoreError> {
+    let mut lacking = own_withdrawals(node)?;
+    let path = path(node);
+    // A restored store may lack what a line that cannot be read was to say: that stays until an operator has seen it.
+    let is_whole = !node.gate.is_closed();
+    let torn = if is_whole { drop_torn(&path) } else { Ok(()) };
+    let visited = torn.and_then(|()| {
+        for_each_line(&path, |line, kept| {
+            if is_whole && let Err(error) = &kept {
+                tracing::warn!(path = %path.display(), line, error, "a line holds no withdrawal: it can be taken out");
+            }
+            for kept in kept.iter().flatten() {
+                lacking.remove(&kept.id());
+            }
+            Ok(())
+        })
+    });
+    if let Err(error) = visited
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::error!(path = %path.display(), %error, "our withdrawals beside the store cannot be read");
+        return Ok(());
+    }
+    let mut rows = BTreeMap::new();
+    for id in lacking {
+        if let Some((seq, _)) = node.store.release(id)? {
+            rows.insert(seq, id);
+        }
+    }
+    while let Some((seq, id)) = rows.pop_first() {
+        let kept = with_what_stands(node, seq, &mut rows)?;
+        tracing::warn!(release = id.fmt_short(), "a withdrawal of ours was not kept beside the store: it is now");
+        keep(node, &line_of(&kept));
+    }
+    Ok(())
+}
+
+/// The withdrawals of ours by which something is withdrawn.
+fn own_withdrawals(node: &Node) -> Result<BTreeSet<ReleaseId>, StoreError> {
+    let mut withdrawals = BTreeSet::new();
+    for_each_row(&*node.store, &[WITHDRAWAL, node.us.as_bytes()].concat(), |_, value| {
+        withdrawals.insert(read_withdrawal(value)?.1);
+        Ok(())
+    })?;
+    Ok(withdrawals)
+}
+
+/// The releases of one withdrawal from its first row on: all of them are of one moment, and follow each other in the log.
+fn with_what_stands(node: &Node, first: u64, rows: &mut BTreeMap<u64, ReleaseId>) -> Result<Vec<Kept>, StoreError> {
+    let (mut kept, mut at) = (Vec::new(), None);
+    for seq in first.. {
+        let Some((_, release, manifest)) = node.sound_release_at(seq)? else { break };
+        let Manifest { origin, published_at, kind, .. } = manifest;
+        if origin != node.us || *at.get_or_insert(published_at) != published_at {
+            break;
+        }
+        rows.remove(&seq);
+        let notice = release.contents.first().filter(|_| kind == Kind::Withdraw);
+        let bodies = node.store.bodies(&notice.copied().into_iter().collect::<Vec<_>>())?;
+        kept.push(Kept::new(&release, bodies.iter().flatten().next().map(|body| &body[..])));
+    }
+    Ok(kept)
 }
 
 fn open(node: &Node, kept: Kept) -> Result<(VerifiedRelease, Vec<Body>), String> {
@@ -154,9 +323,6 @@ fn open(node: &Node, kept: Kept) -> Result<(VerifiedRelease, Vec<Body>), String>
 }
 
 fn relearn_release(node: &Node, release: VerifiedRelease, bodies: Vec<Body>) -> Result<(), StoreError> {
-    if node.store.release(release.id())?.is_some() {
-        return Ok(());
-    }
     let id = release.id();
     let mut batch = Batch::default();
     match (release.manifest().kind, release.contents().first()) {
@@ -188,6 +354,25 @@ fn relearn_release(node: &Node, release: VerifiedRelease, bodies: Vec<Body>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_torn_line_is_taken_off_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lines");
+        let check = |before: &str, after: &str| {
+            std::fs::write(&path, before).unwrap();
+            drop_torn(&path).unwrap();
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), after);
+        };
+        check("", "");
+        check("to", "");
+        check("one\n", "one\n");
+        check("one\nto", "one\n");
+        let long = "x".repeat(200_000);
+        check(&format!("one\n{long}"), "one\n");
+        check(&format!("{long}\n{long}"), &format!("{long}\n"));
+        check(&long, "");
+    }
 
     #[test]
     fn a_torn_line_costs_no_other() {

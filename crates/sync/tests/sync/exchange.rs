@@ -300,3 +300,22 @@ fn swapped_sides_send_the_same_bytes() {
     };
     assert_eq!(total(0), total(1));
 }
+
+#[test]
+fn what_is_durable_follows_what_came_and_never_leads() {
+    let mut pair = Pair::new(World { commit: Duration::from_millis(50), ..World::default() });
+    let parcels = parcels(&pair, 0, 40, 30);
+    push_all(&mut pair, 0, &parcels);
+    pair.connect();
+    let mut has_lagged = false;
+    while pair.step() {
+        let progress = pair.progress(1);
+        assert!(progress.durable <= progress.received);
+        has_lagged |= progress.durable < progress.received;
+        let durable = usize::try_from(progress.durable).unwrap();
+        let is_stored = |parcel: &Parcel| pair.nodes[1].store.releases.contains_key(&parcel.id());
+        assert!(parcels[..durable].iter().all(is_stored), "said to be durable and is not");
+    }
+    assert!(has_lagged, "the test shows nothing");
+    assert_eq!((pair.progress(1).durable, pair.progress(1).received), (40, 40));
+}

@@ -24,7 +24,7 @@ fn slow() -> Way {
 }
 
 /// PK, which dials, and CN behind the relay.
-fn linked(place: &Place, link: Link) -> ([Cert; 2], Relay) {
+pub(crate) fn linked(place: &Place, link: Link) -> ([Cert; 2], Relay) {
     let port = free_port();
     let relay = Relay::start(([127, 0, 0, 1], port).into(), link).unwrap();
     let pk = Cert::init_at(place, "pk", free_port(), None);

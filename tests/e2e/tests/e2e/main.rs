@@ -7,6 +7,7 @@
 // A test may fail where it stands.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod after_restore;
 mod agreements;
 mod alerts;
 mod architecture;

@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use crate::harness::{Cert, Daemon, Place, bundle, id_of, indicator, pair, settle, unmarked, until};
+use crate::harness::{
+    Cert, Daemon, Place, activate_both, bundle, draft, id_of, indicator, pair, settle, unmarked, until,
+};
 
 /// PK shares with QA under these terms on passing on, and QA with CN, which takes what third CERTs released.
 fn chain(place: &Place, onward: &[&str]) -> [Cert; 3] {
@@ -108,4 +110,38 @@ fn a_relay_passes_on_to_those_that_the_origin_lists_and_to_nobody_else() {
     qa.until_receipt(cn, &withdrawal, "applied");
     settle(qa, om, 2);
     assert_eq!(qa.receipt_of(om, &withdrawal), None, "OM was told of what it was never given");
+}
+
+/// The releases that a CERT's ledger says were disclosed to a peer, in order.
+#[track_caller]
+fn disclosed(cert: &Cert, peer: &Cert) -> Vec<String> {
+    let args = ["ledger", "show", "--peer", &peer.name, "--after", "0", "--limit", "10000", "--json"];
+    let entries = cert.run(&args).exits(0).lines();
+    entries.iter().filter_map(|entry| entry["release"].as_str()).map(str::to_owned).collect()
+}
+
+#[test]
+fn what_a_relay_kept_back_goes_on_once_a_new_agreement_with_its_origin_permits_it() {
+    let place = Place::new();
+    let [pk, qa, cn] = &chain(&place, &[]);
+    let _daemons = [pk, qa, cn].map(Daemon::start);
+    let object = id_of(&indicator(1, 1));
+    pk.push(bundle(&[indicator(1, 1)]), &[]).exits(0);
+    settle(pk, qa, 1);
+    settle(qa, cn, 2);
+    assert_eq!(qa.withheld_by(&object, cn), ["MQ-2014"]);
+    let before = disclosed(qa, cn);
+
+    // Nothing is pushed any more, and nobody starts anything anew.
+    activate_both(pk, qa, &draft(pk, qa, &["--onward-to", &cn.id()]));
+    cn.until_serves(&object);
+    settle(qa, cn, 3);
+    let after = disclosed(qa, cn);
+    let mut distinct = after.clone();
+    distinct.sort();
+    distinct.dedup();
+    assert_eq!(distinct.len(), after.len(), "a journal that is made anew disclosed something anew");
+    // PK's object and probe, and the last probe of QA.
+    assert_eq!((after.len(), &after[..before.len()]), (before.len() + 3, &before[..]));
+    qa.ledger_is_whole();
 }

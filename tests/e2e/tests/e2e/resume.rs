@@ -14,7 +14,7 @@ const OBJECT_BYTES: u32 = 60_000;
 const CAME_BYTES: u64 = 600_000;
 
 /// An indicator with a long description that hardly compresses.
-fn large(number: u32) -> Value {
+pub(crate) fn large(number: u32) -> Value {
     let mut object = indicator(1, number);
     let mut state = number.wrapping_mul(2_654_435_761) | 1;
     let digits = (0..OBJECT_BYTES / 8).map(|_| {
