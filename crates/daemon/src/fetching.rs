@@ -1,11 +1,13 @@
-//! Which session fetches which body: the table of claims of all sessions, and who is woken when it changes.
+//! Which session fetches which body, and which brings the releases of an origin first: the tables of all sessions, and who
+//! is woken when the first changes.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use mithaq_sync::{Claims, Pending, SessionId, Waiting};
+use mithaq_core::id::ReleaseId;
+use mithaq_sync::{Arrival, Branch, Claims, Pending, SessionId, Trees, Waiting};
 use tokio::sync::watch;
 
 use crate::clock;
@@ -13,16 +15,21 @@ use crate::clock;
 /// How often it is looked whether a claim has expired.
 const REVIEW: Duration = Duration::from_secs(1);
 
-/// The claims of all sessions.
+/// The tables of all sessions.
 #[derive(Debug, Default)]
 pub(crate) struct Fetching {
     claims: Mutex<Claims>,
+    trees: Mutex<Trees>,
     freed: watch::Sender<u64>,
 }
 
 impl Fetching {
     fn claims(&self) -> MutexGuard<'_, Claims> {
         self.claims.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn trees(&self) -> MutexGuard<'_, Trees> {
+        self.trees.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes the claims, and wakes those who wait if any was freed.
@@ -83,6 +90,16 @@ impl Seat {
         self.fetching.change(settle);
     }
 
+    /// Notes a release that the session has brought; says what becomes of its place in the origin's tree.
+    pub(crate) fn arrived(&self, arrival: Arrival) -> Option<Branch> {
+        self.fetching.trees().arrived(self.session, arrival)
+    }
+
+    /// Claims a release that was offered lazily and has not come; says whether it may be asked for.
+    pub(crate) fn claim_release(&self, release: ReleaseId) -> bool {
+        self.fetching.trees().claim(self.session, release, now())
+    }
+
     /// Those of the session that need not wait any longer.
     pub(crate) fn take_ready(&self, waiting: &mut Waiting) -> Vec<Pending> {
         waiting.take_ready(self.session, &self.fetching.claims(), now())
@@ -96,6 +113,7 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
+        self.fetching.trees().close(self.session);
         self.fetching.change(|claims| claims.close(self.session));
     }
 }

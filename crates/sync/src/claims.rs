@@ -38,6 +38,14 @@ const CREDIT_SPANS: usize = 2;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SessionId(u64);
 
+impl SessionId {
+    /// A session of this number, in a table that numbers none itself.
+    #[must_use]
+    pub const fn of(number: u64) -> Self {
+        Self(number)
+    }
+}
+
 /// The claims of all sessions.
 #[derive(Debug, Default)]
 pub struct Claims {

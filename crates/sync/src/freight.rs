@@ -25,12 +25,16 @@ impl Weight {
     }
 }
 
+/// Whether a release takes something back.
+pub(crate) fn takes_back(release: &SignedRelease) -> bool {
+    release.stored_manifest().is_ok_and(|manifest| manifest.kind == Kind::Withdraw)
+}
+
 /// The channel of a release that was loaded, with its bodies or without.
 pub(crate) fn channel_of(release: &SignedRelease, inline: bool) -> Channel {
-    let takes_back = || release.stored_manifest().is_ok_and(|manifest| manifest.kind == Kind::Withdraw);
     match inline {
         false => Channel::Backfill,
-        true if takes_back() => Channel::Urgent,
+        true if takes_back(release) => Channel::Urgent,
         true => Channel::Live,
     }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use mithaq_core::{
     body::Body,
     card::VerifiedCard,
-    id::{ContentId, ReleaseId},
+    id::{CertId, ContentId, ReleaseId},
     receipt::{Status, VerifiedReceipt},
     release::{SignedRelease, VerifiedRelease},
     time::Time,
@@ -17,6 +17,7 @@ use crate::{
     journal::{Chain, Cursor},
     sketch::{Cell, Compared, Digest, SketchKey},
     tail::Prompt,
+    trees::{Branch, Late},
     wire::{Frame, Kind},
 };
 
@@ -98,6 +99,20 @@ pub enum Input {
         /// Which of the releases we hold.
         known: Vec<bool>,
     },
+    /// Answer to [`Output::ClaimRelease`].
+    ReleaseClaimed {
+        /// The entry.
+        index: u64,
+        /// Whether to ask for it.
+        late: Late,
+    },
+    /// What the releases of a third origin that this session has brought tell of its place in that origin's tree.
+    Placed {
+        /// The origin.
+        origin: CertId,
+        /// What to tell the peer, or to make of it.
+        branch: Branch,
+    },
     /// Answer to [`Output::CheckBodies`].
     BodiesHeld {
         /// The entry.
@@ -160,7 +175,7 @@ pub enum Input {
     },
     /// Answer to [`Output::CompareSketch`].
     SketchCompared(Compared),
-    /// Time has passed; to be given every second or so.
+    /// Time has passed; to be given every second or so, and when [`Session::wakes_at`](crate::Session::wakes_at) says.
     Tick,
 }
 
@@ -269,6 +284,14 @@ pub enum Output {
         /// The releases.
         ids: Vec<ReleaseId>,
     },
+    /// Find out once more whether we hold a release and may say so, as [`Output::CheckReleases`] does; if not, claim it in
+    /// [`Trees`](crate::Trees).
+    ClaimRelease {
+        /// The entry.
+        index: u64,
+        /// The release.
+        id: ReleaseId,
+    },
     /// Find out which bodies we hold and may say so to this peer.
     CheckBodies {
         /// The entry.
@@ -302,6 +325,8 @@ pub enum Output {
         card: Option<Arc<VerifiedCard>>,
         /// The cursor that holds once this and all before it are durable.
         cursor: Cursor,
+        /// How it came.
+        manner: Manner,
     },
     /// Keep bodies of releases that are not complete, so that they need not come again after a cut. Until all of a
     /// release is here nothing else may show them, only its peer may be told that they are held, and they may be dropped
@@ -312,6 +337,17 @@ pub enum Output {
     SaveCursor(Cursor),
     /// Close the connection.
     Close(Fault),
+}
+
+/// How a release came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// It was asked for as soon as it was offered.
+    Asked,
+    /// It was offered lazily, and asked for since it did not come from elsewhere in time.
+    AskedLate,
+    /// Nobody asked for it.
+    Unasked,
 }
 
 /// Bodies of a release that is not complete, all of them verified.

@@ -20,7 +20,8 @@
 //!           <-------------------  Ack          durable at the sink
 //! ```
 //!
-//! Sessions know nothing of each other; what one fetches and others need not is told in a table beside them, [`Claims`].
+//! Sessions know nothing of each other; what one fetches and others need not is told in a table beside them, [`Claims`], and
+//! from which peer the fresh releases of a third CERT come first in another, [`Trees`].
 //!
 //! A release that appears while the sink has everything goes out at once as a manifest, its bodies inline when they
 //! are small. One that is small or takes something back does so even while the sink lacks much that is older.
@@ -44,14 +45,16 @@ mod sink;
 pub mod sketch;
 mod source;
 mod tail;
+mod trees;
 pub mod wire;
 
 pub use claims::{Claims, Pending, SessionId, Waiting};
 pub use dictionary::DICTIONARY;
 pub use fault::Fault;
-pub use io::{Channel, Greeting, Input, Now, Output, Part, Seen};
+pub use io::{Channel, Greeting, Input, Manner, Now, Output, Part, Seen};
 pub use journal::{Chain, Cursor};
 pub use limits::*;
 pub use purpose::{Purpose, Tally};
 pub use session::{InFlight, Progress, Session, Setup};
 pub use tail::Prompt;
+pub use trees::{Arrival, Branch, Late, Trees};

@@ -112,6 +112,25 @@ pub const WAIT_MAX: Duration = Duration::from_secs(30);
 /// How often a sink that waits for bodies from elsewhere says so: well within [`STALL_TIMEOUT`].
 pub const LATER_INTERVAL: Duration = Duration::from_secs(15);
 
+/// How long a sink waits at first before it asks for what was offered lazily: the copy that comes unasked is most often on its
+/// way. Enough for a retransmission on a link of 300 ms.
+pub const LAZY_WAIT: Duration = Duration::from_millis(500);
+
+/// How long it waits at the most, once what it had asked for has come from elsewhere meanwhile again and again.
+pub const LAZY_WAIT_MAX: Duration = Duration::from_secs(8);
+
+/// For how long a release that one peer was asked for after such a wait is not asked of another.
+pub const LAZY_CLAIM_TTL: Duration = Duration::from_secs(2);
+
+/// How long a lazy offer waits at the most while others are asked; then it is answered whoever was asked.
+pub const LAZY_ANSWER_MAX: Duration = Duration::from_secs(20);
+
+/// The most releases that are claimed after such a wait, over all sessions; of more each session asks for itself.
+pub const LAZY_CLAIMS_MAX: usize = 4_096;
+
+/// How many needless copies in a row are put up with, at the most, from a peer that had to be asked again.
+pub const COPIES_MAX: u32 = 8;
+
 /// How many bodies one peer may owe while it has not shown how fast it is.
 pub const CREDIT_BODIES_MIN: usize = 1024;
 

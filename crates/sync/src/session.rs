@@ -65,6 +65,8 @@ pub struct Progress {
     pub received: u64,
     /// Of these, up to where all are durable.
     pub durable: u64,
+    /// How many third CERTs' fresh releases the peer gets sooner from others, so that we only offer them.
+    pub pruned: usize,
     /// Bodies that we sent in this session.
     pub objects_sent: u64,
     /// Bodies that came in this session.
@@ -177,6 +179,12 @@ impl Session {
         self.sink.abandon(&mut self.outputs);
     }
 
+    /// When an [`Input::Tick`] is needed next, if sooner than it comes anyway.
+    #[must_use]
+    pub fn wakes_at(&self) -> Option<Duration> {
+        self.sink.wakes_at().filter(|_| !self.closed)
+    }
+
     /// The peer's daemon since it started; `None` before its hello.
     #[must_use]
     pub fn peer_instance(&self) -> Option<[u8; 16]> {
@@ -206,6 +214,7 @@ impl Session {
             lag: self.source.lag(),
             received: self.sink.received(),
             durable: self.sink.durable(),
+            pruned: self.source.pruned(),
             objects_sent: self.source.objects_sent(),
             objects_received,
             objects_deduplicated,
@@ -233,7 +242,9 @@ impl Session {
                 source.release_loaded(index, Loaded { release, card, inline }, outputs)?
             }
             Input::BodiesLoaded { index, bodies } => source.bodies_loaded(index, &bodies, outputs)?,
-            Input::ReleasesKnown { first, known } => sink.releases_known(first, &known, outputs),
+            Input::ReleasesKnown { first, known } => sink.releases_known(first, &known, now.monotonic, outputs),
+            Input::ReleaseClaimed { index, late } => sink.release_claimed(index, late, now.monotonic, outputs),
+            Input::Placed { origin, branch } => sink.placed(origin, branch, outputs),
             Input::BodiesHeld { index, held } => sink.bodies_held(index, &held, outputs),
             Input::BodiesElsewhere { index } => sink.bodies_elsewhere(index),
             Input::Staged => sink.staged(),
@@ -268,6 +279,7 @@ impl Session {
             Kind::Want(want) => source.want(&want, now.monotonic, outputs)?,
             Kind::WantBodies(want) => source.want_bodies(&want, now.monotonic, outputs)?,
             Kind::Ack(ack) => source.ack(&ack, receipts, now, outputs)?,
+            Kind::Tree(tree) => source.tree(&tree)?,
             Kind::WantCells(want) => source.want_cells(&want, outputs)?,
             Kind::Missing(missing) => source.missing(&missing, now.monotonic, outputs)?,
             _ if !self.established => return Err(Fault::Misbehaved("a frame before the start")),
@@ -355,6 +367,7 @@ impl Session {
         }
         self.source.pump(&mut self.outputs);
         self.sink.remind(now.monotonic, &mut self.outputs);
+        self.sink.review(now.monotonic, &mut self.outputs);
         self.sink.stage(&mut self.outputs);
         Ok(())
     }

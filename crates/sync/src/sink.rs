@@ -1,5 +1,6 @@
 //! The receiving half: what the peer offers, what of it we lack, and the checks that stand before the store.
 
+mod late;
 mod reconcile;
 mod staging;
 
@@ -20,12 +21,12 @@ use mithaq_core::{
     time::Time,
 };
 
-use self::reconcile::Gap;
+use self::{late::Lazy, reconcile::Gap};
 use crate::{
     elsewhere::Elsewhere,
     fault::Fault,
     group::{self, Packed},
-    io::{Channel, Output, Outputs},
+    io::{Channel, Manner, Output, Outputs},
     journal::Cursor,
     limits::{
         AHEAD_MAX, GROUP_BYTES_MAX, INDEX_MAX, INLINE_BYTES_MAX, LINK_BYTES_PER_SECOND_MIN, OFFER_IDS_MAX, ORIGINS_MAX,
@@ -62,6 +63,7 @@ struct Open {
     release: VerifiedRelease,
     /// The card of its origin, if that is not the peer.
     card: Option<Arc<VerifiedCard>>,
+    manner: Manner,
     /// Positions of the bodies that we asked for, the last first; `None` until we know what we hold.
     wanted: Option<Vec<usize>>,
     bodies: Vec<Body>,
@@ -110,6 +112,8 @@ pub(crate) struct Sink {
     storing: BTreeMap<u64, (ReleaseId, usize)>,
     /// Open releases whose bodies are on their way from elsewhere.
     elsewhere: Elsewhere,
+    /// Offers of what comes sooner from another.
+    lazy: Lazy,
     /// Whether what was handed over for staging is not yet durable.
     is_staging: bool,
     objects_received: u64,
@@ -136,6 +140,7 @@ impl Sink {
             window_used: 0,
             storing: BTreeMap::new(),
             elsewhere: Elsewhere::default(),
+            lazy: Lazy::default(),
             is_staging: false,
             objects_received: 0,
             objects_deduplicated: 0,
@@ -244,9 +249,11 @@ impl Sink {
     pub(crate) fn offer(&mut self, offer: &Offer, outputs: &mut Outputs) -> Result<(), Fault> {
         let ids = wire::ids(&offer.ids, OFFER_IDS_MAX, ReleaseId::from_bytes)?;
         self.note_offer(offer.first)?;
-        self.check_index(offer.first)?;
+        self.note_lazy_offer(offer, ids.len())?;
+        let check = if offer.lazy { Self::check_place } else { Self::check_index };
+        check(self, offer.first)?;
         let last = offer.first.checked_add(ids.len() as u64 - 1);
-        self.check_index(last.ok_or(Fault::Misbehaved("an offer of numbers that there are not"))?)?;
+        check(self, last.ok_or(Fault::Misbehaved("an offer of numbers that there are not"))?)?;
         for (index, id) in (offer.first..).zip(&ids) {
             if self.put(index, *id, State::Checking).is_some() {
                 return Err(Fault::Misbehaved("a journal entry offered twice"));
@@ -256,7 +263,14 @@ impl Sink {
         Ok(())
     }
 
-    pub(crate) fn releases_known(&mut self, first: u64, known: &[bool], outputs: &mut Outputs) {
+    pub(crate) fn releases_known(&mut self, first: u64, known: &[bool], now: Duration, outputs: &mut Outputs) {
+        if !self.is_put_off(first, known, now) {
+            self.answer(first, known, outputs);
+        }
+    }
+
+    /// Answers an offer.
+    fn answer(&mut self, first: u64, known: &[bool], outputs: &mut Outputs) {
         let mut wanted = vec![false; known.len()];
         for ((index, known), wanted) in (first..).zip(known).zip(&mut wanted) {
             let Some(Entry { id, state: State::Checking }) = self.entries.get(&index) else {
@@ -293,7 +307,8 @@ impl Sink {
         self.check_address(&release)?;
         let contents = release.contents().to_vec();
         let (id, objects) = (release.id(), contents.len());
-        let open = Open { release, card, wanted: None, bodies: Vec::new(), staged: 0, bytes: 0 };
+        let manner = self.lazy.manner_of(frame.index, self.entries.contains_key(&frame.index));
+        let open = Open { release, card, manner, wanted: None, bodies: Vec::new(), staged: 0, bytes: 0 };
         self.put(frame.index, id, State::Open(Box::new(open)));
         if frame.bodies.is_empty() {
             let index = frame.index;
@@ -452,6 +467,7 @@ impl Sink {
             bodies: open.bodies,
             card: open.card,
             cursor: self.cursor,
+            manner: open.manner,
         });
     }
 
@@ -476,6 +492,7 @@ impl Sink {
             self.window_used -= open.bytes;
             outputs.push(Output::BodiesGone { index: frame.index });
         }
+        self.lazy.forget(frame.index);
         outputs.send(Channel::Control, Kind::Ack(Ack { indexes: vec![frame.index], ..Ack::default() }));
         let before = self.cursor.index;
         self.settle_missing(frame.index);

@@ -1,5 +1,6 @@
 //! The sending half: our journal towards the peer, offered in order, and what the peer wants of it.
 
+mod branches;
 mod reconcile;
 
 use std::{
@@ -15,7 +16,7 @@ use mithaq_core::{
     release::SignedRelease,
 };
 
-use self::reconcile::Reconciling;
+use self::{branches::Branches, reconcile::Reconciling};
 use crate::{
     dictionary,
     fault::Fault,
@@ -37,6 +38,8 @@ use crate::{
 #[derive(Debug)]
 struct Entry {
     id: ReleaseId,
+    /// Whether the peer has said that it wants it.
+    asked: bool,
     state: State,
 }
 
@@ -92,6 +95,8 @@ pub(crate) struct Source {
     caught_up: bool,
     /// What is fresh and goes out unasked although the peer lacks much.
     tail: Tail,
+    /// What is fresh and is offered all the same.
+    branches: Branches,
     entries: BTreeMap<u64, Entry>,
     /// Offers without an answer: the number of the first entry, and how many.
     offers: BTreeMap<u64, usize>,
@@ -128,6 +133,7 @@ impl Source {
             reading: None,
             caught_up: false,
             tail: Tail::default(),
+            branches: Branches::default(),
             entries: BTreeMap::new(),
             offers: BTreeMap::new(),
             queue: BTreeSet::new(),
@@ -226,9 +232,9 @@ impl Source {
         }
     }
 
-    /// How many of the entries that are read in order are open.
+    /// How many of the entries that are read in order are open, but for those that the peer takes its time for.
     fn open_in_order(&self) -> usize {
-        self.entries.len() - self.reconciling.open()
+        self.entries.len() - self.reconciling.open() - self.branches.offered()
     }
 
     /// Asks for whatever can be gone on with.
@@ -270,7 +276,7 @@ impl Source {
     pub(crate) fn tail_read(&mut self, through: u64, entries: Vec<Prompt>, outputs: &mut Outputs) {
         for Prompt { index, id, urgent } in self.tail.take(through, entries, self.next) {
             let channel = if urgent { Channel::Urgent } else { Channel::Live };
-            self.entries.insert(index, Entry { id, state: State::Queued });
+            self.entries.insert(index, Entry { id, asked: false, state: State::Queued });
             self.queue.insert((channel, index));
         }
         self.pump(outputs);
@@ -320,7 +326,7 @@ impl Source {
         }
         let next = self.begun.or_else(|| self.hungry.pop_first().map(|(_, index)| index));
         let Some(index) = next else { return };
-        let Some(Entry { id, state: State::Sent(sent) }) = self.entries.get(&index) else {
+        let Some(Entry { id, state: State::Sent(sent), .. }) = self.entries.get(&index) else {
             return;
         };
         let contents = sent.wanted.iter().map(|position| sent.contents[*position]);
@@ -352,7 +358,7 @@ impl Source {
             } else {
                 State::Offered
             };
-            self.entries.insert(index, Entry { id, state });
+            self.entries.insert(index, Entry { id, asked: false, state });
         }
         self.next = next;
         self.head = self.head.max(self.next - 1);
@@ -375,7 +381,7 @@ impl Source {
         for (first, ids) in offers {
             self.offers.insert(first, ids.len());
             let ids = wire::join_ids(ids.into_iter().map(ReleaseId::as_bytes));
-            outputs.send(Channel::Control, Kind::Offer(Offer { first, ids }));
+            outputs.send(Channel::Control, Kind::Offer(Offer { first, ids, lazy: false }));
         }
     }
 
@@ -386,11 +392,14 @@ impl Source {
             .ok_or(Fault::Misbehaved("a want that answers no offer"))?;
         let bits = wire::bits(&want.bitmap, count)?;
         for (index, wanted) in (want.first..).zip(bits) {
+            let channel = self.branches.answered(index);
             if !wanted {
                 self.settle(index);
+                self.tail.settle(index);
             } else if let Some(entry) = self.entries.get_mut(&index) {
+                entry.asked = true;
                 entry.state = State::Queued;
-                self.queue.insert((Channel::Backfill, index));
+                self.queue.insert((channel, index));
             }
         }
         self.waiting_since = now;
@@ -405,6 +414,7 @@ impl Source {
         self.loading -= 1;
         let Loaded { release, card, inline } = loaded;
         match release {
+            Some(release) if self.is_lazy(index, &release, card.as_deref()) => self.offer_lazily(index, outputs),
             Some(release) => {
                 let channel = channel_of(&release, inline.is_some());
                 let card = card.and_then(|card| self.show(channel, &card)).unwrap_or_default();
@@ -524,13 +534,16 @@ impl Source {
     /// Settles entries. Releases take a receipt; what is gone is acknowledged without one.
     pub(crate) fn ack(&mut self, ack: &Ack, receipts: &Receipts, now: Now, outputs: &mut Outputs) -> Result<(), Fault> {
         let is_receipt = !ack.signature.is_empty();
+        if !is_receipt && !(ack.statuses.is_empty() && ack.key.is_empty() && ack.at == 0) {
+            return Err(Fault::Misbehaved("an unsigned acknowledgement with more than indexes"));
+        }
         let mut settled = Vec::with_capacity(ack.indexes.len());
         for index in &ack.indexes {
             let (id, weight) = match self.entries.get(index) {
-                Some(Entry { id, state: State::Sent(sent) }) if is_receipt && sent.wanted.is_empty() => {
+                Some(Entry { id, state: State::Sent(sent), .. }) if is_receipt && sent.wanted.is_empty() => {
                     (*id, sent.weight)
                 }
-                Some(Entry { id, state: State::Gone(weight) }) if !is_receipt => (*id, *weight),
+                Some(Entry { id, state: State::Gone(weight), .. }) if !is_receipt => (*id, *weight),
                 _ => return Err(Fault::Misbehaved("an acknowledgement of what was not sent")),
             };
             settled.push((*index, id));

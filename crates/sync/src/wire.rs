@@ -15,7 +15,7 @@ use crate::{
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct Frame {
     /// What it says.
-    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14")]
+    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15")]
     pub kind: Option<Kind>,
 }
 
@@ -64,6 +64,9 @@ pub enum Kind {
     /// Which releases of the sketched journal the sink lacks.
     #[prost(message, tag = "14")]
     Missing(Missing),
+    /// How the sink takes the fresh releases of a third origin.
+    #[prost(message, tag = "15")]
+    Tree(Tree),
 }
 
 /// The first frame of each side, on the control stream.
@@ -133,6 +136,9 @@ pub struct Offer {
     /// Release ids, 32 bytes each.
     #[prost(bytes = "bytes", tag = "2")]
     pub ids: Bytes,
+    /// Whether this is one entry that goes unasked to others: the sink gets it elsewhere, and may wait with its answer.
+    #[prost(bool, tag = "3")]
+    pub lazy: bool,
 }
 
 /// Which offered releases the sink lacks.
@@ -296,6 +302,17 @@ pub struct Missing {
     pub give_up: bool,
 }
 
+/// How the sink takes the fresh releases of a third origin from this source.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Tree {
+    /// The origin's CertId, 32 bytes.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub origin: Bytes,
+    /// Whether they are to come unasked, which holds until the sink says otherwise; else they are offered.
+    #[prost(bool, tag = "2")]
+    pub eager: bool,
+}
+
 impl Frame {
     /// Writes a frame with its length before it.
     #[must_use]
@@ -323,7 +340,7 @@ fn check_shape(frame: &[u8]) -> Result<(), Fault> {
     let bytes_max = match (key >> 3, key & 7) {
         (5 | 8, 2) => FRAME_BYTES_MAX,
         (10, 2) => DOCUMENT_FRAME_BYTES_MAX,
-        (1..=9 | 11..=14, 2) => CONTROL_FRAME_BYTES_MAX,
+        (1..=9 | 11..=15, 2) => CONTROL_FRAME_BYTES_MAX,
         _ => return Err(unknown),
     };
     if frame.len() > bytes_max {

@@ -73,6 +73,7 @@ fn perform(session: &mut Session, documents: &mut usize) -> bool {
             }
             Output::OpenJournal { .. } => Input::JournalOpened { after: 0, head: 0 },
             Output::CheckReleases { first, ids } => Input::ReleasesKnown { first, known: vec![false; ids.len()] },
+            Output::ClaimRelease { index, .. } => Input::ReleaseClaimed { index, late: mithaq_sync::Late::Wanted },
             Output::CheckBodies { index, contents, .. } => {
                 Input::BodiesHeld { index, held: vec![false; contents.len()] }
             }

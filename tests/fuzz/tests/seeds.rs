@@ -425,7 +425,7 @@ fn frames() -> Vec<Seed> {
     let id = Bytes::copy_from_slice(release_of(&TWO, ReleaseKind::Publish, &notice()).id().as_bytes());
     let own = manifest(1, &TWO, ReleaseKind::Publish);
     let passed_on = Manifest { card, ..manifest(2, &THREE, ReleaseKind::Withdraw) };
-    let offered = Offer { first: 1, ids: id.clone() };
+    let offered = Offer { first: 1, ids: id.clone(), lazy: false };
     let receipt = Ack {
         indexes: vec![1],
         statuses: vec![2].into(),

@@ -287,7 +287,7 @@ impl Pump {
         let loader = Loader::new(Arc::clone(node), outbox.clone(), Arc::clone(entry), Arc::clone(&seat));
         let backfill = Arc::clone(queues[usize::from(frames::channel_number(Channel::Backfill))].backlog());
         let requests = loader::start(loader, backfill, &answers_in);
-        let (storer, storing) = storer::start(node, entry.cert(), key, &answers_in);
+        let (storer, storing) = storer::start(node, entry.cert(), key, &seat, &answers_in);
         let (documents, documents_out) = mpsc::unbounded_channel();
         let their_end = Arc::new(OnceLock::new());
         let courier = Courier::new(Arc::clone(node), Arc::clone(entry), outbox.clone(), Arc::clone(&their_end));
@@ -335,6 +335,8 @@ impl Pump {
         let replaced = tokio_util::sync::CancellationToken::new();
         self.perform()?;
         loop {
+            let alarm = self.session.wakes_at();
+            let until = alarm.unwrap_or_default().saturating_sub(clock::now().monotonic);
             let replaced = self.claim.as_ref().map_or(&replaced, |claim| &claim.replaced).clone();
             let input = tokio::select! {
                 biased;
@@ -345,6 +347,7 @@ impl Pump {
                 Some(answer) = self.answers.recv() => answer?,
                 Some(frame) = self.frames.control.recv() => self.arrived(frame),
                 Some(frame) = self.frames.prompt.recv() => self.arrived(frame),
+                () = tokio::time::sleep(until), if alarm.is_some() => Input::Tick,
                 Ok(()) = journal.changed() => Input::JournalGrew { head: *journal.borrow_and_update() },
                 _ = tick.tick() => {
                     self.ticks = self.ticks.wrapping_add(1);
@@ -396,10 +399,10 @@ impl Pump {
             match output {
                 Output::Send { channel, frame } => self.send(channel, frame)?,
                 Output::Established => self.establish(),
-                Output::Store { index, release, bodies, card, cursor } => {
+                Output::Store { index, release, bodies, card, cursor, manner } => {
                     steps::passed(Step::Verified, release.id(), release.contents().len());
                     let release = *release;
-                    self.storer.store(Received { index, release, bodies, card, cursor, changes: Vec::new() });
+                    self.storer.store(Received { index, release, bodies, card, cursor, manner, changes: Vec::new() });
                 }
                 Output::Stage(parts) => self.storer.stage(parts),
                 Output::Greeted(greeting) => self.deliver(Work::Greeted(greeting)),
@@ -426,6 +429,7 @@ impl Pump {
                     self.requests.send(Request::LoadBodies { index, release, contents });
                 }
                 Output::CheckReleases { first, ids } => self.requests.send(Request::CheckReleases { first, ids }),
+                Output::ClaimRelease { index, id } => self.requests.send(Request::ClaimRelease { index, id }),
                 Output::CheckBodies { index, release, contents } => {
                     self.requests.send(Request::CheckBodies { index, release, contents });
                 }

@@ -9,7 +9,7 @@ use mithaq_core::{
 };
 use mithaq_store::StoreError;
 use mithaq_sync::{
-    Cursor, GROUP_BYTES, INLINE_BYTES_MAX, Input, Pending, Waiting,
+    Cursor, GROUP_BYTES, INLINE_BYTES_MAX, Input, Late, Pending, Waiting,
     sketch::{Cell, SketchKey},
 };
 use tokio::sync::{mpsc, watch};
@@ -54,6 +54,7 @@ pub(super) enum Request {
     ReadEntries { indexes: Vec<u64> },
     CompareSketch { key: SketchKey, cells: Vec<Cell> },
     CheckReleases { first: u64, ids: Vec<ReleaseId> },
+    ClaimRelease { index: u64, id: ReleaseId },
     CheckBodies { index: u64, release: ReleaseId, contents: Vec<ContentId> },
 }
 
@@ -75,7 +76,7 @@ impl Requests {
     pub(super) fn send(&self, request: Request) {
         let lane = match request {
             Request::LoadBodies { .. } | Request::LoadRelease { inline: false, .. } => &self.bulk,
-            Request::CheckReleases { .. } | Request::CheckBodies { .. } => &self.checks,
+            Request::CheckReleases { .. } | Request::ClaimRelease { .. } | Request::CheckBodies { .. } => &self.checks,
             Request::CountJournal
             | Request::OpenSketch { .. }
             | Request::ReadCells { .. }
@@ -244,6 +245,7 @@ impl Loader {
                 let known = known.collect::<Result<_, _>>()?;
                 Ok(Input::ReleasesKnown { first, known })
             }
+            Request::ClaimRelease { index, id } => Ok(Input::ReleaseClaimed { index, late: self.claim_release(id)? }),
             Request::CheckBodies { index, release, contents } => {
                 self.check_bodies(Pending::new(index, release, contents))
             }
@@ -262,6 +264,14 @@ impl Loader {
             None => None,
         };
         Ok(Input::ReleaseLoaded { index, release, card, inline })
+    }
+
+    /// What is done about a release that was offered lazily. What is here and may not be told is asked for like what is not.
+    fn claim_release(&self, id: ReleaseId) -> Result<Late, StoreError> {
+        if held::is_held(&self.node, self.entry.cert(), id)? {
+            return Ok(Late::Held);
+        }
+        Ok(if self.seat.claim_release(id) { Late::Wanted } else { Late::Elsewhere })
     }
 
     /// The card of a release's origin, if that is not ourselves.

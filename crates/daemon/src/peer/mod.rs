@@ -1,5 +1,6 @@
 //! Peers: transport, who may connect, and the tasks that pump sessions.
 
+mod branches;
 mod cards;
 mod congestion;
 mod dial;

@@ -15,11 +15,12 @@ use mithaq_core::{
     release::VerifiedRelease,
 };
 use mithaq_store::{Arrival, Batch, StateChange, StoreError};
-use mithaq_sync::{Cursor, INLINE_BYTES_MAX, Input, Part};
+use mithaq_sync::{Cursor, INLINE_BYTES_MAX, Input, Manner, Part};
 use tokio::{sync::mpsc, task::JoinHandle};
 
-use super::{driver::End, order::Order};
+use super::{branches, driver::End, order::Order};
 use crate::{
+    fetching::Seat,
     held,
     node::Node,
     origins::Successor,
@@ -43,6 +44,7 @@ pub(super) struct Received {
     /// The card of its origin, if that is not the peer.
     pub(super) card: Option<Arc<VerifiedCard>>,
     pub(super) cursor: Cursor,
+    pub(super) manner: Manner,
     /// What is to be committed with it.
     pub(super) changes: Vec<StateChange>,
 }
@@ -119,6 +121,7 @@ pub(super) fn start(
     node: &Arc<Node>,
     from: CertId,
     cursor_key: Vec<u8>,
+    seat: &Arc<Seat>,
     answers: &mpsc::Sender<Result<Input, End>>,
 ) -> (Storer, JoinHandle<()>) {
     let order = Arc::new(Mutex::new(Order::default()));
@@ -126,6 +129,7 @@ pub(super) fn start(
         node: Arc::clone(node),
         from,
         cursor_key: cursor_key.clone(),
+        seat: Arc::clone(seat),
         order: Arc::clone(&order),
         items,
         answers: answers.clone(),
@@ -145,6 +149,7 @@ struct Lane {
     node: Arc<Node>,
     from: CertId,
     cursor_key: Vec<u8>,
+    seat: Arc<Seat>,
     order: Arc<Mutex<Order>>,
     items: mpsc::UnboundedReceiver<Item>,
     answers: mpsc::Sender<Result<Input, End>>,
@@ -168,22 +173,28 @@ impl Lane {
     async fn store(&self, work: Work) -> bool {
         let (node, from, key, order) =
             (Arc::clone(&self.node), self.from, self.cursor_key.clone(), Arc::clone(&self.order));
-        let has_parts = work.has_parts;
+        let (has_parts, seat) = (work.has_parts, Arc::clone(&self.seat));
         let stored = tokio::task::spawn_blocking(move || {
             let numbers = work.numbers.clone();
+            let arrivals = work.received.iter().map(|one| branches::arrival(&node, from, &one.release, one.manner));
+            let arrivals = arrivals.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()?;
             let stored = work.store(&node, from, &key, &order)?;
             lock(&order).settle(&numbers);
-            Ok::<_, StoreError>(stored)
+            Ok::<_, StoreError>((stored, branches::place(&seat, arrivals)))
         });
         let Ok(stored) = stored.await else {
             self.node.fail("storing for a session");
             return false;
         };
         let is_stored = stored.is_ok();
+        let (stored, placed) = match stored {
+            Ok((entries, placed)) => (Ok(Input::Stored { entries }), placed),
+            Err(error) => (Err(End::from(error)), Vec::new()),
+        };
+        let staged = has_parts.then_some(Input::Staged);
         // The session may be gone; what it verified is stored all the same.
-        let _ = self.answers.send(stored.map(|entries| Input::Stored { entries }).map_err(End::from)).await;
-        if has_parts {
-            let _ = self.answers.send(Ok(Input::Staged)).await;
+        for answer in [stored].into_iter().chain(placed.into_iter().chain(staged).map(Ok)) {
+            let _ = self.answers.send(answer).await;
         }
         is_stored
     }

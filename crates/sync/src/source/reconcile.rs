@@ -337,7 +337,7 @@ impl Source {
                 self.reconciling.open += read.len();
                 for (index, id) in read.into_iter().zip(ids) {
                     self.queue.insert((Channel::Backfill, index));
-                    self.entries.insert(index, Entry { id: *id, state: State::Queued });
+                    self.entries.insert(index, Entry { id: *id, asked: true, state: State::Queued });
                 }
             }
             Stage::Listing { next, reading } => {
@@ -349,10 +349,10 @@ impl Source {
                 *next = first.saturating_add(ids.len() as u64);
                 self.reconciling.open += ids.len();
                 self.offers.insert(first, ids.len());
-                let offered = (first..).zip(ids).map(|(index, id)| (index, Entry { id: *id, state: State::Offered }));
-                self.entries.extend(offered);
+                let offered = |id: &ReleaseId| Entry { id: *id, asked: false, state: State::Offered };
+                self.entries.extend((first..).zip(ids).map(|(index, id)| (index, offered(id))));
                 let ids = wire::join_ids(ids.iter().map(ReleaseId::as_bytes));
-                outputs.send(Channel::Control, Kind::Offer(Offer { first, ids }));
+                outputs.send(Channel::Control, Kind::Offer(Offer { first, ids, lazy: false }));
             }
             _ => return,
         }

@@ -50,6 +50,8 @@ pub(crate) struct End {
     pub(crate) early: Vec<Bytes>,
     /// Questions to the store without an answer yet.
     pub(crate) asked: usize,
+    /// When the session is to be told the time next.
+    pub(crate) wakes: Option<Duration>,
     pub(crate) watch: Watch,
 }
 
@@ -73,6 +75,7 @@ impl World {
             claimed: false,
             early: Vec::new(),
             asked: 0,
+            wakes: None,
             watch: Watch::default(),
         };
         self.ends.insert(key, end);
@@ -93,6 +96,7 @@ impl World {
             self.claim(key);
             self.perform(key, output);
         }
+        self.set_alarm(key);
         self.check_bounds(key);
     }
 
@@ -103,7 +107,8 @@ impl World {
             Output::Greeted(_) => self.tell_of_the_end(key),
             Output::Document { kind, body } => self.take_document(key, kind, &body),
             Output::Receipt(_) => self.counts.receipts += 1,
-            Output::Store { index, release, bodies, cursor, .. } => {
+            Output::Store { index, release, bodies, cursor, manner, .. } => {
+                self.nodes[key.node].grove.handed_over(key.connection, release.id(), manner);
                 let bodies = bodies.iter().map(|body| body.id()).collect();
                 self.store(key, index, &release, bodies, cursor);
             }
@@ -135,6 +140,9 @@ impl World {
 
     /// What the store of a session's node says to a question now.
     pub(crate) fn find_out(&mut self, key: EndKey, question: &Output) -> Option<Input> {
+        if let Output::ClaimRelease { index, id } = question {
+            return self.claim_release(key, *index, *id);
+        }
         let end = self.ends.get(&key)?;
         let limit = if self.plan.short_reads { 1 + self.rng.size(200) } else { usize::MAX };
         Some(look_up(&self.nodes[key.node], end, question, limit))
@@ -245,7 +253,7 @@ fn look_up(node: &Node, end: &End, question: &Output, limit: usize) -> Input {
             Input::BodiesLoaded { index: *index, bodies }
         }
         Output::CheckReleases { first, ids } => {
-            let is_known = |id: &ReleaseId| node.disk.releases.contains(id) && POOL.sample(*id).origin == end.peer;
+            let is_known = |id: &ReleaseId| is_held_openly(node, end.peer, *id);
             Input::ReleasesKnown { first: *first, known: ids.iter().map(is_known).collect() }
         }
         Output::CheckBodies { index, contents, .. } => {
@@ -254,6 +262,12 @@ fn look_up(node: &Node, end: &End, question: &Output, limit: usize) -> Input {
         }
         other => panic!("nobody performs {other:?}"),
     }
+}
+
+/// Whether a node has a release and may say so to a peer: it is the peer's own, or was disclosed to it.
+pub(crate) fn is_held_openly(node: &Node, peer: usize, id: ReleaseId) -> bool {
+    let may_know = POOL.sample(id).origin == peer || node.disk.disclosed.contains(&(peer, id));
+    may_know && node.disk.releases.contains(&id)
 }
 
 /// What of a journal need not wait for older entries.

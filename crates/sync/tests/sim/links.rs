@@ -87,6 +87,7 @@ impl World {
 
     /// A frame leaves a node.
     pub(crate) fn send(&mut self, key: EndKey, channel: Channel, frame: &Bytes) {
+        self.gauge.count(frame);
         self.trace = sha256_of(&[&self.trace, &[u8::try_from(key.node).unwrap()], frame]);
         let Some(vice) = self.nodes[key.node].vice else {
             self.check_frame(key, channel, frame);

@@ -45,6 +45,7 @@ mod plan;
 mod pool;
 mod scenarios;
 mod storer;
+mod trees;
 mod world;
 
 use std::{

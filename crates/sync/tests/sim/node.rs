@@ -12,6 +12,7 @@ use crate::{
     plan::{Policy, Terms},
     pool::{Deed, POOL, Sample},
     storer::Storer,
+    trees::Grove,
 };
 
 /// One side's view of an agreement.
@@ -80,6 +81,8 @@ pub(crate) struct Node {
     outboxes: BTreeMap<usize, Outbox>,
     /// By connection. They live on until all that a session verified is stored.
     pub(crate) storers: BTreeMap<u64, Storer>,
+    /// Who brings what first.
+    pub(crate) grove: Grove,
     waiting: VecDeque<Job>,
     committing: VecDeque<Job>,
 }
@@ -98,6 +101,7 @@ impl Node {
             policy_version: 1,
             outboxes: BTreeMap::new(),
             storers: BTreeMap::new(),
+            grove: Grove::default(),
             waiting: VecDeque::new(),
             committing: VecDeque::new(),
         }
@@ -222,6 +226,7 @@ impl Node {
         self.waiting.clear();
         self.outboxes.clear();
         self.storers.clear();
+        self.grove = Grove::default();
         self.up = false;
     }
 

@@ -20,8 +20,11 @@ use crate::cast::{Cert, Parcel, cert, green, object, signed, wall};
 /// The most nodes of a world.
 pub(crate) const NODES_MAX: usize = 30;
 
-/// How many releases of one object the first two CERTs have for worlds with long journals.
+/// How many releases of one object the first CERTs have for worlds with long journals.
 const CROWD: u64 = 120;
+
+/// How many CERTs have such.
+pub(crate) const CROWDS: usize = 4;
 
 /// How many objects there are of each size: few, so that releases share them.
 const OBJECTS: u64 = 40;
@@ -107,7 +110,7 @@ impl Pool {
                 pool.withdraw(origin, id);
             }
         }
-        for origin in 0..2 {
+        for origin in 0..CROWDS {
             pool.crowds[origin] = (0..CROWD).map(|number| pool.publish_one_of_crowd(origin, number)).collect();
         }
         pool

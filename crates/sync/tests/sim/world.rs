@@ -14,6 +14,7 @@ use crate::{
     node::{Done, Job, Node, Pact},
     plan::{Action, Plan, Policy, REGRET_MAX, Terms},
     pool::{Deed, LARGEST, POOL},
+    trees::Gauge,
 };
 
 /// What happens next.
@@ -74,10 +75,13 @@ pub(crate) struct Counts {
     pub(crate) restrictions: usize,
     /// Sessions that ended by the fault of a hostile node.
     pub(crate) faults: usize,
+    /// Branches of trees that were pruned, and such that were grafted.
+    pub(crate) pruned: usize,
+    pub(crate) grafted: usize,
 }
 
 impl Counts {
-    fn all(&mut self) -> [&mut usize; 23] {
+    fn all(&mut self) -> [&mut usize; 25] {
         [
             &mut self.connections,
             &mut self.published,
@@ -102,6 +106,8 @@ impl Counts {
             &mut self.endings,
             &mut self.restrictions,
             &mut self.faults,
+            &mut self.pruned,
+            &mut self.grafted,
         ]
     }
 
@@ -128,6 +134,7 @@ pub(crate) struct World {
     pub(crate) rng: Rng,
     pub(crate) records: Records,
     pub(crate) counts: Counts,
+    pub(crate) gauge: Gauge,
     /// A hash over every frame that was sent, in order.
     pub(crate) trace: [u8; 32],
     queue: BTreeMap<(Duration, u64), Event>,
@@ -156,6 +163,7 @@ impl World {
             rng: Rng(plan.seed ^ 0x5117),
             records: Records::new(plan.nodes),
             counts: Counts::default(),
+            gauge: Gauge::default(),
             trace: [0; 32],
             queue: BTreeMap::new(),
             sequence: 0,
@@ -253,7 +261,7 @@ impl World {
         }
     }
 
-    fn push(&mut self, node: usize, id: ReleaseId) {
+    pub(crate) fn push(&mut self, node: usize, id: ReleaseId) {
         let origin = &mut self.nodes[node];
         if origin.up && !origin.disk.releases.contains(&id) {
             self.counts.published += 1;
@@ -361,6 +369,7 @@ impl World {
         let jobs = storer.work();
         if storer.is_over() {
             self.nodes[node].storers.remove(&connection);
+            self.nodes[node].grove.close(connection);
         }
         jobs.into_iter().for_each(|job| self.nodes[node].enqueue(job));
         self.stir(node);
@@ -370,6 +379,7 @@ impl World {
         let jobs = self.nodes[node].end_commit();
         let mut done = Vec::with_capacity(jobs.len());
         for job in jobs {
+            self.place(node, &job);
             self.nodes[node].disk.apply(job.change.clone());
             self.check_durable(node, &job);
             done.push(job.done);

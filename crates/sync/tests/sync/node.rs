@@ -375,6 +375,7 @@ impl Node {
             Output::CheckReleases { first, ids } => {
                 Input::ReleasesKnown { first, known: ids.iter().map(|id| store.releases.contains_key(id)).collect() }
             }
+            Output::ClaimRelease { index, .. } => Input::ReleaseClaimed { index, late: mithaq_sync::Late::Wanted },
             Output::SettleJournal => Input::JournalSettled { head: store.journal.len() as u64 },
             Output::OpenSketch { through, key, cells } => store.open_sketch(through, key, cells),
             Output::ReadCells { from, count } => store.read_cells(from, count),

@@ -119,7 +119,7 @@ fn the_same_seed_sends_the_same_bytes() {
 /// One valid frame of each kind.
 fn valid_frames() -> Vec<Bytes> {
     use mithaq_sync::wire::{
-        Ack, Bodies, Cells, Gone, Manifest, Missing, Offer, Reconcile, Start, Want, WantBodies, WantCells,
+        Ack, Bodies, Cells, Gone, Manifest, Missing, Offer, Reconcile, Start, Tree, Want, WantBodies, WantCells,
     };
     let lone = Lone::new();
     let parcel = parcel_of(&lone.peer, 1, 3, 400);
@@ -131,7 +131,9 @@ fn valid_frames() -> Vec<Bytes> {
     let kinds = [
         Kind::Hello(hello()),
         Kind::Start(Start { after: 0 }),
-        Kind::Offer(Offer { first: 1, ids: id.clone() }),
+        Kind::Offer(Offer { first: 1, ids: id.clone(), lazy: false }),
+        Kind::Offer(Offer { first: 2, ids: id.clone(), lazy: true }),
+        Kind::Tree(Tree { origin: id.clone(), eager: false }),
         Kind::Want(Want { first: 1, bitmap: bitmap.clone(), count: 3 }),
         Kind::Manifest(plain),
         Kind::Manifest(inline),
@@ -162,6 +164,9 @@ fn answer(lone: &mut Lone) -> bool {
             Output::Close(_) => closed = true,
             Output::CheckReleases { first, ids } => lone
                 .give(Input::ReleasesKnown { first, known: ids.iter().map(|id| id.as_bytes()[0] & 1 == 0).collect() }),
+            Output::ClaimRelease { index, .. } => {
+                lone.give(Input::ReleaseClaimed { index, late: mithaq_sync::Late::Wanted })
+            }
             Output::CheckBodies { index, contents, .. } => {
                 lone.give(Input::BodiesHeld { index, held: vec![false; contents.len()] })
             }
@@ -267,7 +272,7 @@ proptest! {
         let id = Bytes::from_static(&[7; 32]);
         for kind in [
             Kind::Start(Start { after: index }),
-            Kind::Offer(Offer { first: index, ids }),
+            Kind::Offer(Offer { first: index, ids, lazy: false }),
             Kind::Want(Want { first: index, bitmap: bitmap.clone(), count }),
             Kind::Gone(Gone { index, id }),
             Kind::WantBodies(WantBodies { index, bitmap: bitmap.clone() }),

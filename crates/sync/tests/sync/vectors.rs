@@ -97,7 +97,7 @@ fn frames() -> Vec<(&'static str, Bytes)> {
     vec![
         ("hello", hello()),
         ("start", encode(Kind::Start(Start { after: 0 }))),
-        ("offer", encode(Kind::Offer(Offer { first: 1, ids: id.clone() }))),
+        ("offer", encode(Kind::Offer(Offer { first: 1, ids: id.clone(), lazy: false }))),
         ("want", encode(Kind::Want(Want { first: 1, bitmap: Bytes::from_static(&[0b1]), count: 1 }))),
         ("manifest", encode(Kind::Manifest(plain))),
         ("manifest-inline", encode(Kind::Manifest(inline))),
