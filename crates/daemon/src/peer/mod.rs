@@ -2,6 +2,7 @@
 
 mod cards;
 mod congestion;
+mod cursor;
 mod dial;
 mod documents;
 mod driver;

@@ -3,6 +3,7 @@
 mod compaction;
 mod copies;
 mod damage;
+mod repair;
 mod staging;
 
 use std::{
