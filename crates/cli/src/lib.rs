@@ -11,6 +11,7 @@ mod args;
 mod clock;
 mod commands;
 pub mod console;
+mod counted;
 mod daemon;
 mod demo;
 pub mod exit;
@@ -26,7 +27,11 @@ pub mod terminal;
 use std::{ffi::OsString, net::SocketAddr, path::Path, process::ExitCode};
 
 use clap::{CommandFactory, Parser};
-use mithaq_api::{config::LogFormat, home::Home, http::{AskStore, ReviveStore}};
+use mithaq_api::{
+    config::LogFormat,
+    home::Home,
+    http::{AskStore, ReviveStore},
+};
 
 use crate::{
     args::{Cli, Command},
