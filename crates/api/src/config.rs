@@ -131,7 +131,7 @@ impl Default for Policy {
 pub struct Store {
     /// The folder, relative to the home.
     pub dir: PathBuf,
-    /// Below this much free disk space, in MiB, pushes are refused with an error that may be retried.
+    /// Below this much free disk space, in MiB, pushes are refused with an error that may be retried, and peers wait.
     pub free_mib_min: u64,
 }
 

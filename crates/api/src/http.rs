@@ -10,7 +10,7 @@
 //! | `GET /v1/why` | [`WhyQuery`] | [`Why`] |
 //! | `GET /v1/stream` | [`StreamQuery`] | NDJSON of [`StreamLine`] |
 //! | `POST /v1/reload` | | [`Reloaded`] |
-//! | `POST /v1/check` | | [`Check`] |
+//! | `POST /v1/check` | [`CheckQuery`] | [`Check`] |
 //! | `GET /v1/store` | | [`StoreStats`] |
 //! | `POST /v1/compact` | [`CompactQuery`] | [`Compacted`] |
 //! | `GET /v1/store/cut` | | [`StoreCut`] |
@@ -26,6 +26,7 @@ mod backup;
 mod ledger;
 mod link;
 mod search;
+mod store;
 
 use mithaq_core::{
     code::Code,
@@ -40,6 +41,7 @@ pub use backup::*;
 pub use ledger::*;
 pub use link::*;
 pub use search::*;
+pub use store::*;
 
 /// The most bytes of a push: 100 MB, and a little for the bundle around the objects.
 pub const PUSH_BYTES_MAX: usize = 104 * 1024 * 1024;
@@ -184,6 +186,12 @@ pub struct Status {
     pub listen: String,
     /// Our peers.
     pub peers: Vec<PeerStatus>,
+    /// Whether nothing is taken from pushes and peers for want of room on the store's disk.
+    #[serde(default)]
+    pub read_only: bool,
+    /// Bytes that are free on the store's disk; `None` if it cannot be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub free_bytes: Option<u64>,
     /// What a store that was restored from a backup is still waiting for; `None` if it never was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restored: Option<Restored>,
@@ -561,43 +569,6 @@ pub struct Share {
     pub dead: u64,
 }
 
-/// Answer to `GET /v1/store`. Sizes are in bytes.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct StoreStats {
-    /// The store's id, 32 hexadecimal digits: another one after a restore or in place of a lost store.
-    pub store: String,
-    /// The layout that new segments are written in.
-    pub schema: u32,
-    /// Objects held: distinct contents.
-    pub objects: u64,
-    /// Releases held.
-    pub releases: u64,
-    /// Contents that releases name, counted once for each release.
-    pub references: u64,
-    /// Canonical bytes of all objects.
-    pub body_bytes: u64,
-    /// Segments.
-    pub packs: u64,
-    /// Bytes of all segments.
-    pub pack_bytes: u64,
-    /// Bytes of the index.
-    pub index_bytes: u64,
-    /// Objects on disk.
-    pub bodies: Share,
-    /// Releases on disk.
-    pub release_records: Share,
-    /// Cursors, journals and other state on disk.
-    pub state: Share,
-    /// Headers, directories, and the marks of what was purged.
-    pub overhead_bytes: u64,
-    /// Bytes before compression for each byte in the segments' groups.
-    pub compression: f64,
-    /// When the oldest release that is held was added.
-    pub oldest: Option<Time>,
-    /// When the newest release that is held was added.
-    pub newest: Option<Time>,
-}
-
 /// Query of `POST /v1/compact`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -623,15 +594,4 @@ pub struct Compacted {
     pub bytes_after: u64,
     /// Segments that were left as they are since they are damaged, a sentence each.
     pub left: Vec<String>,
-}
-
-/// Answer to `POST /v1/check`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Check {
-    /// Whether nothing is wrong.
-    pub ok: bool,
-    /// Objects read and hashed.
-    pub objects: u64,
-    /// What is wrong.
-    pub problems: Vec<String>,
 }

@@ -11,6 +11,7 @@ mod args;
 mod clock;
 mod commands;
 pub mod console;
+mod counted;
 mod daemon;
 mod demo;
 pub mod exit;
@@ -26,7 +27,11 @@ pub mod terminal;
 use std::{ffi::OsString, net::SocketAddr, path::Path, process::ExitCode};
 
 use clap::{CommandFactory, Parser};
-use mithaq_api::{config::LogFormat, home::Home, http::ReviveStore};
+use mithaq_api::{
+    config::LogFormat,
+    home::Home,
+    http::{AskStore, ReviveStore},
+};
 
 use crate::{
     args::{Cli, Command},
@@ -58,6 +63,8 @@ pub struct Daemon {
     pub run: RunDaemon,
     /// Makes the copy of a store one of its own.
     pub revive: ReviveStore,
+    /// Asks the store of a home whose daemon does not run.
+    pub ask: AskStore,
 }
 
 /// Runs the command that `args` name, program name first, on the console of this process.
@@ -80,7 +87,7 @@ pub fn execute(args: impl IntoIterator<Item = OsString>, console: &mut Console, 
         Command::Run(args) => return (daemon.run)(args.with_home(home)),
         Command::Demo(args) => demo::run(args, cli.json).map_err(Failure::from_anyhow),
         Command::Restore(args) => commands::restore::run(&args, &home, daemon.revive, console).map(ExitCode::from),
-        Command::Home(command) => commands::execute(&command, &home, console).map(ExitCode::from),
+        Command::Home(command) => commands::execute(&command, &home, daemon.ask, console).map(ExitCode::from),
     };
     match result.and_then(|exit| console.flush().map(|()| exit)) {
         Ok(exit) => exit,
@@ -166,7 +173,10 @@ mod tests {
         let args =
             ["mithaqd", "--home", "/h", "--listen", "127.0.0.1:9", "--log-format", "json", "--log-filter", "debug"];
         let (mut console, _) = Console::captured(None);
-        let daemon = Daemon { run: check, revive: |_| Err(Problem::new(Code::INTERNAL, "not asked for")) };
+        fn unasked() -> Problem {
+            Problem::new(Code::INTERNAL, "not asked for")
+        }
+        let daemon = Daemon { run: check, revive: |_| Err(unasked()), ask: |_, _| Err(unasked()) };
         assert_eq!(execute(strings(&args), &mut console, daemon), ExitCode::from(42));
     }
 

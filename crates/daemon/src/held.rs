@@ -8,7 +8,7 @@ use mithaq_core::{
     id::{CertId, ReleaseId},
     release::Manifest,
 };
-use mithaq_store::{StateChange, StoreError};
+use mithaq_store::{Expect, StateChange, Store, StoreError};
 
 use crate::node::Node;
 
@@ -60,18 +60,45 @@ pub(crate) fn is_held(node: &Node, peer: CertId, release: ReleaseId) -> Result<b
     Ok(node.store.state(&key(peer, release))?.is_some())
 }
 
+/// What has a release of a peer come again, when the peer offers it.
+pub(crate) fn forget(peer: CertId, release: ReleaseId) -> StateChange {
+    StateChange { key: key(peer, release), expect: Expect::Anything, value: None }
+}
+
+/// The peers of whose releases we hold any, those that are peers no more included. Blocks.
+pub(crate) fn peers(store: &dyn Store) -> Result<Vec<CertId>, StoreError> {
+    let mut peers = Vec::new();
+    let mut after: Option<Vec<u8>> = None;
+    while let Some((key, _)) = store.state_range(HELD, after.as_deref(), 1)?.pop() {
+        let peer = key.get(HELD.len()..HELD.len() + 32).and_then(|peer| peer.try_into().ok());
+        let peer = CertId::from_bytes(peer.ok_or_else(unreadable)?);
+        after = Some([HELD, peer.as_bytes(), &[u8::MAX; 32]].concat());
+        peers.push(peer);
+    }
+    Ok(peers)
+}
+
+fn unreadable() -> StoreError {
+    StoreError::Corrupt { what: "a row of what is held".into() }
+}
+
 /// Goes through all that we may say to a peer that we hold; returns how many they are. Blocks.
-pub(crate) fn each(node: &Node, peer: CertId, mut take: impl FnMut(ReleaseId)) -> Result<u64, StoreError> {
+pub(crate) fn each(node: &Node, peer: CertId, take: impl FnMut(ReleaseId)) -> Result<u64, StoreError> {
+    each_in(&*node.store, peer, take)
+}
+
+/// As [`each`], in a store that no daemon has open. Blocks.
+pub(crate) fn each_in(store: &dyn Store, peer: CertId, mut take: impl FnMut(ReleaseId)) -> Result<u64, StoreError> {
     let prefix = [HELD, peer.as_bytes()].concat();
     let mut after: Option<Vec<u8>> = None;
     let mut count = 0;
     loop {
-        let rows = node.store.state_range(&prefix, after.as_deref(), ROWS)?;
+        let rows = store.state_range(&prefix, after.as_deref(), ROWS)?;
         let Some((last, _)) = rows.last() else { return Ok(count) };
         after = Some(last.clone());
         for (key, _) in rows {
             let id = key[prefix.len()..].try_into();
-            take(ReleaseId::from_bytes(id.map_err(|_| StoreError::Corrupt { what: "a row of what is held".into() })?));
+            take(ReleaseId::from_bytes(id.map_err(|_| unreadable())?));
             count += 1;
         }
     }

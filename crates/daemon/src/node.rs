@@ -38,6 +38,7 @@ use crate::{
     peer::{Links, Pace, Sketches},
     publishing::Publishing,
     restored::Gate,
+    room::Room,
     staging::Resumed,
     standing::Standing,
 };
@@ -66,6 +67,8 @@ pub(crate) struct Node {
     pub(crate) standing: Standing,
     /// Whether readers wait after a restore.
     pub(crate) gate: Gate,
+    /// Whether the store's disk has room for more.
+    pub(crate) room: Room,
     /// What origins let us pass on.
     pub(crate) consents: Consents,
     /// Who appends to which ledger.
@@ -150,7 +153,6 @@ impl Node {
             us: identity.card.cert_id(),
             identity: watch::Sender::new(Arc::new(identity)),
             head: watch::Sender::new(store.head()),
-            store,
             endpoint: OnceLock::new(),
             instance,
             links: Links::default(),
@@ -162,9 +164,11 @@ impl Node {
             received: AtomicBool::new(false),
             standing,
             gate: Gate::default(),
+            room: Room::new(&*store, config.store.free_mib_min.saturating_mul(1024 * 1024)),
             consents: Consents::default(),
             ledgers: ledger::Turns::default(),
             reloading: Mutex::default(),
+            store,
             paces: RwLock::new(config.link.clone()),
             peers: RwLock::default(),
             home,

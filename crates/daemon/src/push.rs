@@ -75,13 +75,16 @@ struct Input {
 /// Carries out a push. Blocks.
 ///
 /// # Errors
-/// When nothing at all could be done; what became of each object is told to `report`.
+/// When nothing at all could be done, since the store's disk is nearly full for one; what became of each object is told to `report`.
 pub(crate) fn push(
     node: &Arc<Node>,
     text: &[u8],
     query: &PushQuery,
     report: &mut dyn Report,
 ) -> Result<PushSummary, Problem> {
+    if !query.dry_run {
+        node.room.check(&*node.store)?;
+    }
     push_to(node, text, query, recipients(node, query)?, report)
 }
 

@@ -19,7 +19,7 @@ use mithaq_core::{
     release::VerifiedRelease,
     time::Time,
 };
-use mithaq_store::{Batch, PURGE_ITEMS_MAX, Purge, StateChange, StoreError};
+use mithaq_store::{Batch, PURGE_ITEMS_MAX, Purge, StateChange, Store, StoreError};
 use mithaq_sync::{Part, WINDOW_BYTES};
 
 use crate::{clock, node::Node};
@@ -131,6 +131,24 @@ impl Resumed {
         turns.retain(|release, _| staged.contains(release));
         lots.sort_by_key(|lot| (lot.release().and_then(|release| turns.get(&release).copied()), lot.at));
     }
+}
+
+/// How many lots there are of each peer, and what they count. Blocks.
+pub(crate) fn count(store: &dyn Store) -> Result<Vec<(CertId, u64, u64)>, StoreError> {
+    let mut counted: BTreeMap<CertId, (u64, u64)> = BTreeMap::new();
+    let mut after: Option<Vec<u8>> = None;
+    loop {
+        let rows = store.state_range(LOT, after.as_deref(), LOTS)?;
+        let Some((last, _)) = rows.last() else { break };
+        after = Some(last.clone());
+        for lot in rows.into_iter().map(|(key, value)| Lot::read(key, &value)) {
+            let Some(peer) = lot.peer() else { continue };
+            let (lots, bytes) = counted.entry(peer).or_default();
+            *lots += 1;
+            *bytes += lot.bytes;
+        }
+    }
+    Ok(counted.into_iter().map(|(peer, (lots, bytes))| (peer, lots, bytes)).collect())
 }
 
 fn key_of(peer: CertId, release: ReleaseId) -> Vec<u8> {

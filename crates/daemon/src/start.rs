@@ -23,6 +23,7 @@ use crate::{
     peer,
     restored::{self, Gate},
     retention,
+    room::{self, Room},
     standing::{self, Standing},
 };
 
@@ -133,8 +134,6 @@ fn configure(home: &Home, overrides: Overrides) -> Result<Config, Failure> {
 fn open_store(home: &Home, config: &Config) -> Result<Arc<dyn Store>, Failure> {
     let dir = home.dir().join(&config.store.dir);
     create_private_dir(&dir)?;
-    let options =
-        Options { free_bytes_min: config.store.free_mib_min.saturating_mul(1024 * 1024), ..Options::default() };
     let failure = |error: StoreError| {
         let code = match error {
             StoreError::Locked { .. } => Code::STORE_LOCKED,
@@ -144,7 +143,13 @@ fn open_store(home: &Home, config: &Config) -> Result<Arc<dyn Store>, Failure> {
         let exit = if code == Code::DISK_FULL { EXIT_TRY_AGAIN } else { 1 };
         Failure { exit, ..Failure::new(code, with_sources(&error)) }
     };
-    Ok(Arc::new(SledStore::open(&dir, options).map_err(failure)?))
+    Ok(Arc::new(SledStore::open(&dir, store_options(config)).map_err(failure)?))
+}
+
+/// How a store is opened under a configuration.
+pub(crate) fn store_options(config: &Config) -> Options {
+    let free_bytes_min = config.store.free_mib_min.saturating_mul(1024 * 1024);
+    Options { free_bytes_min: Room::floor(free_bytes_min), ..Options::default() }
 }
 
 async fn serve(home: Home, config: Config, store: Arc<dyn Store>) -> Result<(), Failure> {
@@ -169,6 +174,7 @@ async fn serve(home: Home, config: Config, store: Arc<dyn Store>) -> Result<(), 
     let signals = Signals::listen()?;
     load_peers(&node, &endpoint)?;
     node.tasks.spawn(restored::watch(Arc::clone(&node)));
+    node.tasks.spawn(room::watch(Arc::clone(&node)));
     node.tasks.spawn(retention::run(Arc::clone(&node)));
     node.tasks.spawn(peer::accept(Arc::clone(&node), endpoint.clone()));
     local::start(&node, local, endpoint.clone());

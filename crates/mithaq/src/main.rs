@@ -6,7 +6,8 @@ use mithaq_cli::{Daemon, RunArgs};
 use mithaq_daemon::Overrides;
 
 fn main() -> ExitCode {
-    mithaq_cli::main_with(std::env::args_os(), Daemon { run: run_daemon, revive: mithaq_daemon::revive })
+    let daemon = Daemon { run: run_daemon, revive: mithaq_daemon::revive, ask: mithaq_daemon::ask_store };
+    mithaq_cli::main_with(std::env::args_os(), daemon)
 }
 
 fn run_daemon(args: RunArgs) -> ExitCode {

@@ -1,6 +1,8 @@
 //! The contract that every store keeps; `conformance` holds each implementation to it.
 
 pub use mithaq_core::id::StoreId;
+use std::collections::BTreeSet;
+
 use mithaq_core::{
     body::Body,
     id::{ContentId, ReleaseId},
@@ -268,6 +270,37 @@ pub struct Report {
     pub objects: u64,
     /// What is wrong, a sentence each; empty if all is well.
     pub problems: Vec<String>,
+    /// Damage that [`Care::repair`] has set aside before, a sentence each.
+    pub set_aside: Vec<String>,
+    /// What has to come again.
+    pub lacking: Lacking,
+}
+
+/// The most releases that one [`Lacking`] names; more of them wait for the next check.
+pub const LACKING_MAX: usize = 1_000_000;
+
+/// What a check found that the store should hold and does not.
+#[derive(Debug, Clone, Default)]
+pub struct Lacking {
+    /// Bodies that releases name and that are damaged or lost.
+    pub bodies: u64,
+    /// The releases that name such bodies, and those that are damaged themselves: who brings them again mends it.
+    pub releases: BTreeSet<ReleaseId>,
+    /// Rows of the log of which nothing tells the release any more.
+    pub rows: u64,
+    /// Releases that were purged, if rows are lost: what is neither held nor among these may be what was lost.
+    pub purged: BTreeSet<ReleaseId>,
+}
+
+/// What a repair did.
+#[derive(Debug, Clone, Default)]
+pub struct Repaired {
+    /// What it found.
+    pub report: Report,
+    /// The files to which damaged bytes were copied, relative to the store's folder.
+    pub files: Vec<String>,
+    /// Damaged releases that were taken out of the log; those of them that come again get new rows.
+    pub dropped: Vec<ReleaseId>,
 }
 
 /// Why a store could not do what it was asked.
@@ -448,6 +481,11 @@ pub trait Store: Send + Sync + 'static {
     /// Counters.
     fn stats(&self) -> Stats;
 
+    /// How many bytes are free where the store lies; `None` if there is no such limit, or none that can be told.
+    fn free_bytes(&self) -> Option<u64> {
+        None
+    }
+
     /// Reads and hashes everything and compares index and packs both ways.
     ///
     /// # Errors
@@ -474,6 +512,15 @@ pub trait Care: Send + Sync {
     /// # Errors
     /// When the packs cannot be read or written; what was written anew until then stays so.
     fn compact(&self, dead_percent_min: u8) -> Result<Compacted, StoreError>;
+
+    /// Reads everything as [`Store::verify`] does, and takes what is damaged out of the way, at time `now`: the damaged
+    /// bytes stay where they lie, are copied to a folder beside the packs, and count as known from then on; damaged
+    /// releases leave the log, so that they are new when they come again; state of which the packs have lost a part is
+    /// written to them once more, as far as the index has it. What is lacking then is told.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written; what was set aside until then stays so, and a repair may be tried again.
+    fn repair(&self, now: Time) -> Result<Repaired, StoreError>;
 
     /// The packs as they are now, for whoever copies them.
     ///

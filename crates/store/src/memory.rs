@@ -317,6 +317,7 @@ impl Store for MemoryStore {
         let held = self.held();
         let wrong = held.bodies.iter().chain(&held.staged).filter(|(id, body)| ContentId::of(body.bytes()) != **id);
         let problems = wrong.map(|(id, _)| format!("body {id} is damaged")).collect();
-        Ok(Report { objects: (held.bodies.len() + held.staged.len()) as u64, problems })
+        let objects = (held.bodies.len() + held.staged.len()) as u64;
+        Ok(Report { objects, problems, ..Report::default() })
     }
 }

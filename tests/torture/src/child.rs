@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{ledger::Ledger, writer::Setup};
+use crate::{keeper::Upkeep, ledger::Ledger, writer::Setup};
 
 /// How long a writer may take to open its store before it counts as one that would not open.
 pub(crate) const OPEN_WAIT: Duration = Duration::from_secs(60);
@@ -38,12 +38,15 @@ pub(crate) struct Start<'a> {
     pub(crate) file_kb_max: Option<u64>,
     /// Whether the disk fails now and then.
     pub(crate) faults: bool,
+    /// What is done for the store meanwhile.
+    pub(crate) upkeep: Upkeep,
 }
 
 impl<'a> Start<'a> {
     /// A writer that goes on until it is stopped.
     pub(crate) fn of(dir: &'a Path, setup: Setup, seed: u64, run: u32) -> Self {
-        Self { dir, setup, seed, run, threads: THREADS, batches: None, file_kb_max: None, faults: false }
+        let upkeep = Upkeep::default();
+        Self { dir, setup, seed, run, threads: THREADS, batches: None, file_kb_max: None, faults: false, upkeep }
     }
 }
 
@@ -82,9 +85,9 @@ impl Writer {
         if let Some(batches) = start.batches {
             command.args(["--batches", &batches.to_string()]);
         }
-        if start.faults {
-            command.arg("--faults");
-        }
+        let flags =
+            [("--faults", start.faults), ("--compacts", start.upkeep.compacts), ("--backs-up", start.upkeep.backs_up)];
+        command.args(flags.iter().filter(|(_, is_set)| *is_set).map(|(flag, _)| flag));
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
         let output = process.stdout.take().context("the writer's output")?;
         let (said, lines) = channel();

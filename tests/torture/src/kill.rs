@@ -9,7 +9,9 @@ use std::{
 };
 
 use crate::{
+    backup,
     child::{Start, Writer},
+    keeper::Upkeep,
     ledger::Ledger,
     probe::{Mode, probe},
     rng::Rng,
@@ -31,19 +33,27 @@ pub(crate) enum Moment {
     Acknowledged(u64),
     /// Some microseconds after a new segment has appeared.
     Rotation(u64),
+    /// Some microseconds after a compaction has begun to write a segment anew.
+    Compaction(u64),
     /// Some microseconds after it was told to close the store.
     Closing(u64),
 }
 
 impl Moment {
     pub(crate) fn draw(rng: &mut Rng) -> Self {
-        match rng.below(10) {
+        match rng.below(12) {
             0 | 1 => Self::Opening(rng.below(6_000)),
             2 | 3 => Self::Any(rng.below(200_000)),
             4 | 5 => Self::Acknowledged(1 + rng.below(150)),
             6 | 7 => Self::Rotation(rng.pick(&[0, 0, 50, 200, 1_000])),
+            8 | 9 => Self::Compaction(rng.pick(&[0, 0, 100, 300, 1_000, 3_000])),
             _ => Self::Closing(rng.below(20_000)),
         }
+    }
+
+    /// Whether it comes only while the store is compacted.
+    pub(crate) fn needs_compaction(self) -> bool {
+        matches!(self, Self::Compaction(_))
     }
 
     /// Waits until the moment has come.
@@ -64,7 +74,12 @@ impl Moment {
             }
             Self::Rotation(micros) => {
                 writer.wait_until_open(ledger);
-                await_segment(dir);
+                await_file(dir, false);
+                thread::sleep(pause(micros));
+            }
+            Self::Compaction(micros) => {
+                writer.wait_until_open(ledger);
+                await_file(dir, true);
                 thread::sleep(pause(micros));
             }
             Self::Closing(micros) => {
@@ -78,9 +93,13 @@ impl Moment {
     }
 }
 
-/// Waits until there is one segment more, for half a second at most.
-fn await_segment(dir: &Path) {
-    let count = || fs::read_dir(dir.join("packs")).map_or(0, Iterator::count);
+/// Waits until there is one file of packs more, for half a second at most: an unfinished one, or any.
+fn await_file(dir: &Path, unfinished: bool) {
+    let is_meant = |path: PathBuf| !unfinished || path.extension().is_some_and(|extension| extension == "new");
+    let count = || {
+        let entries = fs::read_dir(dir.join("packs")).into_iter().flatten().flatten();
+        entries.filter(|entry| is_meant(entry.path())).count()
+    };
     let (before, begun) = (count(), Instant::now());
     while count() <= before && begun.elapsed() < Duration::from_millis(500) {
         thread::yield_now();
@@ -113,6 +132,7 @@ pub(crate) fn torture(base: &Path, seed: u64, rounds: u32) -> anyhow::Result<Tal
         if is_last || !is_ok {
             if is_ok {
                 fs::remove_dir_all(&victim_now.dir)?;
+                backup::remove_all(&victim_now.dir)?;
             }
             victim = None;
         }
@@ -126,12 +146,14 @@ fn strike(victim: &mut Victim, round: u32, rng: &mut Rng, is_last: bool) -> anyh
         // Without an index, opening reads all packs.
         let _there_may_be_none = fs::remove_dir_all(dir.join("index"));
     }
-    let start = Start::of(dir, *setup, ledger.seed, round);
-    let mut writer = Writer::start(start, ledger)?;
     let moment = Moment::draw(rng);
+    let compacts = moment.needs_compaction() || rng.chance(30);
+    let upkeep = Upkeep { compacts, backs_up: rng.chance(40) };
+    let start = Start { upkeep, ..Start::of(dir, *setup, ledger.seed, round) };
+    let mut writer = Writer::start(start, ledger)?;
     moment.await_in(&mut writer, ledger, dir);
     let had_ended = writer.kill(ledger)?;
-    let mut tally = Tally::default();
+    let mut tally = backup::check(dir, *setup, ledger)?;
     if had_ended && !matches!(moment, Moment::Closing(_)) {
         tally.would_not_open(format!("round {round}: the writer ended by itself"));
     }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::backup::{Backup, Begun};
+
 /// What one thread of one run has done.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Progress {
@@ -33,6 +35,12 @@ pub(crate) struct Ledger {
     pub(crate) acked: u64,
     /// How many commits the store refused.
     pub(crate) refused: u64,
+    /// How many segments were written anew.
+    pub(crate) compacted: u64,
+    /// What was known when the backup that is under way began.
+    pub(crate) begun: Begun,
+    /// The last backup that was taken.
+    pub(crate) backup: Option<Backup>,
     /// What contradicts what was known before, a sentence each.
     pub(crate) contradictions: Vec<String>,
     /// What a writer itself found to be wrong while it ran.
@@ -58,9 +66,20 @@ impl Ledger {
             Some("refused") => self.refused += 1,
             Some("row") => self.seen(words),
             Some("open") => self.opened(words.next().unwrap_or_default()),
+            Some("compacted") => self.compacted += 1,
+            Some("cutting") => self.begun = self.now(),
+            Some("backed") => self.backup = Backup::said(words, std::mem::take(&mut self.begun)),
             Some("wrong") => self.complaints.push(line.to_owned()),
             _ => {}
         }
+    }
+
+    /// What is known to be in the store at this moment.
+    fn now(&self) -> Begun {
+        let row = self.rows.last_key_value().map_or(0, |(row, _)| *row);
+        let threads = self.runs.iter().flat_map(|(run, threads)| threads.iter().map(move |thread| (run, thread)));
+        let done = threads.map(|(run, (thread, progress))| (*run, *thread, progress.done)).collect();
+        Begun { row, done }
     }
 
     fn acknowledged<'a>(&mut self, run: u32, mut words: impl Iterator<Item = &'a str>) {

@@ -5,11 +5,13 @@
 //! then compares every byte with what was acknowledged. The seed draws what is written and when the writer is struck;
 //! what the operating system does in between it does not repeat.
 
+mod backup;
 mod child;
 mod faults;
 mod fill;
 mod flip;
 mod fsync;
+mod keeper;
 mod kill;
 mod ledger;
 mod powercut;
@@ -67,6 +69,8 @@ enum ChildCommand {
         load: writer::Load,
         #[arg(long)]
         faults: bool,
+        #[command(flatten)]
+        upkeep: keeper::Upkeep,
     },
     #[command(hide = true)]
     Probe {
@@ -134,8 +138,8 @@ fn main() -> ExitCode {
 fn run(args: Args) -> anyhow::Result<bool> {
     match args.child {
         None => torture(&args),
-        Some(ChildCommand::Write { dir, setup, load, faults }) => {
-            writer::write(&dir, setup, load, faults).map(|()| true)
+        Some(ChildCommand::Write { dir, setup, load, faults, upkeep }) => {
+            writer::write(&dir, setup, load, faults, upkeep).map(|()| true)
         }
         Some(ChildCommand::Probe { dir, setup, ledger, mode }) => {
             let ledger = serde_json::from_slice(&fs::read(ledger)?)?;
@@ -168,7 +172,8 @@ fn torture(args: &Args) -> anyhow::Result<bool> {
     let report = json!({
         "ok": ok, "seed": seed, "rounds": total.rounds, "skipped": skipped, "acked": total.acked, "lost": total.lost,
         "torn": total.torn, "served_damaged": total.served_damaged, "would_not_open": total.would_not_open,
-        "changed": total.changed, "panics": total.panics, "named": total.named, "parts": parts,
+        "changed": total.changed, "panics": total.panics, "named": total.named,
+        "compacted": total.compacted, "backups": total.backups, "parts": parts,
     });
     if args.json {
         show(&report.to_string());

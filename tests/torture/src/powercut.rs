@@ -5,6 +5,7 @@ use std::{fs, path::Path};
 
 use crate::{
     child::{Start, Writer},
+    keeper::Upkeep,
     kill::Moment,
     ledger::Ledger,
     probe::{Mode, probe},
@@ -61,9 +62,10 @@ impl Victim {
 fn cut(base: &Path, victim: Victim, round: u32, rng: &mut Rng, is_last: bool) -> anyhow::Result<(Tally, Victim)> {
     let Victim { volume, mount_options, setup, mut ledger } = victim;
     let dir = volume.path().join("store");
-    let start = Start::of(&dir, setup, ledger.seed, round);
-    let mut writer = Writer::start(start, &mut ledger)?;
     let moment = Moment::draw(rng);
+    let upkeep = Upkeep { compacts: moment.needs_compaction() || rng.chance(30), backs_up: false };
+    let start = Start { upkeep, ..Start::of(&dir, setup, ledger.seed, round) };
+    let mut writer = Writer::start(start, &mut ledger)?;
     moment.await_in(&mut writer, &mut ledger, &dir);
     writer.freeze()?;
     let image = base.join(format!("cut-{round}-after.img"));

@@ -152,6 +152,8 @@ struct Check {
 struct Expected {
     /// Each with its arrival; the row is known from the ledger, if at all.
     arrivals: BTreeMap<String, Arrival>,
+    /// Bodies of releases that may never have come.
+    staged: Vec<Body>,
     state: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
@@ -164,6 +166,7 @@ impl Check {
             self.tally.lost(what);
         }
         self.tally.acked = std::mem::take(&mut self.ledger.acked);
+        self.tally.compacted = std::mem::take(&mut self.ledger.compacted);
         self.tally.refused = std::mem::take(&mut self.ledger.refused);
         Outcome { tally: self.tally, ledger: self.ledger, opened }
     }
@@ -220,6 +223,7 @@ impl Check {
                     for arrival in work.arrivals {
                         expected.arrivals.insert(arrival.release.id().to_string(), arrival);
                     }
+                    expected.staged.extend(work.staged);
                     for (key, value) in work.state {
                         match value {
                             Some(value) => expected.state.insert(key, value),
@@ -269,6 +273,11 @@ impl Check {
             }
             if position % step == 0 {
                 missing += self.lookups(store, &arrival.bodies[0]);
+            }
+        }
+        for staged in expected.staged.chunks(PAGE) {
+            if !are_served(store, staged) {
+                missing += staged.iter().map(|body| self.body(store, body)).sum::<u64>();
             }
         }
         missing

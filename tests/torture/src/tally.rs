@@ -15,6 +15,12 @@ pub(crate) struct Tally {
     pub(crate) acked: u64,
     /// Commits that the store refused, which shows that a full or failing disk was met.
     pub(crate) refused: u64,
+    /// Segments that were written anew while the writer wrote.
+    #[serde(default)]
+    pub(crate) compacted: u64,
+    /// Backups that were restored and compared.
+    #[serde(default)]
+    pub(crate) backups: u64,
     /// Records that a flipped bit has cost, each of them named by the store.
     pub(crate) named: u64,
     /// Acknowledged records that are neither there nor named.
@@ -78,6 +84,8 @@ impl AddAssign<Self> for Tally {
         self.rounds += other.rounds;
         self.acked += other.acked;
         self.refused += other.refused;
+        self.compacted += other.compacted;
+        self.backups += other.backups;
         self.named += other.named;
         self.lost += other.lost;
         self.torn += other.torn;

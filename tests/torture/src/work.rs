@@ -18,6 +18,9 @@ use crate::rng::Rng;
 /// How many objects are shared between all threads, so that bodies are deduplicated.
 const SHARED_OBJECTS: u64 = 64;
 
+/// Of how many batches in a hundred the bodies of the next one are staged.
+const STAGED_PERCENT: u64 = 20;
+
 /// How many state keys a thread has beside the one that counts.
 const KEYS: u64 = 6;
 
@@ -33,6 +36,8 @@ pub(crate) struct Place {
 pub(crate) struct Work {
     pub(crate) arrivals: Vec<Arrival>,
     pub(crate) state: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    /// Bodies of the thread's next releases, which come before these.
+    pub(crate) staged: Vec<Body>,
     progress: StateChange,
 }
 
@@ -44,24 +49,32 @@ impl Work {
         let number = if repeats { u32::try_from(rng.below(place.number.into()))? } else { place.number };
         let arrivals = arrivals(seed, Place { number, ..place })?;
         let state = changes(&mut rng, place);
+        let staged = match rng.chance(STAGED_PERCENT) {
+            true => arrivals(seed, Place { number: place.number + 1, ..place })?,
+            false => Vec::new(),
+        };
+        let staged = staged.into_iter().flat_map(|arrival| arrival.bodies).collect();
         let expect = match place.number.checked_sub(1) {
             Some(previous) => Expect::Value(progress(previous)),
             None => Expect::Absent,
         };
         let progress = StateChange { key: progress_key(place), expect, value: Some(progress(place.number)) };
-        Ok(Self { arrivals, state, progress })
+        Ok(Self { arrivals, state, staged, progress })
     }
 
     /// The batch as the store takes it: the thread's progress is set from one number to the next, so that no batch
-    /// can be taken twice.
-    pub(crate) fn batch(&self) -> Batch {
+    /// can be taken twice. Bodies that `is_held` says are there, staged or not, are left out, as whoever receives leaves them
+    /// out.
+    pub(crate) fn batch(&self, is_held: impl Fn(&Body) -> bool) -> Batch {
         let others = self.state.iter().map(|(key, value)| StateChange {
             key: key.clone(),
             expect: Expect::Anything,
             value: value.clone(),
         });
         let state = std::iter::once(self.progress.clone()).chain(others).collect();
-        Batch { arrivals: self.arrivals.clone(), state, ..Batch::default() }
+        let mut arrivals = self.arrivals.clone();
+        arrivals.iter_mut().for_each(|arrival| arrival.bodies.retain(|body| !is_held(body)));
+        Batch { arrivals, state, staged: self.staged.clone(), ..Batch::default() }
     }
 }
 

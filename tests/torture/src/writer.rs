@@ -13,11 +13,12 @@ use std::{
 };
 
 use anyhow::Context;
-use mithaq_core::{id::ContentId, time::Time};
+use mithaq_core::{body::Body, id::ContentId, time::Time};
 use mithaq_store::{Disk, Options, SledStore, Store, StoreError, SystemDisk};
 
 use crate::{
     faults::FailingDisk,
+    keeper::{self, Upkeep},
     work::{Place, Work, progress, progress_key},
 };
 
@@ -84,7 +85,7 @@ pub(crate) struct Load {
 }
 
 /// Prints a line with one write, which a pipe takes whole or not at all.
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     // The parent may be gone: then nobody wants to know.
     let _gone = io::stdout().lock().write_all(format!("{line}\n").as_bytes());
 }
@@ -95,7 +96,7 @@ fn now() -> Time {
 }
 
 /// Opens the store, and writes until standard input ends or each thread has written `batches`.
-pub(crate) fn write(dir: &Path, setup: Setup, load: Load, faults: bool) -> anyhow::Result<()> {
+pub(crate) fn write(dir: &Path, setup: Setup, load: Load, faults: bool, upkeep: Upkeep) -> anyhow::Result<()> {
     say("opening");
     let Load { seed, run, threads, batches } = load;
     let disk: Arc<dyn Disk> = if faults { Arc::new(FailingDisk::new(seed, run)) } else { Arc::new(SystemDisk) };
@@ -111,6 +112,7 @@ pub(crate) fn write(dir: &Path, setup: Setup, load: Load, faults: bool) -> anyho
             })
             .collect();
         let reader = scope.spawn(|| read(&store, &stop));
+        let keeper = scope.spawn(|| keeper::keep(&store, dir, run, upkeep, &stop));
         if batches == u32::MAX {
             // Whatever comes, or that nothing comes any more, ends the run.
             let _ended = io::stdin().read(&mut [0]);
@@ -122,7 +124,7 @@ pub(crate) fn write(dir: &Path, setup: Setup, load: Load, faults: bool) -> anyho
             }
         }
         stop.store(true, Relaxed);
-        drop(reader.join());
+        drop((reader.join(), keeper.join()));
     });
     say("closing");
     drop(store);
@@ -134,7 +136,7 @@ fn write_as(store: &SledStore, seed: u64, mut place: Place, batches: u32, stop: 
     while place.number < batches && !stop.load(Relaxed) {
         let work = Work::of(seed, place)?;
         let Place { thread, number, .. } = place;
-        match store.commit(work.batch(), now()) {
+        match store.commit(work.batch(|body| is_held(store, body)), now()) {
             Ok(committed) => {
                 let places = work.arrivals.iter().zip(committed);
                 let places: String =
@@ -154,6 +156,10 @@ fn write_as(store: &SledStore, seed: u64, mut place: Place, batches: u32, stop: 
         }
     }
     Ok(())
+}
+
+fn is_held(store: &SledStore, body: &Body) -> bool {
+    store.has_bodies(&[body.id()]).is_ok_and(|held| held[0])
 }
 
 fn is_done(store: &SledStore, place: Place) -> bool {

@@ -27,12 +27,17 @@ pub(crate) mod validate;
 pub(crate) mod why;
 pub(crate) mod withdraw;
 
-use mithaq_api::home::Home;
+use mithaq_api::{home::Home, http::AskStore};
 
 use crate::{args::HomeCommand, console::Console, exit::Exit, failure::Failure};
 
-/// Runs a command on a home.
-pub(crate) fn execute(command: &HomeCommand, home: &Home, console: &mut Console) -> Result<Exit, Failure> {
+/// Runs a command on a home; `ask` asks its store while no daemon runs.
+pub(crate) fn execute(
+    command: &HomeCommand,
+    home: &Home,
+    ask: AskStore,
+    console: &mut Console,
+) -> Result<Exit, Failure> {
     match command {
         HomeCommand::Init(args) => init::run(args, home, console),
         HomeCommand::Card(command) => card::run(command, home, console),
@@ -53,7 +58,7 @@ pub(crate) fn execute(command: &HomeCommand, home: &Home, console: &mut Console)
         HomeCommand::Sighting(command) => sighting::run(command, home, console),
         HomeCommand::Ledger(command) => ledger::run(command, home, console),
         HomeCommand::Evidence(command) => evidence::run(command, home, console),
-        HomeCommand::Store(command) => store::run(command, home, console),
+        HomeCommand::Store(command) => store::run(command, home, ask, console),
         HomeCommand::Backup(args) => backup::run(args, home, console),
         HomeCommand::Validate(args) => validate::run(args, console),
         HomeCommand::Canon(args) => canon::run(args, console),

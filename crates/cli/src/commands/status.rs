@@ -40,6 +40,15 @@ pub(crate) fn run(args: &Args, home: &Home, console: &mut Console) -> Result<Exi
     Ok(if is_degraded { Exit::Degraded } else { Exit::Ok })
 }
 
+fn print_room(status: &Status, console: &mut Console) -> Result<(), Failure> {
+    if !status.read_only {
+        return Ok(());
+    }
+    let free = status.free_bytes.map_or_else(|| "little".to_owned(), bytes);
+    let text = format!("  the disk is nearly full, {free} free: nothing is taken from pushes, and peers wait");
+    console.styled(WARN, text)
+}
+
 fn print_restored(status: &Status, console: &mut Console) -> Result<(), Failure> {
     let Some(restored) = &status.restored else { return Ok(()) };
     let at = clock::for_people(restored.backup_at);
@@ -69,6 +78,7 @@ fn print(status: &Status, console: &mut Console) -> Result<(), Failure> {
     let (store, bodies) = (bytes(status.store_bytes), bytes(status.body_bytes));
     console.line(format_args!("  {} objects in {} releases", status.objects, status.releases))?;
     console.line(format_args!("  {store} on disk for {bodies} of objects, named {} times", status.references))?;
+    print_room(status, console)?;
     print_restored(status, console)?;
     console.line("")?;
     if status.peers.is_empty() {

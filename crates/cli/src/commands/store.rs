@@ -2,16 +2,20 @@
 
 use clap::Subcommand;
 use mithaq_api::{
-    client::with_query,
+    client::{ClientError, with_query},
     home::Home,
-    http::{Check, CompactQuery, Compacted, Share, StoreStats},
+    http::{
+        AskStore, Check, CheckQuery, CompactQuery, Compacted, Repair, Share, StagedOfPeer, StoreAnswer, StoreStats,
+        StoreTask,
+    },
 };
 use mithaq_core::time::Time;
 
 use super::status::bytes;
 use crate::{
     clock,
-    console::{BAD, Console, GOOD, STRONG, WARN},
+    console::{BAD, Console, FAINT, GOOD, STRONG, WARN},
+    counted::counted,
     daemon,
     exit::Exit,
     failure::Failure,
@@ -32,16 +36,25 @@ pub(crate) enum Command {
 
 /// Read and hash everything that is held, and compare the index with it.
 ///
-/// The daemon does it while it goes on serving. Ends with status 1 if something is damaged.
+/// The daemon does it while it goes on serving; without a daemon the command opens the store itself. Ends with status 1 if
+/// something is damaged. With --repair what is damaged is copied to the folder `damaged` in the store and counts as
+/// known from then on, and the releases that would mend it are asked for again of the peers that they came from. Peers do
+/// not send our own releases back: those are named, to be pushed again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   mithaq store check
-  mithaq store check --json | jq -r '.problems[]'")]
-pub(crate) struct CheckArgs {}
+  mithaq store check --json | jq -r '.problems[]'
+  mithaq store check --repair")]
+pub(crate) struct CheckArgs {
+    /// Set aside what is damaged, and have it come again
+    #[arg(long)]
+    repair: bool,
+}
 
 /// Show what lies on the disk, and how much of it could be given back.
 ///
 /// Dead is what was purged, and state that a later change superseded. `mithaq store compact` gives its space back.
+/// Without a daemon the command opens the store itself.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   mithaq store stats
@@ -63,18 +76,37 @@ pub(crate) struct CompactArgs {
     dead: Option<u8>,
 }
 
-/// Runs one of the store commands.
-pub(crate) fn run(command: &Command, home: &Home, console: &mut Console) -> Result<Exit, Failure> {
+/// Runs one of the store commands; `ask` asks the store while no daemon runs.
+pub(crate) fn run(command: &Command, home: &Home, ask: AskStore, console: &mut Console) -> Result<Exit, Failure> {
     match command {
-        Command::Check(_) => check(home, console),
-        Command::Stats(_) => stats(home, console),
+        Command::Check(args) => check(args, home, ask, console),
+        Command::Stats(_) => stats(home, ask, console),
         Command::Compact(args) => compact(args, home, console),
     }
 }
 
-fn check(home: &Home, console: &mut Console) -> Result<Exit, Failure> {
+/// The daemon's answer; without a daemon, that of the store itself.
+fn answer<T>(
+    answered: Result<T, Failure>,
+    home: &Home,
+    ask: AskStore,
+    task: StoreTask,
+    read: fn(StoreAnswer) -> Option<T>,
+) -> Result<T, Failure> {
+    let Err(Failure::Client(ClientError::Unreachable { path, source })) = answered else { return answered };
+    let unreachable = || Failure::Client(ClientError::Unreachable { path, source });
+    read(ask(home, task).map_err(Failure::Answered)?).ok_or_else(unreachable)
+}
+
+fn check(args: &CheckArgs, home: &Home, ask: AskStore, console: &mut Console) -> Result<Exit, Failure> {
     let client = daemon::client(home)?;
-    let check: Check = daemon::block_on(async { Ok(client.post("/v1/check").await?) })?;
+    let repair = args.repair;
+    let path = with_query("/v1/check", &CheckQuery { repair })?;
+    let checked = daemon::block_on(async { Ok(client.post::<Check>(&path).await?) });
+    let check = answer(checked, home, ask, StoreTask::Check { repair }, |answer| match answer {
+        StoreAnswer::Check(check) => Some(check),
+        StoreAnswer::Stats(_) => None,
+    })?;
     if console.is_json() {
         console.json(&check)?;
     } else {
@@ -84,17 +116,45 @@ fn check(home: &Home, console: &mut Console) -> Result<Exit, Failure> {
 }
 
 fn print_check(check: &Check, console: &mut Console) -> Result<(), Failure> {
+    check.set_aside.iter().try_for_each(|known| console.styled(FAINT, format_args!("{known}; known and set aside")))?;
     check.problems.iter().try_for_each(|problem| console.styled(BAD, problem))?;
+    let objects = counted(check.objects, "object");
     if check.ok {
-        return console.styled(GOOD, format_args!("{} objects read and hashed; nothing is wrong", check.objects));
+        return console.styled(GOOD, format_args!("{objects} read and hashed; nothing is wrong"));
     }
-    let problems = check.problems.len();
-    console.styled(BAD, format_args!("{} objects read and hashed; {problems} problems", check.objects))
+    let problems = counted(check.problems.len() as u64, "problem");
+    console.styled(BAD, format_args!("{objects} read and hashed; {problems}"))?;
+    check.repair.as_ref().map_or(Ok(()), |repair| print_repair(repair, console))
 }
 
-fn stats(home: &Home, console: &mut Console) -> Result<Exit, Failure> {
+fn print_repair(repair: &Repair, console: &mut Console) -> Result<(), Failure> {
+    console.line("")?;
+    repair.files.iter().try_for_each(|file| console.line(format_args!("copied to {file}")))?;
+    for asked in &repair.asked {
+        let releases = counted(asked.releases, "release");
+        console.styled(GOOD, format_args!("{releases} asked for again of {}", asked.peer))?;
+    }
+    if repair.rows_lost > 0 {
+        let rows = counted(repair.rows_lost, "row");
+        console
+            .styled(WARN, format_args!("{rows} of the log lost: nothing tells which releases of ours were there"))?;
+    }
+    for release in &repair.unasked {
+        console.styled(
+            WARN,
+            format_args!("no peer sends release {release} again: if it is ours, push its objects again"),
+        )?;
+    }
+    console.line("`mithaq store check` tells what is still lacking once the peers have sent it")
+}
+
+fn stats(home: &Home, ask: AskStore, console: &mut Console) -> Result<Exit, Failure> {
     let client = daemon::client(home)?;
-    let stats: StoreStats = daemon::block_on(async { Ok(client.get("/v1/store").await?) })?;
+    let asked = daemon::block_on(async { Ok(client.get::<StoreStats>("/v1/store").await?) });
+    let stats = answer(asked, home, ask, StoreTask::Stats, |answer| match answer {
+        StoreAnswer::Stats(stats) => Some(*stats),
+        StoreAnswer::Check(_) => None,
+    })?;
     if console.is_json() {
         console.json(&stats)?;
     } else {
@@ -110,9 +170,16 @@ fn print_stats(stats: &StoreStats, console: &mut Console) -> Result<(), Failure>
     let at = |time: Option<Time>| time.map_or_else(|| "never".to_owned(), clock::for_people);
     console.line(format_args!("  added from {} to {}", at(stats.oldest), at(stats.newest)))?;
     let (packs, index) = (bytes(stats.pack_bytes), bytes(stats.index_bytes));
-    console.line(format_args!("  {packs} in {} segments, {index} of index", stats.packs))?;
+    console.line(format_args!("  {packs} in {}, {index} of index", counted(stats.packs, "segment")))?;
     let (canonical, ratio) = (bytes(stats.body_bytes), stats.compression);
     console.line(format_args!("  {canonical} of objects in canonical form; compressed {ratio:.1} to 1"))?;
+    if stats.staged.objects > 0 {
+        let staged = counted(stats.staged.objects, "object");
+        console.line(format_args!("  {staged} of releases that have not come whole, {}", bytes(stats.staged.bytes)))?;
+        for StagedOfPeer { peer, lots, bytes: held } in &stats.staged.peers {
+            console.line(format_args!("    of {peer}: {}, {}", counted(*lots, "lot"), bytes(*held)))?;
+        }
+    }
     console.line("")?;
     let mut table = Table::new(["IN SEGMENTS", "LIVE", "DEAD"]);
     let overhead = Share { live: stats.overhead_bytes, dead: 0 };
@@ -151,14 +218,25 @@ fn print_compacted(compacted: &Compacted, console: &mut Console) -> Result<(), F
 
 #[cfg(test)]
 mod tests {
+    use mithaq_api::http::Asked;
+
     use super::*;
 
     #[test]
     fn problems_are_listed_and_counted() {
         let (mut console, captured) = Console::captured(None);
-        let check = Check { ok: false, objects: 7, problems: vec!["object 12 is damaged".into()] };
+        let problems = vec!["object 12 is damaged".into()];
+        let repair = Repair {
+            files: vec!["damaged/pack-00000000-at-64.bin".into()],
+            asked: vec![Asked { peer: "cn".into(), releases: 1 }],
+            ..Repair::default()
+        };
+        let check = Check { objects: 7, problems, repair: Some(repair), ..Check::default() };
         print_check(&check, &mut console).unwrap();
-        assert_eq!(captured.out(), "object 12 is damaged\n7 objects read and hashed; 1 problems\n");
+        let expected = "object 12 is damaged\n7 objects read and hashed; 1 problem\n\n\
+            copied to damaged/pack-00000000-at-64.bin\n1 release asked for again of cn\n\
+            `mithaq store check` tells what is still lacking once the peers have sent it\n";
+        assert_eq!(captured.out(), expected);
     }
 
     #[test]

@@ -137,8 +137,11 @@ impl Pair {
 }
 
 /// There is none: no command of these tests gets so far.
-const NO_DAEMON: Daemon =
-    Daemon { run: |_| ExitCode::FAILURE, revive: |_| Err(Problem::new(Code::INTERNAL, "there is no daemon")) };
+const NO_DAEMON: Daemon = Daemon {
+    run: |_| ExitCode::FAILURE,
+    revive: |_| Err(Problem::new(Code::INTERNAL, "there is no daemon")),
+    ask: |_, _| Err(Problem::new(Code::NOT_FOUND, "there is no store")),
+};
 
 /// The number of an exit status, which the standard library shows to nobody but the system.
 fn status(exit: ExitCode) -> u8 {

@@ -1,21 +1,79 @@
 //! The care of the store, as operators ask for it on the control socket.
 
 use axum::{extract::State, response::Response};
-use mithaq_api::http::{CompactQuery, Compacted, DEAD_PERCENT_DEFAULT, PackCut, Problem, Share, StoreCut, StoreStats};
-use mithaq_core::code::Code;
-use mithaq_store::{Care, Census, Cut, SegmentCut};
+use mithaq_api::http::{
+    Asked, Check, CheckQuery, CompactQuery, Compacted, DEAD_PERCENT_DEFAULT, PackCut, Problem, Share, StagedOfPeer,
+    StagedStats, StoreCut, StoreStats,
+};
+use mithaq_core::{code::Code, id::CertId};
+use mithaq_store::{Care, Cut, Report, SegmentCut, Store, StoreError};
 
 use super::{
     answer::{self, Ask, Failed, blocking},
     control::Control,
 };
-use crate::node::Node;
+use crate::{clock, node::Node, repair, staging, start};
 
 /// What lies on the disk.
 pub(super) async fn stats(State(control): State<Control>) -> Result<Response, Failed> {
     let node = control.node;
-    let stats = blocking(move || Ok::<_, Failed>(describe(&node, &care(&node)?.census()?))).await??;
+    let stats = blocking(move || store_stats(&*node.store, &|cert| node.name_of(cert))).await??;
     Ok(answer::json(&stats))
+}
+
+/// Reads and hashes everything; has what is damaged come again, if that is asked for.
+pub(super) async fn check(State(control): State<Control>, Ask(query): Ask<CheckQuery>) -> Result<Response, Failed> {
+    let node = control.node;
+    if !query.repair {
+        let report = blocking(move || node.store.verify()).await??;
+        return Ok(answer::json(&checked(report)));
+    }
+    let check = blocking(move || {
+        let repair = repair::repair(&*node.store, node.us, clock::wall())?;
+        if !repair.asked.is_empty() {
+            // Sessions that run know nothing of it.
+            start::restart_peers(&node);
+        }
+        warn_of(&node, &repair);
+        Ok::<_, StoreError>(repaired(repair, &|cert| node.name_of(cert)))
+    });
+    Ok(answer::json(&check.await??))
+}
+
+/// Tells the log what a repair has found and done.
+fn warn_of(node: &Node, repair: &repair::Repair) {
+    let report = &repair.repaired.report;
+    for problem in &report.problems {
+        tracing::error!(problem, "the store is damaged");
+    }
+    for (peer, releases) in &repair.asked {
+        tracing::warn!(peer = node.name_of(*peer), releases, "releases are asked for again, to mend the store");
+    }
+    for release in &repair.unasked {
+        tracing::error!(release = release.fmt_short(), "a release is damaged that no peer sends again");
+    }
+}
+
+/// A check as it is told.
+pub(crate) fn checked(report: Report) -> Check {
+    let Report { objects, problems, set_aside, .. } = report;
+    Check { ok: problems.is_empty(), objects, problems, set_aside, repair: None }
+}
+
+/// A repair as it is told; `name` says how people here call a peer.
+pub(crate) fn repaired(repair: repair::Repair, name: &dyn Fn(CertId) -> String) -> Check {
+    let repair::Repair { repaired, asked, unasked } = repair;
+    let lacking = &repaired.report.lacking;
+    let asked = asked.into_iter().map(|(peer, releases)| Asked { peer: name(peer), releases });
+    let told = mithaq_api::http::Repair {
+        files: repaired.files,
+        objects_lacking: lacking.bodies,
+        rows_lost: lacking.rows,
+        dropped: repaired.dropped,
+        asked: asked.collect(),
+        unasked,
+    };
+    Check { repair: Some(told), ..checked(repaired.report) }
 }
 
 /// Gives back the space of what was purged.
@@ -63,13 +121,19 @@ fn share(share: mithaq_store::Share) -> Share {
     Share { live: share.live, dead: share.dead }
 }
 
+/// What a store holds on disk; `name` says how people here call a peer. Blocks.
 #[allow(clippy::cast_precision_loss)] // A ratio for people.
-fn describe(node: &Node, census: &Census) -> StoreStats {
-    let stats = node.store.stats();
+pub(crate) fn store_stats(store: &dyn Store, name: &dyn Fn(CertId) -> String) -> Result<StoreStats, StoreError> {
+    let none = || StoreError::Misuse { what: "this store has no files to look after".into() };
+    let census = store.care().ok_or_else(none)?.census()?;
+    let stats = store.stats();
     let held = [census.bodies, census.releases, census.state];
     let packed: u64 = held.iter().map(|share| share.live + share.dead).sum();
-    StoreStats {
-        store: node.store.id().to_string(),
+    let lots = staging::count(store)?.into_iter();
+    let peers: Vec<_> = lots.map(|(peer, lots, bytes)| StagedOfPeer { peer: name(peer), lots, bytes }).collect();
+    let bytes = peers.iter().map(|peer| peer.bytes).sum();
+    Ok(StoreStats {
+        store: store.id().to_string(),
         schema: census.schema,
         objects: stats.objects,
         releases: stats.releases,
@@ -81,9 +145,10 @@ fn describe(node: &Node, census: &Census) -> StoreStats {
         bodies: share(census.bodies),
         release_records: share(census.releases),
         state: share(census.state),
+        staged: StagedStats { objects: stats.staged, bytes, peers },
         overhead_bytes: census.overhead_bytes,
         compression: census.raw_bytes as f64 / packed.max(1) as f64,
         oldest: census.oldest,
         newest: census.newest,
-    }
+    })
 }

@@ -15,7 +15,7 @@ use axum::{
 use mithaq_api::{
     home::PeerState,
     http::{
-        Check, Flow, LinkFigures, NEXT_HEADER, PUSH_BYTES_MAX, PeerStatus, Problem, PushLine, PushQuery, PushedObject,
+        Flow, LinkFigures, NEXT_HEADER, PUSH_BYTES_MAX, PeerStatus, Problem, PushLine, PushQuery, PushedObject,
         Reloaded, SearchQuery, Status, StreamQuery, Traffic, Why, WhyQuery,
     },
     sighting::SightingsQuery,
@@ -67,7 +67,7 @@ pub(super) fn router(node: Arc<Node>, endpoint: quinn::Endpoint) -> Router {
         .route("/v1/why", get(why))
         .route("/v1/stream", get(tail))
         .route("/v1/reload", post(reload))
-        .route("/v1/check", post(check))
+        .route("/v1/check", post(care::check))
         .route("/v1/sightings", post(report_sightings))
         .route("/v1/withdraw", post(pacts::withdraw))
         .route("/v1/revoke", post(pacts::revoke))
@@ -194,6 +194,8 @@ pub(super) fn describe(node: &Arc<Node>, endpoint: &quinn::Endpoint) -> Status {
         uptime_seconds: node.started.elapsed().as_secs(),
         listen,
         peers: node.peers().iter().map(|entry| peer_status(node, entry)).collect(),
+        read_only: node.room.is_low(),
+        free_bytes: node.store.free_bytes(),
         restored: node.gate.describe(node),
     }
 }
@@ -293,10 +295,4 @@ async fn reload(State(control): State<Control>) -> Result<Response, Failed> {
         Ok(peers) => Ok(answer::json(&Reloaded { peers })),
         Err(error) => Err(Problem::new(error.code(), error.to_string()).into()),
     }
-}
-
-async fn check(State(control): State<Control>) -> Result<Response, Failed> {
-    let report = blocking(move || control.node.store.verify()).await??;
-    let ok = report.problems.is_empty();
-    Ok(answer::json(&Check { ok, objects: report.objects, problems: report.problems }))
 }

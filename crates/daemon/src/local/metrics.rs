@@ -75,6 +75,11 @@ fn write(status: &Status) -> String {
     page.gauge("mithaq_objects", "Distinct objects held.", status.objects);
     page.gauge("mithaq_releases", "Releases held.", status.releases);
     page.gauge("mithaq_store_bytes", "Bytes of the store on disk.", status.store_bytes);
+    let read_only = "1 while nothing is taken from pushes and peers: the store's disk is nearly full.";
+    page.gauge("mithaq_store_read_only", read_only, status.read_only.into());
+    if let Some(free) = status.free_bytes {
+        page.gauge("mithaq_store_free_bytes", "Bytes that are free on the store's disk.", free);
+    }
     write_peers(&mut page, &status.peers);
     write_traffic(&mut page, &status.peers);
     page.0
@@ -143,6 +148,7 @@ mod tests {
         let page = write(&status());
         for line in [
             "mithaq_objects 5",
+            "mithaq_store_read_only 0",
             "mithaq_peer_connected{peer=\"cn\"} 1",
             "mithaq_peer_lag_releases{peer=\"cn\"} 3",
             "mithaq_peer_wire_bytes_total{peer=\"cn\",direction=\"sent\"} 6000",

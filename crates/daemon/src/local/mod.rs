@@ -26,6 +26,7 @@ use std::{
 
 pub(crate) use answer::Failed;
 use axum::Router;
+pub(crate) use care::{checked, repaired, store_stats};
 use mithaq_api::home::{HomeError, create_private_dir};
 use mithaq_core::code::Code;
 use tokio::net::{TcpListener, UnixListener};

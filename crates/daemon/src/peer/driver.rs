@@ -19,6 +19,7 @@ use tokio::{sync::mpsc, task::JoinSet};
 use tracing::Instrument;
 
 use super::{
+    cursor::CursorRow,
     documents::{self, Courier, Work},
     endpoint::{CONNECTION_WINDOW, HANDSHAKE_TIMEOUT},
     frames::{self, StreamError},
@@ -186,11 +187,6 @@ fn finish(entry: &PeerEntry, connection: &Connection, end: &End, session: Option
     }
 }
 
-/// The key under which our cursor into a peer's journal is kept.
-fn cursor_key(entry: &PeerEntry, agreement: mithaq_core::id::AgreementId) -> Vec<u8> {
-    [b"c/", &entry.cert().as_bytes()[..], agreement.as_bytes()].concat()
-}
-
 /// How many streams we send on.
 const CHANNELS: usize = 4;
 
@@ -249,10 +245,11 @@ impl Pump {
         }
         let agreement = entry.peer.agreement.as_ref().filter(|agreement| has_begun(agreement));
         let agreement = agreement.ok_or(End::NoAgreement)?;
-        let key = cursor_key(entry, agreement.id());
+        let mut cursor = CursorRow::of(entry, agreement.id());
         let identity = node.identity();
         let signing_key = identity.signing_key(clock::wall()).map_err(|error| End::NoKey(error.to_string()))?;
-        let known = known::read(node, entry, key.clone()).await?;
+        let known = known::read(node, entry, cursor.key.clone()).await?;
+        cursor.marks = known.marks;
         let setup = Setup {
             us: node.us,
             key: Arc::clone(signing_key),
@@ -287,7 +284,7 @@ impl Pump {
         let loader = Loader::new(Arc::clone(node), outbox.clone(), Arc::clone(entry), Arc::clone(&seat));
         let backfill = Arc::clone(queues[usize::from(frames::channel_number(Channel::Backfill))].backlog());
         let requests = loader::start(loader, backfill, &answers_in);
-        let (storer, storing) = storer::start(node, entry.cert(), key, &seat, &answers_in);
+        let (storer, storing) = storer::start(node, entry.cert(), cursor, &seat, &answers_in);
         let (documents, documents_out) = mpsc::unbounded_channel();
         let their_end = Arc::new(OnceLock::new());
         let courier = Courier::new(Arc::clone(node), Arc::clone(entry), outbox.clone(), Arc::clone(&their_end));

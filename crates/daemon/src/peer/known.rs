@@ -9,6 +9,7 @@ use super::driver::End;
 use crate::{
     ledger::Ledger,
     node::{Node, PeerEntry},
+    repair,
 };
 
 /// What our hello tells of what we have of a peer.
@@ -18,16 +19,21 @@ pub(super) struct Known {
     pub(super) held: u64,
     pub(super) ledger_size: u64,
     pub(super) seen: Option<Seen>,
+    /// Marks by which the cursor is not told: the peer is to find out anew what we lack.
+    pub(super) marks: Vec<Vec<u8>>,
 }
 
 /// Reads it from the store.
 pub(super) async fn read(node: &Arc<Node>, entry: &Arc<PeerEntry>, cursor_key: Vec<u8>) -> Result<Known, End> {
     let (node, entry) = (Arc::clone(node), Arc::clone(entry));
     let read = tokio::task::spawn_blocking(move || {
+        let marks = repair::marks(&*node.store, entry.cert())?;
         let cursor = node.store.state(&cursor_key)?.and_then(|bytes| Cursor::from_bytes(&bytes));
+        let cursor = cursor.filter(|_| marks.is_empty());
         let ledger = Ledger::new(&node, entry.cert());
         let held = about_held(&node, &entry, cursor)?;
-        Ok::<_, StoreError>(Known { cursor, held, ledger_size: ledger.frontier()?.size(), seen: ledger.seen()? })
+        let (ledger_size, seen) = (ledger.frontier()?.size(), ledger.seen()?);
+        Ok::<_, StoreError>(Known { cursor, held, ledger_size, seen, marks })
     });
     Ok(read.await.map_err(|_| End::GoingAway)??)
 }

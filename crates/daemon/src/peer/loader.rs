@@ -1,6 +1,6 @@
 //! What a session asks of the store: read in order on a thread that may block.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mithaq_core::{
     card::VerifiedCard,
@@ -190,19 +190,31 @@ pub(super) struct Loader {
     seat: Arc<Seat>,
     /// Releases whose bodies are on their way from elsewhere.
     waiting: Mutex<Waiting>,
+    /// Releases whose bodies are not asked for, since there is no room for them.
+    held_back: Mutex<Vec<Pending>>,
 }
 
 impl Loader {
     pub(super) fn new(node: Arc<Node>, outbox: Outbox, entry: Arc<PeerEntry>, seat: Arc<Seat>) -> Self {
-        Self { node, outbox, entry, seat, waiting: Mutex::default() }
+        Self { node, outbox, entry, seat, waiting: Mutex::default(), held_back: Mutex::default() }
     }
 
     fn has_waiting(&self) -> bool {
-        !self.waiting.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        !self.waiting.lock().unwrap_or_else(PoisonError::into_inner).is_empty() || !self.held_back().is_empty()
+    }
+
+    fn held_back(&self) -> MutexGuard<'_, Vec<Pending>> {
+        self.held_back.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Answers what need not wait any longer; says whether the answers were taken.
     pub(super) fn answer_waiting(&self, mut send: impl FnMut(Result<Input, StoreError>) -> bool) -> bool {
+        if !self.node.room.is_low() {
+            let held_back = std::mem::take(&mut *self.held_back());
+            if !held_back.into_iter().all(|pending| send(self.check_bodies(pending))) {
+                return false;
+            }
+        }
         loop {
             let ready = self.seat.take_ready(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
             if ready.is_empty() {
@@ -309,9 +321,14 @@ impl Loader {
         Ok(Input::BodiesLoaded { index, bodies })
     }
 
-    /// Which bodies of a release to ask for, unless some of them are on their way from elsewhere.
+    /// Which bodies of a release to ask for, unless some of them are on their way from elsewhere or there is no room.
     fn check_bodies(&self, mut pending: Pending) -> Result<Input, StoreError> {
         let (index, freed) = (pending.index, self.seat.freed());
+        if self.node.room.is_low() {
+            // The peer is told again and again that it is to wait, as if they were on their way from elsewhere.
+            self.held_back().push(pending);
+            return Ok(Input::BodiesElsewhere { index });
+        }
         // What may not be told is claimed like what we lack: when it is asked for must tell no more than that it is.
         let mut told = self.told(&pending, &self.node.store.has_bodies(&pending.contents)?)?;
         if !self.seat.claim(&mut pending, &told) {

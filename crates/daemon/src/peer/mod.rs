@@ -3,6 +3,7 @@
 mod branches;
 mod cards;
 mod congestion;
+mod cursor;
 mod dial;
 mod documents;
 mod driver;

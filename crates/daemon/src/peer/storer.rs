@@ -18,7 +18,7 @@ use mithaq_store::{Arrival, Batch, StateChange, StoreError};
 use mithaq_sync::{Cursor, INLINE_BYTES_MAX, Input, Manner, Part};
 use tokio::{sync::mpsc, task::JoinHandle};
 
-use super::{branches, driver::End, order::Order};
+use super::{branches, cursor::CursorRow, driver::End, order::Order};
 use crate::{
     fetching::Seat,
     held,
@@ -120,7 +120,7 @@ fn lock(order: &Mutex<Order>) -> MutexGuard<'_, Order> {
 pub(super) fn start(
     node: &Arc<Node>,
     from: CertId,
-    cursor_key: Vec<u8>,
+    cursor_row: CursorRow,
     seat: &Arc<Seat>,
     answers: &mpsc::Sender<Result<Input, End>>,
 ) -> (Storer, JoinHandle<()>) {
@@ -128,7 +128,7 @@ pub(super) fn start(
     let lane = |items| Lane {
         node: Arc::clone(node),
         from,
-        cursor_key: cursor_key.clone(),
+        cursor_row: cursor_row.clone(),
         seat: Arc::clone(seat),
         order: Arc::clone(&order),
         items,
@@ -148,7 +148,7 @@ pub(super) fn start(
 struct Lane {
     node: Arc<Node>,
     from: CertId,
-    cursor_key: Vec<u8>,
+    cursor_row: CursorRow,
     seat: Arc<Seat>,
     order: Arc<Mutex<Order>>,
     items: mpsc::UnboundedReceiver<Item>,
@@ -171,14 +171,17 @@ impl Lane {
     }
 
     async fn store(&self, work: Work) -> bool {
-        let (node, from, key, order) =
-            (Arc::clone(&self.node), self.from, self.cursor_key.clone(), Arc::clone(&self.order));
+        let (node, from, row, order) =
+            (Arc::clone(&self.node), self.from, self.cursor_row.clone(), Arc::clone(&self.order));
         let (has_parts, seat) = (work.has_parts, Arc::clone(&self.seat));
+        if !work.takes_back() {
+            self.node.room.wait_above_floor().await;
+        }
         let stored = tokio::task::spawn_blocking(move || {
             let numbers = work.numbers.clone();
             let arrivals = work.received.iter().map(|one| branches::arrival(&node, from, &one.release, one.manner));
             let arrivals = arrivals.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()?;
-            let stored = work.store(&node, from, &key, &order)?;
+            let stored = work.store(&node, from, &row, &order)?;
             lock(&order).settle(&numbers);
             Ok::<_, StoreError>((stored, branches::place(&seat, arrivals)))
         });
@@ -202,7 +205,7 @@ impl Lane {
     /// Stores the cursor that no commit carried.
     async fn save_cursor(self) {
         let Some(cursor) = lock(&self.order).cursor_with(&[]) else { return };
-        let state = vec![StateChange::set(self.cursor_key, cursor.to_bytes())];
+        let state = self.cursor_row.set(&cursor).collect();
         let node = Arc::clone(&self.node);
         let saved = tokio::task::spawn_blocking(move || node.commit(Batch { state, ..Batch::default() })).await;
         if let Ok(Err(error)) = saved {
@@ -235,6 +238,11 @@ impl Work {
         work
     }
 
+    /// Whether it withdraws something, which the store takes however full its disk is.
+    fn takes_back(&self) -> bool {
+        self.received.iter().any(|received| received.release.manifest().kind == Kind::Withdraw)
+    }
+
     fn add(&mut self, item: Item) {
         match item {
             Item::Release(number, received) => {
@@ -254,7 +262,7 @@ impl Work {
         mut self,
         node: &Node,
         from: CertId,
-        cursor_key: &[u8],
+        cursor_row: &CursorRow,
         order: &Mutex<Order>,
     ) -> Result<Vec<(u64, Status)>, StoreError> {
         for Received { release, bodies, changes, .. } in &mut self.received {
@@ -280,7 +288,7 @@ impl Work {
             // The cursor goes with the last part, behind which nothing of this is missing.
             let cursor = received.peek().is_none().then(|| lock(order).cursor_with(&self.numbers)).flatten();
             let batch = std::mem::take(&mut staged);
-            entries.extend(store_part(node, from, batch, part, cursor, cursor_key, &mut successors)?);
+            entries.extend(store_part(node, from, batch, part, cursor, cursor_row, &mut successors)?);
         }
         // What they put into quarantine takes turns of its own.
         drop(turn);
@@ -304,10 +312,10 @@ fn store_part(
     mut batch: Batch,
     part: Vec<Received>,
     cursor: Option<Cursor>,
-    cursor_key: &[u8],
+    cursor_row: &CursorRow,
     successors: &mut Vec<Successor>,
 ) -> Result<Vec<(u64, Status)>, StoreError> {
-    batch.state.extend(cursor.map(|cursor| StateChange::set(cursor_key.to_vec(), cursor.to_bytes())));
+    batch.state.extend(cursor.iter().flat_map(|cursor| cursor_row.set(cursor)));
     let successor = Successor::among(node, part.iter().filter_map(|received| received.card.as_ref()))?;
     batch.state.extend(successor.as_ref().map(Successor::to_change));
     let mut entries = Vec::with_capacity(part.len());

@@ -54,7 +54,7 @@ impl Shared {
     }
 
     /// Lets nothing be appended any more to the last segment, once the index knows all of it.
-    fn seal(&self) {
+    pub(super) fn seal(&self) {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         self.segments.seal_tail();
     }
@@ -76,16 +76,7 @@ impl Shared {
                 return other.map(|copied| copied.map_or_else(Outcome::Left, |_| Outcome::Same));
             }
         };
-        self.segments.publish(&rewrite).map_err(failed)?;
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        // What a flush writes says where things lay before.
-        self.index.wait_for_flush();
-        let _places = self.places.write().unwrap_or_else(PoisonError::into_inner);
-        self.segments.switch(rewrite);
-        self.cache.forget(pack.number);
-        if let Err(error) = self.index.relocate(&moved, reclaimed) {
-            tracing::warn!(%error, "the index will be brought up to date when the store is opened again");
-        }
+        self.put_in_place(rewrite, &moved, reclaimed)?;
         Ok(Outcome::Rewritten)
     }
 

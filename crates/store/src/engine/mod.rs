@@ -1,14 +1,17 @@
 //! The store on packs and sled.
 
+mod aside;
 mod committer;
 mod compact;
 mod find;
+mod mend;
 mod options;
 mod prepare;
 mod purge;
 mod queue;
 mod read;
 mod recover;
+mod salvage;
 mod survey;
 #[cfg(test)]
 mod tests;
@@ -22,6 +25,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError, RwLock, RwLockReadGuard,
+        atomic::AtomicBool,
         mpsc::{SyncSender, sync_channel},
     },
     thread::{self, JoinHandle},
@@ -42,8 +46,8 @@ use self::{
 pub use self::{options::Options, prepare::COMMIT_BYTES_MAX};
 use crate::{
     contract::{
-        Adopted, Batch, Care, Census, Committed, Compacted, Cut, Holding, LogRow, Report, Stats, Store, StoreError,
-        StoreId, Version,
+        Adopted, Batch, Care, Census, Committed, Compacted, Cut, Holding, LogRow, Repaired, Report, Stats, Store,
+        StoreError, StoreId, Version,
     },
     index::{Index, OpenedIndex},
     pack::{
@@ -65,8 +69,12 @@ struct Shared {
     zip: Zip,
     cache: GroupCache,
     recent: RecentReleases,
-    /// What opening found wrong.
+    /// What opening found wrong, first of all with the headers of segments.
     problems: Vec<String>,
+    /// How many of these are about headers, which lie before all damage that a repair sets aside.
+    header_problems: usize,
+    /// Whether a repair has taken care of that.
+    is_mended: AtomicBool,
     /// Held by whoever looks after all of the files: one at a time.
     care: Mutex<()>,
     /// Held by whoever commits, or moves what commits have written.
@@ -118,6 +126,7 @@ impl SledStore {
         create_dir(&packs)?;
         let opened = Segments::open(&packs, disk, options.segment_bytes, random_id)?;
         let (segments, mut problems) = (opened.segments, opened.problems);
+        let header_problems = problems.len();
         let zip = Zip::new(options.compression_level);
         let (index, found) = Self::open_index(dir, &options, &segments, &zip)?;
         problems.extend(found);
@@ -137,6 +146,8 @@ impl SledStore {
             cache,
             recent,
             problems,
+            header_problems,
+            is_mended: AtomicBool::new(false),
             care,
             writing,
             places,
@@ -382,10 +393,14 @@ impl Store for SledStore {
         }
     }
 
+    fn free_bytes(&self) -> Option<u64> {
+        self.shared.segments.free_bytes().ok()
+    }
+
     fn verify(&self) -> Result<Report, StoreError> {
         // No segment moves while the turn lasts.
         let _turn = self.shared.care.lock().unwrap_or_else(PoisonError::into_inner);
-        self.shared.verify()
+        Ok(self.shared.verify()?.report)
     }
 
     fn care(&self) -> Option<&dyn Care> {
@@ -402,6 +417,11 @@ impl Care for SledStore {
     fn compact(&self, dead_percent_min: u8) -> Result<Compacted, StoreError> {
         let _turn = self.shared.care.lock().unwrap_or_else(PoisonError::into_inner);
         self.shared.compact(dead_percent_min)
+    }
+
+    fn repair(&self, now: Time) -> Result<Repaired, StoreError> {
+        let _turn = self.shared.care.lock().unwrap_or_else(PoisonError::into_inner);
+        mend::mend(self, now)
     }
 
     fn cut(&self) -> Result<Cut, StoreError> {

@@ -391,6 +391,9 @@ impl<'a> Plan<'a> {
         let found = self.find_recent(&body.keys.content, flushes).map_err(io::Error::other)?;
         let (is_new, is_packed) = (found.is_none(), body.bytes.is_empty());
         if is_new {
+            if self.index.has_damaged_copy(&body.keys.content).map_err(io::Error::other)? {
+                self.delta.replaces_damaged(&body.keys);
+            }
             self.delta.add_body(self.next_ordinal, &body.keys);
             self.brought.contents.insert(body.keys.content, self.next_ordinal);
         }

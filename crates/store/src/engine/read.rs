@@ -69,6 +69,11 @@ impl GroupCache {
 }
 
 impl GroupCache {
+    /// Forgets all groups.
+    pub(super) fn forget_all(&self) {
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Kept::default();
+    }
+
     /// Forgets the groups of a segment.
     pub(super) fn forget(&self, segment: u32) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -100,6 +105,10 @@ impl RecentReleases {
             recent.pop_front();
         }
         recent.push_back((seq, Arc::clone(release)));
+    }
+
+    pub(super) fn forget_all(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 

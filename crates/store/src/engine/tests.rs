@@ -4,6 +4,7 @@ mod compaction;
 mod copies;
 mod damage;
 mod search;
+mod repair;
 mod staging;
 
 use std::{

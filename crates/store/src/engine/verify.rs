@@ -1,14 +1,20 @@
 //! The check of everything: packs against themselves, packs against index, index against packs.
 
-use mithaq_core::id::ContentId;
+use std::{collections::BTreeSet, ops::Range, sync::atomic::Ordering};
 
-use super::Shared;
+use mithaq_core::id::{ContentId, ReleaseId};
+
+use super::{
+    Shared,
+    aside::{Aside, Piece},
+};
 use crate::{
-    contract::{Report, StoreError},
+    contract::{LACKING_MAX, Report, StoreError},
+    index::Row,
     pack::{
         frame::Entry,
         group::{Group, GroupKind},
-        record::ReleaseRecord,
+        record::{ReleaseRecord, Tombstone},
         scan::{FoundFrame, Scanned, Scanner},
         segments::{Position, file_name, io_error},
     },
@@ -20,27 +26,96 @@ const PROBLEMS_MAX: usize = 1000;
 /// How many rows are compared at a time.
 const ROWS_AT_ONCE: usize = 512;
 
+/// What a check found, for a repair.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) report: Report,
+    /// Damage in the packs that was not set aside.
+    pub(super) pieces: Vec<Piece>,
+    /// The ordinals of bodies in it.
+    pub(super) bodies: Vec<Range<u64>>,
+    /// What else may have been in it.
+    pub(super) lost: LostKinds,
+    /// Releases that cannot be read.
+    pub(super) damaged: Vec<ReleaseId>,
+}
+
+/// What kinds of records damaged bytes held or may have held, besides bodies and releases.
+#[derive(Debug, Default)]
+pub(super) struct LostKinds {
+    pub(super) state: bool,
+    pub(super) purges: bool,
+}
+
 struct Check<'a> {
     shared: &'a Shared,
-    report: Report,
+    aside: Aside,
+    found: Found,
+    /// Rows that lie in damage that was set aside.
+    rows_aside: Vec<Range<u64>>,
+    /// The last row whose place is known, and whether damage that was set aside follows it.
+    last_row: u64,
+    is_aside_behind: bool,
+    purged: BTreeSet<ReleaseId>,
 }
 
 impl Shared {
-    pub(super) fn verify(&self) -> Result<Report, StoreError> {
+    pub(super) fn verify(&self) -> Result<Found, StoreError> {
+        // What was read before the disk went bad says nothing of the disk.
+        self.cache.forget_all();
+        self.recent.forget_all();
         let head = self.index.counters().head;
-        let mut check = Check { shared: self, report: Report::default() };
-        check.report.problems.clone_from(&self.problems);
+        let aside = Aside::of(&self.dir);
+        let mut check = Check {
+            shared: self,
+            aside,
+            found: Found::default(),
+            rows_aside: Vec::new(),
+            last_row: 0,
+            is_aside_behind: false,
+            purged: BTreeSet::new(),
+        };
         check.packs()?;
+        check.opening();
+        check.note_gap(head + 1);
         check.rows(head)?;
-        Ok(check.report)
+        if check.found.report.lacking.rows > 0 {
+            check.found.report.lacking.purged = check.purged;
+        }
+        Ok(check.found)
     }
 }
 
 impl Check<'_> {
     fn problem(&mut self, what: String) {
-        if self.report.problems.len() < PROBLEMS_MAX && !self.report.problems.contains(&what) {
-            self.report.problems.push(what);
+        let problems = &mut self.found.report.problems;
+        if problems.len() < PROBLEMS_MAX && !problems.contains(&what) {
+            problems.push(what);
         }
+    }
+
+    /// Names what was wrong when the store was opened, unless it was about damage that has been set aside.
+    fn opening(&mut self) {
+        if self.shared.is_mended.load(Ordering::Acquire) {
+            return;
+        }
+        let (headers, others) = self.shared.problems.split_at(self.shared.header_problems);
+        let is_aside = self.found.pieces.is_empty() && !self.found.report.set_aside.is_empty();
+        let others = if is_aside { &[] } else { others };
+        headers.iter().chain(others).for_each(|problem| self.problem(problem.clone()));
+    }
+
+    /// Names damage in the packs; says whether it was set aside before.
+    fn damage(&mut self, piece: Piece, what: &str) -> Result<bool, StoreError> {
+        let text = format!("{} at {}: {what}", file_name(piece.at.segment), piece.at.offset);
+        let is_aside = self.aside.has(piece, &self.shared.segments).map_err(io_error(&self.shared.packs))?;
+        if !is_aside {
+            self.found.pieces.push(piece);
+            self.problem(text);
+        } else if self.found.report.set_aside.len() < PROBLEMS_MAX {
+            self.found.report.set_aside.push(text);
+        }
+        Ok(is_aside)
     }
 
     /// Reads every frame, and asks the index for every body and release found.
@@ -51,7 +126,10 @@ impl Check<'_> {
             match scanned {
                 Scanned::Damage { at, .. } if at >= reached => break,
                 Scanned::Damage { at, bytes } => {
-                    self.problem(format!("{} at {}: {bytes} bytes are no frame", file_name(at.segment), at.offset));
+                    let is_aside = self.damage(Piece { at, bytes }, &format!("{bytes} bytes are no frame"))?;
+                    self.is_aside_behind |= is_aside;
+                    self.found.lost.state |= !is_aside;
+                    self.found.lost.purges |= !is_aside;
                 }
                 Scanned::Frame(frame) if frame.at >= reached => break,
                 Scanned::Frame(frame) => self.frame(&frame)?,
@@ -63,54 +141,91 @@ impl Check<'_> {
     fn frame(&mut self, frame: &FoundFrame) -> Result<(), StoreError> {
         for (entry, offset) in &frame.entries {
             let at = frame.group_at(*offset);
-            let read = self.shared.segments.read(at, entry.packed_bytes as usize);
-            let packed = read.map_err(io_error(&self.shared.packs))?;
-            let unpack = |packed: Vec<u8>| self.shared.zip.unpack(&packed, entry.count, entry.raw_bytes, entry.crc);
-            match packed.and_then(unpack) {
+            let end = entry.first + u64::from(entry.count);
+            if entry.kind == GroupKind::Releases {
+                self.note_gap(entry.first);
+                self.last_row = end - 1;
+            }
+            match self.shared.read_group(entry, at)? {
                 Some(group) => self.group(entry, at, &group)?,
-                None => {
-                    let kind = entry.kind;
-                    self.problem(format!("{} at {}: a group of {kind:?} is damaged", file_name(at.segment), at.offset));
-                }
+                None => self.damaged_group(entry, at, entry.first..end)?,
             }
         }
         Ok(())
     }
 
-    fn group(&mut self, entry: &Entry, at: Position, group: &Group) -> Result<(), StoreError> {
-        let place = |number| format!("{} at {}, number {number}", file_name(at.segment), at.offset);
+    /// The rows before `next` whose place is unknown lie in the damage before it.
+    fn note_gap(&mut self, next: u64) {
+        if std::mem::take(&mut self.is_aside_behind) {
+            self.rows_aside.push(self.last_row + 1..next);
+        }
+    }
+
+    fn damaged_group(&mut self, entry: &Entry, at: Position, numbers: Range<u64>) -> Result<(), StoreError> {
+        let piece = Piece { at, bytes: u64::from(entry.packed_bytes) };
+        let is_aside = self.damage(piece, &format!("a group of {:?} is damaged", entry.kind))?;
         match entry.kind {
-            GroupKind::Bodies | GroupKind::Staged => {
-                let bodies = (entry.first..).zip(group.records());
-                let held = bodies.filter(|(ordinal, body)| !body.is_empty() && !self.shared.index.is_gone(*ordinal));
-                let (ordinals, contents): (Vec<_>, Vec<_>) = held.map(|(n, body)| (n, ContentId::of(body))).unzip();
-                self.report.objects += contents.len() as u64;
-                let found = self.shared.index.find_bodies(&contents)?;
-                for ((ordinal, content), found) in ordinals.into_iter().zip(&contents).zip(found) {
-                    // It may have been purged meanwhile.
-                    let is_out = |ordinal| self.shared.index.is_damaged(ordinal) || self.shared.index.is_gone(ordinal);
-                    if found.is_none() && !is_out(ordinal) {
-                        self.problem(format!("{}: the index does not know body {content}", place(ordinal)));
-                    }
-                }
-            }
-            GroupKind::Releases => {
-                let rows = (entry.first..).zip(group.records());
-                for (seq, record) in rows.filter(|(seq, _)| !self.shared.index.is_gone_row(*seq)) {
-                    let Some(record) = ReleaseRecord::decode(record) else {
-                        self.problem(format!("{}: the release cannot be read", place(seq)));
-                        continue;
-                    };
-                    let id = record.signed.id();
-                    let is_known = self.shared.index.rows_of_release(id)?.contains(&seq);
-                    if !is_known && !self.shared.index.is_gone_row(seq) {
-                        self.problem(format!("{}: the index does not know release {id}", place(seq)));
-                    }
-                }
-            }
-            GroupKind::State | GroupKind::Purges => {}
+            GroupKind::Releases if is_aside => self.rows_aside.push(numbers),
+            GroupKind::Bodies | GroupKind::Staged => self.found.bodies.push(numbers),
+            GroupKind::State => self.found.lost.state |= !is_aside,
+            GroupKind::Purges => self.found.lost.purges |= !is_aside,
+            GroupKind::Releases => {}
         }
         Ok(())
+    }
+
+    fn group(&mut self, entry: &Entry, at: Position, group: &Group) -> Result<(), StoreError> {
+        match entry.kind {
+            GroupKind::Bodies | GroupKind::Staged => self.bodies(entry, at, group),
+            GroupKind::Releases => self.releases(entry, at, group),
+            GroupKind::Purges => {
+                self.tombstones(group);
+                Ok(())
+            }
+            GroupKind::State => Ok(()),
+        }
+    }
+
+    fn bodies(&mut self, entry: &Entry, at: Position, group: &Group) -> Result<(), StoreError> {
+        let bodies = (entry.first..).zip(group.records());
+        let held = bodies.filter(|(ordinal, body)| !body.is_empty() && !self.shared.index.is_gone(*ordinal));
+        let (ordinals, contents): (Vec<_>, Vec<_>) = held.map(|(n, body)| (n, ContentId::of(body))).unzip();
+        self.found.report.objects += contents.len() as u64;
+        let found = self.shared.index.find_bodies(&contents)?;
+        for ((ordinal, content), found) in ordinals.into_iter().zip(&contents).zip(found) {
+            // It may have been purged meanwhile.
+            let is_out = |ordinal| self.shared.index.is_damaged(ordinal) || self.shared.index.is_gone(ordinal);
+            if found.is_none() && !is_out(ordinal) {
+                self.problem(format!("{}: the index does not know body {content}", place(at, ordinal)));
+            }
+        }
+        Ok(())
+    }
+
+    fn releases(&mut self, entry: &Entry, at: Position, group: &Group) -> Result<(), StoreError> {
+        let rows = (entry.first..).zip(group.records());
+        for (seq, record) in rows.filter(|(seq, _)| !self.shared.index.is_gone_row(*seq)) {
+            let Some(record) = ReleaseRecord::decode(record) else {
+                self.problem(format!("{}: the release cannot be read", place(at, seq)));
+                continue;
+            };
+            let id = record.signed.id();
+            let is_known = self.shared.index.rows_of_release(id)?.contains(&seq);
+            if !is_known && !self.shared.index.is_gone_row(seq) {
+                self.problem(format!("{}: the index does not know release {id}", place(at, seq)));
+            }
+        }
+        Ok(())
+    }
+
+    fn tombstones(&mut self, group: &Group) {
+        for tombstone in group.records().filter_map(Tombstone::decode) {
+            if let Tombstone::Release(id) = tombstone
+                && self.purged.len() < LACKING_MAX
+            {
+                self.purged.insert(id);
+            }
+        }
     }
 
     /// Reads every row of the log with its release, and every body that it names.
@@ -121,23 +236,55 @@ impl Check<'_> {
             let Some((last, _)) = rows.last() else { break };
             after = *last;
             for (seq, row) in rows {
-                if row.is_hole() {
-                    if row.is_lost() {
-                        self.problem(format!("row {seq} of the log is lost"));
-                    }
-                    continue;
-                }
-                match self.shared.release_at(seq) {
-                    Ok(Some(release)) if *release.id().as_bytes() == row.release => {
-                        self.contents(seq, &release.contents)?;
-                    }
-                    Ok(_) => self.problem(format!("row {seq} of the log: the packs hold another release")),
-                    Err(StoreError::Corrupt { what }) => self.problem(what),
-                    Err(error) => return Err(error),
+                match row.is_hole() {
+                    true => self.hole(seq, &row),
+                    false => self.row(seq, &row)?,
                 }
             }
         }
         Ok(())
+    }
+
+    fn hole(&mut self, seq: u64, row: &Row) {
+        if row.is_lost() && !self.is_aside(seq) {
+            self.found.report.lacking.rows += 1;
+            self.problem(format!("row {seq} of the log is lost"));
+        }
+    }
+
+    fn row(&mut self, seq: u64, row: &Row) -> Result<(), StoreError> {
+        let id = ReleaseId::from_bytes(row.release);
+        match self.shared.release_at(seq) {
+            Ok(Some(release)) if release.id() == id => self.contents(seq, id, &release.contents),
+            Ok(_) => {
+                self.lacks(id);
+                self.found.damaged.push(id);
+                self.problem(format!("row {seq} of the log: the packs hold another release"));
+                Ok(())
+            }
+            Err(StoreError::Corrupt { what }) => {
+                // It may have come again and have another row.
+                let came_again = self.shared.index.find_sound_release(id)?.is_some();
+                if !came_again || !self.is_aside(seq) {
+                    self.lacks(id);
+                    self.found.damaged.push(id);
+                    self.problem(format!("{what} is damaged"));
+                }
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn is_aside(&self, seq: u64) -> bool {
+        self.rows_aside.iter().any(|rows| rows.contains(&seq))
+    }
+
+    fn lacks(&mut self, release: ReleaseId) {
+        let releases = &mut self.found.report.lacking.releases;
+        if releases.len() < LACKING_MAX {
+            releases.insert(release);
+        }
     }
 
     /// A body that a release names is found by everything that leads to it.
@@ -150,7 +297,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn contents(&mut self, seq: u64, contents: &[ContentId]) -> Result<(), StoreError> {
+    fn contents(&mut self, seq: u64, release: ReleaseId, contents: &[ContentId]) -> Result<(), StoreError> {
         // A damaged body is named and then counted as missing, so that the next round finds the next one.
         for _ in 0..=contents.len() {
             match self.shared.bodies(contents) {
@@ -158,6 +305,8 @@ impl Check<'_> {
                     self.hidden(seq, contents)?;
                     for (content, _) in contents.iter().zip(bodies).filter(|(_, body)| body.is_none()) {
                         if !self.shared.index.is_purged(content)? {
+                            self.lacks(release);
+                            self.found.report.lacking.bodies += 1;
                             self.problem(format!("row {seq} of the log names {content}, which is missing"));
                         }
                     }
@@ -169,4 +318,8 @@ impl Check<'_> {
         }
         Ok(())
     }
+}
+
+fn place(at: Position, number: u64) -> String {
+    format!("{} at {}, number {number}", file_name(at.segment), at.offset)
 }

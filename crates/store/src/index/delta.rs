@@ -88,6 +88,12 @@ impl Delta {
         self.show_body(ordinal, keys);
     }
 
+    /// A body that was added is counted already: it comes in place of a damaged copy.
+    pub(crate) fn replaces_damaged(&mut self, keys: &BodyKeys) {
+        self.lost.objects += 1;
+        self.lost.body_bytes += keys.bytes;
+    }
+
     /// A body that no release names yet.
     pub(crate) fn stage(&mut self, ordinal: u64, content: &ContentId) {
         self.postings.push((Table::Contents, content_key(content), ordinal));

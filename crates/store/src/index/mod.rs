@@ -51,7 +51,7 @@ use self::{
     run::Run,
     table::{Table, content_key, reference_key, release_key, version_key},
 };
-use crate::contract::StoreError;
+use crate::{contract::StoreError, pack::group::GroupKind};
 
 /// How many bytes a row has in sled, about.
 ///
@@ -289,6 +289,19 @@ impl Index {
         dense::find_extent(&self.view().releases, row)
     }
 
+    /// The groups of bodies and of releases that lie in a segment. A group of which any body is still staged is one of
+    /// staged bodies.
+    pub(crate) fn extents_of(&self, segment: u32) -> Vec<(GroupKind, Extent)> {
+        let view = self.view();
+        let is_staged = |extent: &Extent| {
+            (extent.first..extent.first + u64::from(extent.count)).any(|ordinal| view.staged.contains(ordinal))
+        };
+        let kind = |extent: &Extent| if is_staged(extent) { GroupKind::Staged } else { GroupKind::Bodies };
+        let bodies = view.bodies.iter().map(|extent| (kind(extent), *extent));
+        let releases = view.releases.iter().map(|extent| (GroupKind::Releases, *extent));
+        bodies.chain(releases).filter(|(_, extent)| extent.segment == segment).collect()
+    }
+
     /// Takes a body out of what the store claims to hold.
     pub(crate) fn set_damaged(&self, ordinal: u64) {
         self.view_mut().memory.set_damaged(ordinal);
@@ -302,6 +315,12 @@ impl Index {
     /// Whether a body was found damaged since the store was opened.
     pub(crate) fn is_damaged(&self, ordinal: u64) -> bool {
         self.view().memory.is_damaged(ordinal)
+    }
+
+    /// Whether a content has damaged copies that the counters count.
+    pub(crate) fn has_damaged_copy(&self, content: &ContentId) -> Result<bool, StoreError> {
+        let has_damaged = self.view().memory.damaged().next().is_some();
+        Ok(has_damaged && self.copies(content)?.shown > 0)
     }
 
     /// Where the packs end for the index.

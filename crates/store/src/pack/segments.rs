@@ -193,6 +193,11 @@ impl Segments {
         }
     }
 
+    /// How many bytes may still be written where the packs lie.
+    pub(crate) fn free_bytes(&self) -> io::Result<u64> {
+        self.disk.free_bytes(&self.dir)
+    }
+
     /// Whether the file system has more than `bytes_min` bytes left.
     pub(crate) fn has_room(&self, bytes_min: u64) -> bool {
         // A file system that does not say how full it is must not stop the store.

@@ -3,11 +3,14 @@
 use std::{
     fs::{self, File},
     io::Write,
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::Command,
 };
 
-use crate::harness::{Cert, Daemon, Place, bundle, domain, indicators, pair, read_stream, settle, skipped, until};
+use crate::harness::{
+    Cert, Daemon, Place, bundle, domain, get, id_of, indicators, pair, read_stream, settle, skipped, until,
+};
 
 /// A small disk of its own; it goes with the scenario.
 pub(crate) struct Disk(PathBuf);
@@ -102,4 +105,43 @@ fn a_full_disk_refuses_pushes_and_loses_nothing() {
     settle(pk, cn, 2);
     assert_eq!((pk.objects(), cn.objects()), (402, 402));
     assert_eq!(daemon.terminate().0, Some(0));
+}
+
+#[test]
+fn a_nearly_full_disk_lets_peers_wait_and_takes_what_takes_back() {
+    let place = Place::new();
+    let [pk, cn] = &["pk", "cn"].map(|name| Cert::init(&place, name));
+    let Some(disk) = Disk::mount(&pk.home.join("store"), 64) else { return };
+    pk.configure("free_mib_min = 64", "free_mib_min = 16");
+    pair(pk, cn, &[]);
+    let daemons = [pk, cn].map(Daemon::start);
+    let wrong = indicators(2, 0..1);
+    cn.push(bundle(&wrong), &[]).exits(0);
+    cn.push(bundle(&indicators(2, 1..20)), &[]).exits(0);
+    settle(cn, pk, 1);
+    let wrong = id_of(&wrong[0]);
+    pk.until_serves(&wrong);
+
+    disk.fill_but(12);
+    until("the daemon says so", || (pk.status()["read_only"] == true).then_some(()));
+    let input = bundle(&indicators(1, 0..50));
+    pk.push(&input, &[]).refused(75, "MQ-5001");
+    let people = pk.run(&["status"]).exits(0).stdout;
+    assert!(people.contains("nearly full"), "{people}");
+    let metrics = get(UnixStream::connect(pk.control_socket()).unwrap(), "/metrics", &[]).unwrap();
+    assert!(metrics.text().contains("mithaq_store_read_only 1"), "{metrics:?}");
+    // Far more than an alert: it waits at the peer.
+    let held = pk.objects();
+    cn.push(bundle(&indicators(2, 1_000..3_000)), &[]).exits(0);
+    cn.withdraw(&wrong);
+    pk.until_dropped(&wrong);
+    assert_eq!(pk.peer(cn).unwrap()["state"], "connected");
+    assert!(pk.objects() <= held + 1, "what can wait was taken");
+
+    disk.free();
+    until("the daemon goes on", || (pk.status()["read_only"] == false).then_some(()));
+    until("what waited has come", || (pk.objects() >= held + 1_999).then_some(()));
+    pk.push(&input, &[]).exits(0);
+    settle(pk, cn, 2);
+    assert_eq!(daemons.map(|daemon| daemon.terminate().0), [Some(0), Some(0)]);
 }

@@ -27,6 +27,7 @@ mod pact;
 mod quarantine;
 mod reconcile;
 mod relay;
+mod repair;
 mod restarts;
 mod resume;
 mod retention;

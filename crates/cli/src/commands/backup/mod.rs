@@ -21,6 +21,7 @@ use super::status::bytes;
 use crate::{
     clock,
     console::{BAD, Console, FAINT, GOOD, STRONG, WARN},
+    counted::counted,
     exit::Exit,
     failure::Failure,
 };
@@ -232,13 +233,13 @@ fn take(args: &Args, home: &Home, console: &mut Console) -> Result<Exit, Failure
     let (all, copied) = (bytes(bytes_of_all), bytes(copied_bytes));
     console.styled(GOOD, format_args!("backup of {} at {}", manifest.name, clock::for_people(manifest.at)))?;
     console.line(format_args!(
-        "  the store up to row {}: {} objects in {} segments",
+        "  the store up to row {}: {} in {}",
         manifest.head,
-        manifest.objects,
-        manifest.packs.len()
+        counted(manifest.objects, "object"),
+        counted(manifest.packs.len() as u64, "segment")
     ))?;
-    console
-        .line(format_args!("  {} files of the home; {all} in all, {copied} of it copied now", manifest.home.len()))?;
+    let files = counted(manifest.home.len() as u64, "file");
+    console.line(format_args!("  {files} of the home; {all} in all, {copied} of it copied now"))?;
     tell_keys(&manifest, console)
 }
 

@@ -16,7 +16,7 @@ fn purge_both(store: &SledStore, model: &MemoryStore) {
     assert_eq!(store.commit(batch.clone(), time(50)).unwrap(), model.commit(batch, time(50)).unwrap());
 }
 
-fn copy_all(from: &Path, to: &Path) {
+pub(super) fn copy_all(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

@@ -1,0 +1,112 @@
+//! What is damaged in the store comes again: from the peers that told us that they hold it.
+//!
+//! The store takes the damage out of the way and says which releases would mend it. That we hold them was noted for each
+//! peer that they came from (`held.rs`); these notes go, so that what a peer offers of them is new to us. A mark for each
+//! of these peers has the next sessions begin without a cursor, until one has set a new cursor: so the peer finds out
+//! anew what we lack, by a sketch where it can.
+//!
+//! Peers do not send our own releases back, so what we released ourselves is named, to be pushed again.
+
+use std::collections::BTreeMap;
+
+use mithaq_core::{
+    id::{CertId, ReleaseId},
+    time::Time,
+};
+use mithaq_store::{Batch, Lacking, Repaired, StateChange, Store, StoreError};
+
+use crate::held;
+
+/// Before the key of a mark: peer, time of the repair.
+const AGAIN: &[u8] = b"ra/";
+
+/// How many marks of a peer are read at a time; more of them wait for the session after.
+const MARKS: usize = 64;
+
+/// How many rows of state are changed at a time.
+const CHANGES: usize = 1_024;
+
+/// What a repair found and did.
+#[derive(Debug, Default)]
+pub(crate) struct Repair {
+    pub(crate) repaired: Repaired,
+    /// How many releases are asked for again of each peer.
+    pub(crate) asked: BTreeMap<CertId, u64>,
+    /// Releases that nobody has told us of but we ourselves, or that came from a peer that is none any more.
+    pub(crate) unasked: Vec<ReleaseId>,
+}
+
+fn marks_of(peer: CertId) -> Vec<u8> {
+    [AGAIN, peer.as_bytes()].concat()
+}
+
+/// The keys of the marks by which the next session with a peer begins without a cursor. Once such a session has set one,
+/// these go, and no others. Blocks.
+pub(crate) fn marks(store: &dyn Store, peer: CertId) -> Result<Vec<Vec<u8>>, StoreError> {
+    let rows = store.state_range(&marks_of(peer), None, MARKS)?;
+    Ok(rows.into_iter().map(|(key, _)| key).collect())
+}
+
+/// Checks the store, takes what is damaged out of the way, and notes what is to be asked of which peer. `us` are we, whose
+/// releases nobody sends back. Blocks.
+pub(crate) fn repair(store: &dyn Store, us: CertId, now: Time) -> Result<Repair, StoreError> {
+    let Some(care) = store.care() else {
+        return Err(StoreError::Misuse { what: "a store without files needs no repair".into() });
+    };
+    let repaired = care.repair(now)?;
+    let lacking = &repaired.report.lacking;
+    if lacking.releases.is_empty() && lacking.rows == 0 {
+        return Ok(Repair { repaired, ..Repair::default() });
+    }
+    let peers = held::peers(store)?.into_iter().filter(|peer| *peer != us);
+    let (mut asked, mut missing) = (BTreeMap::new(), lacking.releases.clone());
+    for peer in peers {
+        let again = wanted(store, peer, us, lacking)?;
+        missing.retain(|release| !again.contains(release));
+        if !again.is_empty() {
+            ask_again(store, peer, &again, now)?;
+            asked.insert(peer, again.len() as u64);
+        }
+    }
+    Ok(Repair { unasked: missing.into_iter().collect(), asked, repaired })
+}
+
+/// Of what is lacking, the releases that came from a peer.
+fn wanted(store: &dyn Store, peer: CertId, us: CertId, lacking: &Lacking) -> Result<Vec<ReleaseId>, StoreError> {
+    let mut wanted = Vec::new();
+    let mut failed = None;
+    held::each_in(store, peer, |release| match is_wanted(store, release, us, lacking) {
+        Ok(true) => wanted.push(release),
+        Ok(false) => {}
+        Err(error) => failed = Some(error),
+    })?;
+    failed.map_or(Ok(wanted), Err)
+}
+
+fn is_wanted(store: &dyn Store, release: ReleaseId, us: CertId, lacking: &Lacking) -> Result<bool, StoreError> {
+    let is_named = lacking.releases.contains(&release);
+    // Where rows are lost, what they held can be told by this alone: it is not here, and nobody has purged it.
+    if !is_named && (lacking.rows == 0 || lacking.purged.contains(&release)) {
+        return Ok(false);
+    }
+    match store.release(release) {
+        Ok(Some((_, held))) => Ok(is_named && held.stored_manifest().is_ok_and(|manifest| manifest.origin != us)),
+        // Who signed it is not known any more. That we disclosed it to the peer ourselves costs the peer nothing: it offers
+        // us none of our own.
+        Ok(None) | Err(StoreError::Corrupt { .. }) => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+/// Forgets that we hold releases of a peer, and has it find out anew what we lack.
+fn ask_again(store: &dyn Store, peer: CertId, releases: &[ReleaseId], now: Time) -> Result<(), StoreError> {
+    // The mark first: what comes of a crash between the two is at the worst a needless sketch.
+    let key = [&marks_of(peer)[..], &now.as_micros().to_be_bytes()].concat();
+    let mark = StateChange::set(key, Vec::new());
+    store.commit(Batch { state: vec![mark], ..Batch::default() }, now)?;
+    for releases in releases.chunks(CHANGES) {
+        let state = releases.iter().map(|release| held::forget(peer, *release)).collect();
+        store.commit(Batch { state, ..Batch::default() }, now)?;
+    }
+    Ok(())
+}

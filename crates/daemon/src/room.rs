@@ -1,0 +1,159 @@
+//! Room on the store's disk: nothing more is taken from pushes and peers before it runs out, and it goes on by itself.
+//!
+//! The store itself refuses commits below a floor of its own, which lies deeper. What lies between is for what must not
+//! wait: withdrawals, what is new and small, the ledger, receipts and cursors.
+
+use std::{sync::Arc, time::Duration};
+
+use mithaq_api::http::Problem;
+use mithaq_core::code::Code;
+use mithaq_store::Store;
+use tokio::sync::watch;
+
+use crate::node::Node;
+
+/// How often it is looked.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// How much more than the least must be free again, as a part of it, before more is taken: else one release would be
+/// taken at a time.
+const EASE: u64 = 8;
+
+/// The store's own floor, for what must not wait: this part of the configured least.
+const FLOOR: u64 = 2;
+
+/// How much room there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Level {
+    /// The store takes nothing but what gives space back.
+    Floor,
+    /// What must not wait is taken.
+    Low,
+    /// All is taken.
+    Fine,
+}
+
+/// Whether there is room.
+#[derive(Debug)]
+pub(crate) struct Room {
+    free_bytes_min: u64,
+    level: watch::Sender<Level>,
+}
+
+impl Room {
+    /// With less than `free_bytes_min` free there is none.
+    pub(crate) fn new(store: &dyn Store, free_bytes_min: u64) -> Self {
+        let room = Self { free_bytes_min, level: watch::Sender::new(Level::Fine) };
+        room.look(store);
+        room
+    }
+
+    /// Below how many free bytes the store is to refuse whatever it is.
+    pub(crate) fn floor(free_bytes_min: u64) -> u64 {
+        free_bytes_min / FLOOR
+    }
+
+    /// Whether there is none for what can wait.
+    pub(crate) fn is_low(&self) -> bool {
+        *self.level.borrow() < Level::Fine
+    }
+
+    /// Refuses what adds to the store, if there is no room for it. Blocks.
+    pub(crate) fn check(&self, store: &dyn Store) -> Result<(), Problem> {
+        self.look(store);
+        if !self.is_low() {
+            return Ok(());
+        }
+        let mib = self.free_bytes_min >> 20;
+        let text =
+            format!("less than {mib} MiB are free on the store's disk: nothing was stored; free some and try again");
+        Err(Problem::new(Code::DISK_FULL, text))
+    }
+
+    /// Waits until the store takes more than what gives space back.
+    pub(crate) async fn wait_above_floor(&self) {
+        // INVARIANT: the sender lives as long as `self`.
+        let _ = self.level.subscribe().wait_for(|level| *level > Level::Floor).await;
+    }
+
+    /// Looks how much is free; says whether something can wait that could not, or the other way round.
+    fn look(&self, store: &dyn Store) -> bool {
+        // A file system that does not say how full it is must not stop the exchange.
+        let Some(free) = store.free_bytes() else { return false };
+        let was_low = self.is_low();
+        self.level.send_if_modified(|level| {
+            let now = self.level_at(free, *level);
+            std::mem::replace(level, now) != now
+        });
+        was_low != self.is_low()
+    }
+
+    fn level_at(&self, free: u64, was: Level) -> Level {
+        let reaches = |least: u64, level| free >= least.saturating_add(if was < level { least / EASE } else { 0 });
+        if reaches(self.free_bytes_min, Level::Fine) {
+            Level::Fine
+        } else if reaches(Self::floor(self.free_bytes_min), Level::Low) {
+            Level::Low
+        } else {
+            Level::Floor
+        }
+    }
+}
+
+/// Looks again and again whether there is room.
+pub(crate) async fn watch(node: Arc<Node>) {
+    loop {
+        let looker = Arc::clone(&node);
+        let looked = tokio::task::spawn_blocking(move || looker.room.look(&*looker.store)).await;
+        match (looked, node.room.is_low()) {
+            (Ok(true), true) => tracing::warn!(
+                free_mib_min = node.room.free_bytes_min >> 20,
+                "the store's disk is nearly full: pushes are refused and peers wait; withdrawals are applied"
+            ),
+            (Ok(true), false) => tracing::info!("there is room on the store's disk again: pushes and peers go on"),
+            (Ok(false), _) => {}
+            (Err(_), _) => return node.fail("looking for room on the store's disk"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            () = node.shutdown.cancelled() => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mithaq_store::{MemoryStore, StoreId};
+
+    use super::*;
+
+    const MIB: u64 = 1024 * 1024;
+
+    #[test]
+    fn what_is_taken_follows_what_is_free_and_does_not_flutter() {
+        let room = Room::new(&MemoryStore::new(StoreId::from_bytes([1; 16])), 64 * MIB);
+        let mut level = Level::Fine;
+        let mut check = |free_mib: u64, expect| {
+            level = room.level_at(free_mib * MIB, level);
+            assert_eq!(level, expect, "{free_mib} MiB");
+        };
+        check(64, Level::Fine);
+        check(63, Level::Low);
+        check(71, Level::Low);
+        check(72, Level::Fine);
+        check(32, Level::Low);
+        check(31, Level::Floor);
+        check(35, Level::Floor);
+        check(36, Level::Low);
+        check(1000, Level::Fine);
+        check(0, Level::Floor);
+    }
+
+    #[test]
+    fn nothing_is_refused_where_no_least_is_configured_or_nothing_can_be_told() {
+        let store = MemoryStore::new(StoreId::from_bytes([1; 16]));
+        let room = Room::new(&store, 0);
+        assert_eq!(room.level_at(0, Level::Fine), Level::Fine);
+        room.check(&store).unwrap();
+    }
+}
