@@ -11,7 +11,10 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 mod clock;
+mod collections;
 mod consents;
+mod corroboration;
+mod expiry;
 mod feed;
 mod fetching;
 mod held;

@@ -29,7 +29,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     clock,
+    collections::Collections,
     consents::Consents,
+    expiry::{self, Expiry},
     fetching::Fetching,
     identity::Identity,
     ledger,
@@ -64,6 +66,10 @@ pub(crate) struct Node {
     pub(crate) standing: Standing,
     /// Whether readers wait after a restore.
     pub(crate) gate: Gate,
+    /// What SIEMs are shown.
+    pub(crate) collections: Collections,
+    /// When something expires.
+    pub(crate) expiry: Expiry,
     /// What origins let us pass on.
     pub(crate) consents: Consents,
     /// Who appends to which ledger.
@@ -141,7 +147,7 @@ impl Node {
         instance: [u8; 16],
     ) -> Result<Self, HomeError> {
         let identity = Identity::read(&home, clock::wall())?;
-        Ok(Self {
+        let node = Self {
             us: identity.card.cert_id(),
             identity: watch::Sender::new(Arc::new(identity)),
             head: watch::Sender::new(store.head()),
@@ -157,6 +163,8 @@ impl Node {
             received: AtomicBool::new(false),
             standing,
             gate: Gate::default(),
+            collections: Collections::default(),
+            expiry: Expiry::default(),
             consents: Consents::default(),
             ledgers: ledger::Turns::default(),
             reloading: Mutex::default(),
@@ -164,7 +172,9 @@ impl Node {
             peers: RwLock::default(),
             home,
             config,
-        })
+        };
+        node.collections.replace(&node, &node.config);
+        Ok(node)
     }
 
     /// Our card and keys as they are now.
@@ -332,7 +342,9 @@ impl Node {
     }
 
     /// Commits a batch and tells everyone who follows the log. Blocks.
-    pub(crate) fn commit(&self, batch: Batch) -> Result<Vec<Committed>, StoreError> {
+    pub(crate) fn commit(&self, mut batch: Batch) -> Result<Vec<Committed>, StoreError> {
+        let (looks, first) = expiry::changes(&batch);
+        batch.state.extend(looks);
         let committed = self.store.commit(batch, clock::wall())?;
         let head = self.store.head();
         self.head.send_if_modified(|known| {
@@ -340,6 +352,7 @@ impl Node {
             *known = head.max(*known);
             grown
         });
+        first.iter().for_each(|micros| self.expiry.note(*micros));
         Ok(committed)
     }
 
