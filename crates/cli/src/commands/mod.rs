@@ -17,6 +17,7 @@ pub(crate) mod quarantine;
 pub(crate) mod reload;
 pub(crate) mod restore;
 pub(crate) mod show;
+pub(crate) mod siem;
 pub(crate) mod status;
 pub(crate) mod store;
 pub(crate) mod tail;
@@ -43,6 +44,7 @@ pub(crate) fn execute(command: &HomeCommand, home: &Home, console: &mut Console)
         HomeCommand::Search(args) => show::search(args, home, console),
         HomeCommand::Why(args) => why::run(args, home, console),
         HomeCommand::Tail(args) => tail::run(args, home, console),
+        HomeCommand::Siem(command) => siem::run(command, home, console),
         HomeCommand::Reload(args) => reload::run(args, home, console),
         HomeCommand::Withdraw(args) => withdraw::withdraw(args, home, console),
         HomeCommand::Revoke(args) => withdraw::revoke(args, home, console),

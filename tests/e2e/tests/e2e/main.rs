@@ -29,6 +29,7 @@ mod relay;
 mod restarts;
 mod resume;
 mod retention;
+mod siem;
 mod sockets;
 mod sources;
 mod starting;
