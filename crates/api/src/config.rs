@@ -1,5 +1,6 @@
 //! The daemon's configuration: `mithaq.toml` in the home, every key of which `config/mithaq.toml` documents.
 
+mod collection;
 mod link;
 
 use std::{
@@ -8,12 +9,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use collection::{
+    COLLECTION_DEFAULT, COLLECTIONS_MAX, CORROBORATION_MAX, Collection, CollectionName, is_collection_name,
+};
 pub use link::{Link, NoRate, RATE_MAX, RATE_MIN, ROUND_TRIP_MAX, Rate};
 use mithaq_core::{
     label::{Category, tlp_text},
     stix::marking::Tlp,
 };
 use serde::Deserialize;
+
+use crate::tokens::TOKEN_FILE_DEFAULT;
 
 /// The UDP port on which daemons listen unless told otherwise.
 pub const PORT_DEFAULT: u16 = 8770;
@@ -28,6 +34,9 @@ pub struct Config {
     pub sockets: Sockets,
     /// What SIEMs may read.
     pub siem: Siem,
+    /// What some of them may read beside, by name.
+    #[serde(deserialize_with = "collection::tables")]
+    pub collection: BTreeMap<CollectionName, Collection>,
     /// What our own operator lets out.
     pub policy: Policy,
     /// What is known of the links to peers, by their names here.
@@ -90,8 +99,13 @@ pub struct SiemTcp {
     /// The address, such as `127.0.0.1:8771`.
     #[serde(deserialize_with = "loopback")]
     pub listen: SocketAddr,
-    /// The file that holds the token, relative to the home.
+    /// The file that holds the tokens, relative to the home.
+    #[serde(default = "token_file")]
     pub token_file: PathBuf,
+}
+
+fn token_file() -> PathBuf {
+    TOKEN_FILE_DEFAULT.into()
 }
 
 fn loopback<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
@@ -265,6 +279,20 @@ mod tests {
         let config = Config::parse(text, Path::new("x")).unwrap();
         assert_eq!(config.link["cn"].round_trip, Some(std::time::Duration::from_millis(600)));
         assert_eq!(config.link["qa-2"].rate.bits_per_second(), 256_000);
+    }
+
+    #[test]
+    fn collections_go_by_their_names() {
+        let text = "[collection.banks]\ntlp_max = \"green\"\ntypes = [\"url\", \"file-md5\"]\ncorroboration_min = 2\n";
+        let config = Config::parse(text, Path::new("x")).unwrap();
+        let (name, banks) = config.collection.first_key_value().unwrap();
+        assert_eq!((name.as_str(), banks.tlp_max, banks.corroboration_min), ("banks", Tlp::Green, 2));
+        assert_eq!(banks.types.as_ref().map(BTreeSet::len), Some(2));
+        check("[collection.default]\n", "mithaq.toml, line 1, key [collection.default]: the collection `default` is");
+        check("[collection.UP]\n", "mithaq.toml, line 1, key [collection.UP]: a collection's name has");
+        let types = "[collection.a]\ntypes = [\"ip\"]\n";
+        check(types, "mithaq.toml, line 2, key collection.a.types: \"ip\" is no observable type; known are ipv4-addr");
+        check("[collection.a]\ncorroboration_min = 0\n", "mithaq.toml, line 2, key collection.a.corroboration_min: 0");
     }
 
     #[test]

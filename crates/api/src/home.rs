@@ -39,7 +39,10 @@ use mithaq_core::{
 pub use pact::VERSIONS_MAX;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, ConfigError};
+use crate::{
+    config::{COLLECTION_DEFAULT, Config, ConfigError},
+    tokens::TOKEN_FILE_DEFAULT,
+};
 
 /// The most bytes of a peer file: a few envelopes and a little more.
 const PEER_FILE_BYTES_MAX: u64 = (VERSIONS_MAX as u64 + 4) * ENVELOPE_BYTES_MAX as u64;
@@ -377,7 +380,34 @@ impl Home {
     /// # Errors
     /// When the path is longer than a socket's may be.
     pub fn siem_socket(&self, config: &Config) -> Result<PathBuf, HomeError> {
-        socket_path(self.dir.join(&config.sockets.dir).join("siem").join("default.sock"))
+        self.collection_socket(config, COLLECTION_DEFAULT)
+    }
+
+    /// The socket of a collection.
+    ///
+    /// # Errors
+    /// When the path is longer than a socket's may be.
+    pub fn collection_socket(&self, config: &Config, collection: &str) -> Result<PathBuf, HomeError> {
+        socket_path(self.siem_dir(config).join(format!("{collection}.sock")))
+    }
+
+    /// The socket of a collection's lines, for programs that only read.
+    ///
+    /// # Errors
+    /// When the path is longer than a socket's may be.
+    pub fn lines_socket(&self, config: &Config, collection: &str) -> Result<PathBuf, HomeError> {
+        socket_path(self.siem_dir(config).join(format!("{collection}.lines.sock")))
+    }
+
+    fn siem_dir(&self, config: &Config) -> PathBuf {
+        self.dir.join(&config.sockets.dir).join("siem")
+    }
+
+    /// The tokens by which SIEMs read over TCP.
+    #[must_use]
+    pub fn siem_tokens(&self, config: &Config) -> PathBuf {
+        let file = config.siem.tcp.as_ref().map_or(Path::new(TOKEN_FILE_DEFAULT), |tcp| &tcp.token_file);
+        self.dir.join(file)
     }
 
     /// Reads the configuration.

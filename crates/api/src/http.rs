@@ -9,6 +9,7 @@
 //! | `GET /v1/search` | [`SearchQuery`] | NDJSON of [`Held`], and [`NEXT_HEADER`] |
 //! | `GET /v1/why` | [`WhyQuery`] | [`Why`] |
 //! | `GET /v1/stream` | [`StreamQuery`] | NDJSON of [`StreamLine`] |
+//! | `GET /v1/siem/readers` | | NDJSON of [`SiemReader`] |
 //! | `POST /v1/reload` | | [`Reloaded`] |
 //! | `POST /v1/check` | [`CheckQuery`] | [`Check`] |
 //! | `GET /v1/store` | | [`StoreStats`] |
@@ -375,6 +376,38 @@ pub struct StreamQuery {
     /// Keep the answer open and write each new line as it comes, until the client goes away.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub follow: bool,
+    /// The collection, for readers of several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub collection: Option<String>,
+}
+
+/// Query of `GET /v1/snapshot`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SnapshotQuery {
+    /// The collection, for readers of several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub collection: Option<String>,
+}
+
+/// Who read which collection, one row of `GET /v1/siem/readers`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SiemReader {
+    /// The collection.
+    pub collection: String,
+    /// Who: `uid:N` at a unix socket, `token:NAME` over TCP.
+    pub reader: String,
+    /// When it was first there.
+    pub first_at: Time,
+    /// When it was last given anything.
+    pub last_at: Time,
+    /// How many answers it was given.
+    pub answers: u64,
+    /// How many objects those had; what was given twice counts twice.
+    pub objects: u64,
+    /// Up to which `added` it was given the collection.
+    pub up_to: Option<Time>,
 }
 
 /// What a stream line asks its reader to do.
@@ -386,6 +419,8 @@ pub enum StreamOp {
     Put,
     /// The same, of an object whose owner has revoked it.
     Revoke,
+    /// Act on the object no more: the time until which it is valid is over.
+    Expire,
     /// Drop the object: it was taken back, or it is in quarantine.
     Withdraw,
 }
@@ -410,7 +445,7 @@ pub struct StreamLine {
     /// The object, unless it is to be dropped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<Box<RawValue>>,
-    /// The STIX id of an object that is to be dropped.
+    /// The STIX id of an object that is to be dropped, or acted on no more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// Why it is to be dropped, for people.

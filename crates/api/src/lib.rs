@@ -11,3 +11,4 @@ pub mod config;
 pub mod home;
 pub mod http;
 pub mod sighting;
+pub mod tokens;

@@ -21,6 +21,9 @@ pub struct SightingsQuery {
     /// The TLP level of the sightings, if that of what was seen is not stricter; the configured default without it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tlp: Option<String>,
+    /// The collection in which it was seen; that of the socket without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub collection: Option<String>,
 }
 
 /// One line of a request: an indicator was seen, or is a false positive.

@@ -12,7 +12,7 @@ use crate::{
     RunArgs,
     commands::{
         agreement, backup, canon, card, consent, evidence, explain, init, key, ledger, pattern, peer, push, quarantine,
-        reload, restore, show, sighting, status, store, tail, upgrade, validate, why, withdraw,
+        reload, restore, show, siem, sighting, status, store, tail, upgrade, validate, why, withdraw,
     },
 };
 
@@ -86,6 +86,8 @@ pub(crate) enum HomeCommand {
     Quarantine(quarantine::Command),
     #[command(subcommand)]
     Consent(consent::Command),
+    #[command(subcommand)]
+    Siem(siem::Command),
     Reload(reload::Args),
     #[command(subcommand)]
     Ledger(ledger::Command),
@@ -104,7 +106,7 @@ pub(crate) enum HomeCommand {
 /// Run the daemon in the foreground; `mithaqd` is the same.
 ///
 /// It logs to standard error and stops on SIGTERM or SIGINT once what it has begun is finished. SIGHUP, or `mithaq
-/// reload`, reads our card, keys and the peers again. A configuration that is not fully understood is refused with status 64.
+/// reload`, reads our card, keys, the peers and collections again. A configuration that is not fully understood is refused with status 64.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   mithaq --home ./pk run

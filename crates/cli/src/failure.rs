@@ -6,6 +6,7 @@ use mithaq_api::{
     client::ClientError,
     home::{CardRefusal, HomeError, PeerState},
     http::{PUSH_BYTES_MAX, Problem},
+    tokens::TokenError,
 };
 use mithaq_core::{
     card::CardError,
@@ -27,6 +28,17 @@ pub enum Failure {
     /// The home or one of its files.
     #[error(transparent)]
     Home(#[from] HomeError),
+    /// The tokens of SIEMs.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// No collection has the name.
+    #[error(
+        "no collection {collection:?} is configured: those are `default` and the tables [collection.NAME] of mithaq.toml"
+    )]
+    NoCollection {
+        /// The name.
+        collection: String,
+    },
     /// The daemon.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -250,6 +262,11 @@ impl Failure {
     pub fn code(&self) -> Code {
         match self {
             Self::Home(error) => error.code(),
+            Self::Token(TokenError::Home(error)) => error.code(),
+            Self::Token(TokenError::Unknown { .. }) => Code::NOT_FOUND,
+            Self::Token(TokenError::Exists { .. }) => Code::EXISTS,
+            Self::Token(_) => Code::TOKENS,
+            Self::NoCollection { .. } => Code::NO_COLLECTION,
             Self::Client(error) => client_code(error),
             Self::Answered(problem) => problem_code(problem),
             Self::Group(_) => Code::PAIRING,

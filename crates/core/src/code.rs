@@ -442,6 +442,21 @@ codes! {
     /// A file cannot be used.
     FILE = 6012, "file",
         "A file or folder cannot be read or written; the message names it and says why. Check its path, its owner and its mode.";
+    /// A reader has no right to a collection.
+    NOT_A_READER = 6020, "not a reader of this collection",
+        "The collection names the users and groups that may read at its socket (`uids`, `gids` in its table of mithaq.toml), and the program that connected runs as none of them. Its user and its effective group count, as the system tells them.";
+    /// Too many readers.
+    TOO_MANY_READERS = 6021, "too many readers",
+        "More readers than the daemon serves at once follow its streams. Try again later, or let fewer programs read; `mithaq siem readers` lists those that were there.";
+    /// No media type fits.
+    NOT_ACCEPTABLE = 6022, "no such media type",
+        "The answers have one media type and the request's Accept takes none of it. For TAXII send `Accept: application/taxii+json;version=2.1`.";
+    /// The tokens cannot be used.
+    TOKENS = 6023, "tokens of SIEMs",
+        "The file of tokens has a form, a mode or a name that cannot be used; the message says which. It holds hashes alone, so what is damaged is made again with `mithaq siem token add`.";
+    /// No such collection.
+    NO_COLLECTION = 6024, "no such collection",
+        "No collection of that name is configured, or the reader may not see it. Collections are `default` and the tables `[collection.NAME]` of mithaq.toml.";
     /// Nothing to search by.
     SEARCH = 6070, "cannot search by that",
         "A search is by a value (an address, a network such as 192.0.2.0/24, a domain, .domain for all below it, a URL, a hash, a name) or by --text, or by filters alone of which one is --since, --until, --origin, --tlp, --category or --sector. The message says what was not understood.";

@@ -51,6 +51,12 @@ pub enum Kind {
     /// It shows our own readers contents of others that were in quarantine until an operator accepted them. It never
     /// leaves the store that it was made for.
     Accept,
+    /// It shows the readers of one collection contents of others that enough CERTs have seen by now; its one recipient
+    /// stands for the collection's rule. It never leaves the store that it was made for.
+    Corroborate,
+    /// It tells our own readers that the time until which its contents are valid is over. It never leaves the store that
+    /// it was made for.
+    Expire,
 }
 
 impl Kind {
@@ -69,7 +75,7 @@ impl Kind {
     /// Whether it is of its own store alone.
     #[must_use]
     pub fn is_local(self) -> bool {
-        matches!(self, Self::Review | Self::Accept)
+        matches!(self, Self::Review | Self::Accept | Self::Corroborate | Self::Expire)
     }
 }
 

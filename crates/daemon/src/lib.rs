@@ -11,8 +11,11 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 mod clock;
+mod collections;
 mod consents;
 mod edition;
+mod corroboration;
+mod expiry;
 mod feed;
 mod fetching;
 mod held;

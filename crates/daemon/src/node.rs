@@ -30,8 +30,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     clock,
+    collections::Collections,
     consents::Consents,
     edition::Edition,
+    expiry::{self, Expiry},
     fetching::Fetching,
     identity::Identity,
     ledger,
@@ -69,6 +71,10 @@ pub(crate) struct Node {
     pub(crate) gate: Gate,
     /// Whether the store's disk has room for more.
     pub(crate) room: Room,
+    /// What SIEMs are shown.
+    pub(crate) collections: Collections,
+    /// When something expires.
+    pub(crate) expiry: Expiry,
     /// What origins let us pass on.
     pub(crate) consents: Consents,
     /// Who appends to which ledger.
@@ -149,7 +155,7 @@ impl Node {
         instance: [u8; 16],
     ) -> Result<Self, HomeError> {
         let identity = Identity::read(&home, clock::wall())?;
-        Ok(Self {
+        let node = Self {
             us: identity.card.cert_id(),
             identity: watch::Sender::new(Arc::new(identity)),
             head: watch::Sender::new(store.head()),
@@ -165,6 +171,8 @@ impl Node {
             standing,
             gate: Gate::default(),
             room: Room::new(&*store, config.store.free_mib_min.saturating_mul(1024 * 1024)),
+            collections: Collections::default(),
+            expiry: Expiry::default(),
             consents: Consents::default(),
             ledgers: ledger::Turns::default(),
             reloading: Mutex::default(),
@@ -173,7 +181,9 @@ impl Node {
             peers: RwLock::default(),
             home,
             config,
-        })
+        };
+        node.collections.replace(&node, &node.config);
+        Ok(node)
     }
 
     /// Our card and keys as they are now.
@@ -359,7 +369,9 @@ impl Node {
     }
 
     /// Commits a batch and tells everyone who follows the log. Blocks.
-    pub(crate) fn commit(&self, batch: Batch) -> Result<Vec<Committed>, StoreError> {
+    pub(crate) fn commit(&self, mut batch: Batch) -> Result<Vec<Committed>, StoreError> {
+        let (looks, first) = expiry::changes(&batch);
+        batch.state.extend(looks);
         let committed = self.store.commit(batch, clock::wall())?;
         let head = self.store.head();
         self.head.send_if_modified(|known| {
@@ -367,6 +379,7 @@ impl Node {
             *known = head.max(*known);
             grown
         });
+        first.iter().for_each(|micros| self.expiry.note(*micros));
         Ok(committed)
     }
 

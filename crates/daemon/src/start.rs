@@ -18,7 +18,7 @@ use mithaq_store::{Options, SledStore, Store, StoreError};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
-    clock, consents, ledger, local, logging,
+    clock, collections, consents, corroboration, expiry, ledger, local, logging,
     node::{Node, PeerEntry},
     peer,
     restored::{self, Gate},
@@ -169,10 +169,17 @@ async fn serve(home: Home, config: Config, store: Arc<dyn Store>) -> Result<(), 
         node.gate.wait_for_operator(standing::relearn(&node).map_err(failed)?);
     }
     standing::complete(&node).map_err(failed)?;
+    node.collections.deliveries.load(&*node.store).map_err(failed)?;
     let local = local::bind(&node).await?;
     // Before anybody can know that we run: a signal that comes sooner than its handler kills.
     let signals = Signals::listen()?;
     load_peers(&node, &endpoint)?;
+    // Again, now that peers have names.
+    collections::warn_of_strangers(&node, &node.config);
+    node.collections.replace(&node, &node.config);
+    node.tasks.spawn(expiry::run(Arc::clone(&node)));
+    node.tasks.spawn(corroboration::run(Arc::clone(&node)));
+    node.tasks.spawn(collections::keep_deliveries(Arc::clone(&node)));
     node.tasks.spawn(restored::watch(Arc::clone(&node)));
     node.tasks.spawn(room::watch(Arc::clone(&node)));
     node.tasks.spawn(retention::run(Arc::clone(&node)));
@@ -253,20 +260,25 @@ fn load_peers(node: &Arc<Node>, endpoint: &quinn::Endpoint) -> Result<(), Failur
     Ok(())
 }
 
-/// Reads our card and keys and the peer files again; on an error everything stays as it was. Blocks.
+/// Reads our card and keys, the peer files, and links and collections of the configuration again; on an error everything stays as it was. Blocks.
 pub(crate) fn reload(node: &Arc<Node>, endpoint: &quinn::Endpoint) -> Result<usize, HomeError> {
     // Of two reloads at once, the one that read the files first must not be the one that is obeyed last.
     let _turn = node.reloading.lock().unwrap_or_else(PoisonError::into_inner);
     let before = node.identity();
     let identity = before.renewed(&node.home, clock::wall())?;
     let peers = node.home.peers()?;
-    let links = node.home.config()?.link;
+    let config = node.home.config()?;
+    let links = config.link.clone();
     node.replace_identity(identity);
     let after = node.identity();
     standing::quarantine_revoked(node, node.us, after.card.card());
     warn_of_strangers(&links, &peers);
     node.replace_links(links);
-    Ok(start_peers(node, endpoint, peers))
+    let count = start_peers(node, endpoint, peers);
+    collections::warn_of_strangers(node, &config);
+    node.collections.replace(node, &config);
+    local::serve_collections(node);
+    Ok(count)
 }
 
 /// A link to nobody is a slip of the pen, or to a peer that is yet to be added.

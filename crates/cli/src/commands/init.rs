@@ -316,6 +316,11 @@ mod tests {
         let optional = ["# [siem.tcp]", "# listen =", "# token_file ="];
         let uncommented = optional.iter().fold(CONFIG_SAMPLE.to_owned(), |text, line| text.replace(line, &line[2..]));
         assert!(parse(&uncommented).siem.tcp.is_some());
+        let (_, table) = CONFIG_SAMPLE.split_once("# [collection.banks]").unwrap();
+        let (table, _) = table.split_once("\n\n").unwrap();
+        let keys = table.lines().filter(|line| line.contains(" = ")).map(|line| line.trim_start_matches("# "));
+        let sample = keys.fold("[collection.banks]\n".to_owned(), |text, line| text + line + "\n");
+        assert_eq!(parse(&sample).collection.values().next().map(|table| table.corroboration_min), Some(2));
         for line in CONFIG_SAMPLE.lines().filter(|line| line.contains(" = ") && !line.starts_with('#')) {
             let (key, value) = line.split_once(" = ").unwrap();
             assert!(CONFIG_SAMPLE.contains(&format!("# Default: {value}.\n{line}\n")), "{key} has no default above it");

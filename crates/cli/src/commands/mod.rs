@@ -19,6 +19,7 @@ pub(crate) mod restore;
 pub(crate) mod search;
 pub(crate) mod show;
 pub(crate) mod sighting;
+pub(crate) mod siem;
 pub(crate) mod status;
 pub(crate) mod store;
 pub(crate) mod tail;
@@ -50,6 +51,7 @@ pub(crate) fn execute(
         HomeCommand::Search(args) => search::run(args, home, console),
         HomeCommand::Why(args) => why::run(args, home, console),
         HomeCommand::Tail(args) => tail::run(args, home, console),
+        HomeCommand::Siem(command) => siem::run(command, home, console),
         HomeCommand::Reload(args) => reload::run(args, home, console),
         HomeCommand::Withdraw(args) => withdraw::withdraw(args, home, console),
         HomeCommand::Revoke(args) => withdraw::revoke(args, home, console),

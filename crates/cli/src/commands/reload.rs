@@ -1,10 +1,10 @@
-//! `mithaq reload`: the daemon reads our card, keys and the peers again.
+//! `mithaq reload`: the daemon reads our card, keys, the peers and collections again.
 
 use mithaq_api::{home::Home, http::Reloaded};
 
 use crate::{console::Console, daemon, exit::Exit, failure::Failure};
 
-/// Let the daemon read our card, keys and the peers again, without stopping.
+/// Let the daemon read our card, keys, the peers and collections again, without stopping.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   mithaq reload")]

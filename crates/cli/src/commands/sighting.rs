@@ -82,7 +82,7 @@ pub(crate) fn run(command: &Command, home: &Home, console: &mut Console) -> Resu
 
 fn add(args: &AddArgs, home: &Home, console: &mut Console) -> Result<Exit, Failure> {
     let text = request(args)?;
-    let path = with_query("/v1/sightings", &SightingsQuery { tlp: args.tlp.clone() })?;
+    let path = with_query("/v1/sightings", &SightingsQuery { tlp: args.tlp.clone(), collection: None })?;
     let client = daemon::client(home)?;
     let summary = daemon::block_on(async {
         let chunks = stream::once(async move { Ok(Frame::data(text)) });

@@ -107,7 +107,8 @@ fn print(line: &StreamLine, people: &People, console: &mut Console) -> Result<()
 fn withdrawn(line: &StreamLine) -> Headline {
     let id = line.id.clone().unwrap_or_default();
     let reason = line.reason.as_deref().unwrap_or_default();
-    Headline { kind: "withdraw".to_owned(), text: format!("{id}  {reason}"), id }
+    let kind = if line.op == StreamOp::Expire { "expire" } else { "withdraw" };
+    Headline { kind: kind.to_owned(), text: format!("{id}  {reason}"), id }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Context;
 use mithaq_api::{
     client::with_query,
-    http::{StreamLine, StreamQuery},
+    http::{StreamLine, StreamOp, StreamQuery},
 };
 use mithaq_core::id::{CertId, ContentId};
 use serde_json::Value;
@@ -55,6 +55,11 @@ impl Feed {
     }
 
     fn take(&mut self, line: StreamLine) {
+        if line.op == StreamOp::Expire {
+            // It speaks of an object that a line has brought before.
+            self.cursor = Some(line.cursor);
+            return;
+        }
         self.lines += 1;
         self.remember(&line);
         self.contents.insert(line.content);

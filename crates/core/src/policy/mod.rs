@@ -126,7 +126,9 @@ pub fn release(question: &Question<'_>) -> Decision {
     match question.subject.kind {
         Kind::Publish | Kind::Tally => publish::steps(&mut trace, question),
         Kind::Withdraw => withdrawal(&mut trace, question),
-        Kind::Review | Kind::Accept => trace.step(Code::REVIEW, false, "the release speaks to our own readers alone"),
+        Kind::Review | Kind::Accept | Kind::Corroborate | Kind::Expire => {
+            trace.step(Code::REVIEW, false, "the release speaks to our own readers alone");
+        }
     }
     trace.decide()
 }

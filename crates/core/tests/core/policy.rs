@@ -7,6 +7,7 @@ mod table;
 use mithaq_core::{
     agreement::VerifiedAgreement,
     code::Code,
+    id::CertId,
     label::{Category, Confidence, Label},
     policy::{CollectionRule, Decision, LocalPolicy, Subject, collection},
     release::{Kind, ReleaseDraft, VerifiedRelease},
@@ -67,7 +68,7 @@ fn a_subject_is_what_its_manifest_says() {
 #[test]
 fn a_collection_shows_all_but_red_unless_told_otherwise() {
     let check = |label: &Label, rule: &CollectionRule, expect: &[Code]| {
-        let decision = collection(label, rule);
+        let decision = collection(US.card.cert_id(), label, rule);
         assert_eq!(codes(&decision), expect, "{label} {rule:?}");
         assert_eq!(decision.released, expect.is_empty());
     };
@@ -84,6 +85,18 @@ fn a_collection_shows_all_but_red_unless_told_otherwise() {
     };
     check(&label, &strict, &[Code::CATEGORY, Code::PAP, Code::CONFIDENCE]);
     check(&Label::nothing(), &CollectionRule::default(), &[Code::CATEGORY]);
+}
+
+#[test]
+fn a_collection_shows_the_word_of_the_origins_that_it_lists() {
+    let label = Label::new(Tlp::Green, Category::Threat);
+    let check = |origins: &[CertId], expect: &[Code]| {
+        let rule = CollectionRule { origins: Some(origins.iter().copied().collect()), ..CollectionRule::default() };
+        assert_eq!(codes(&collection(US.card.cert_id(), &label, &rule)), expect);
+    };
+    check(&[US.card.cert_id(), PEER.card.cert_id()], &[]);
+    check(&[PEER.card.cert_id()], &[Code::ORIGIN]);
+    check(&[], &[Code::ORIGIN]);
 }
 
 #[test]

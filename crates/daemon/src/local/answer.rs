@@ -40,12 +40,14 @@ impl From<Problem> for Failed {
         let status = match problem.code.parse().unwrap_or(Code::INTERNAL) {
             Code::BAD_REQUEST | Code::SEARCH => StatusCode::BAD_REQUEST,
             Code::FOREIGN_CURSOR | Code::SEARCH_CURSOR => StatusCode::GONE,
-            Code::NOT_FOUND | Code::NO_SUCH_PEER => StatusCode::NOT_FOUND,
+            Code::NOT_FOUND | Code::NO_SUCH_PEER | Code::NO_COLLECTION => StatusCode::NOT_FOUND,
+            Code::NOT_A_READER => StatusCode::FORBIDDEN,
+            Code::NOT_ACCEPTABLE => StatusCode::NOT_ACCEPTABLE,
             Code::TOO_LARGE => StatusCode::PAYLOAD_TOO_LARGE,
             Code::READ_ONLY => StatusCode::METHOD_NOT_ALLOWED,
             Code::UNAUTHORISED => StatusCode::UNAUTHORIZED,
             Code::DISK_FULL => StatusCode::INSUFFICIENT_STORAGE,
-            Code::CATCHING_UP => StatusCode::SERVICE_UNAVAILABLE,
+            Code::CATCHING_UP | Code::TOO_MANY_READERS => StatusCode::SERVICE_UNAVAILABLE,
             Code::CORRUPT | Code::STORE | Code::OUTCOME_UNKNOWN | Code::INTERNAL => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::UNPROCESSABLE_ENTITY,
         };

@@ -66,6 +66,7 @@ pub(super) fn router(node: Arc<Node>, endpoint: quinn::Endpoint) -> Router {
         .route("/v1/search", get(find))
         .route("/v1/why", get(why))
         .route("/v1/stream", get(tail))
+        .route("/v1/siem/readers", get(siem_readers))
         .route("/v1/reload", post(reload))
         .route("/v1/check", post(care::check))
         .route("/v1/sightings", post(report_sightings))
@@ -287,6 +288,10 @@ async fn why(State(control): State<Control>, Ask(query): Ask<WhyQuery>) -> Resul
 
 async fn tail(State(control): State<Control>, Ask(query): Ask<StreamQuery>) -> Result<Response, Failed> {
     stream::stream(control.node, query, Visibility::ALL).await
+}
+
+async fn siem_readers(State(control): State<Control>) -> Response {
+    answer::lines(control.node.collections.deliveries.list())
 }
 
 async fn reload(State(control): State<Control>) -> Result<Response, Failed> {

@@ -1,17 +1,21 @@
-//! Local programs: the control socket for operators and analysts, the SIEM socket for SIEMs, and the optional loopback
-//! listener.
+//! Local programs: the control socket for operators and analysts, the sockets of collections for SIEMs, and the optional
+//! loopback listener.
 
+mod access;
 mod answer;
 mod around;
 mod care;
 mod control;
 mod ledger;
+mod lines;
 mod lookup;
 mod metrics;
 mod pacts;
 mod search;
 mod siem;
 mod sightings;
+mod snapshot;
+mod sockets;
 mod stream;
 mod taxii;
 mod token;
@@ -27,18 +31,23 @@ use std::{
 pub(crate) use answer::Failed;
 use axum::Router;
 pub(crate) use care::{checked, repaired, store_stats};
-use mithaq_api::home::{HomeError, create_private_dir};
+use mithaq_api::{
+    home::{HomeError, create_private_dir},
+    tokens::TokenError,
+};
 use mithaq_core::code::Code;
 use tokio::net::{TcpListener, UnixListener};
 
+use self::sockets::CollectionSockets;
+pub(crate) use self::sockets::serve_collections;
 use crate::node::Node;
 
 /// Sockets that are open and not yet served.
 pub(crate) struct Bound {
     control: UnixListener,
-    siem: UnixListener,
-    tcp: Option<(TcpListener, token::Token)>,
-    files: Vec<PathBuf>,
+    collections: Vec<CollectionSockets>,
+    tcp: Option<(TcpListener, token::TokenFile)>,
+    control_file: PathBuf,
 }
 
 /// Why a socket cannot be opened.
@@ -51,7 +60,7 @@ pub(crate) enum BindError {
     #[error("cannot listen on TCP {address}: {source}")]
     Tcp { address: SocketAddr, source: io::Error },
     #[error(transparent)]
-    Token(#[from] token::TokenError),
+    Token(#[from] TokenError),
 }
 
 impl BindError {
@@ -71,18 +80,20 @@ impl BindError {
 
 /// Opens all local sockets.
 pub(crate) async fn bind(node: &Node) -> Result<Bound, BindError> {
-    let (control, siem) = (node.home.control_socket(&node.config)?, node.home.siem_socket(&node.config)?);
+    let control_file = node.home.control_socket(&node.config)?;
     let tcp = match &node.config.siem.tcp {
         None => None,
         Some(tcp) => {
-            let token = token::Token::load(&node.home.dir().join(&tcp.token_file))?;
+            let tokens = token::TokenFile::open(node.home.siem_tokens(&node.config))?;
             let bound = TcpListener::bind(tcp.listen).await;
             let bound = bound.map_err(|source| BindError::Tcp { address: tcp.listen, source })?;
-            Some((bound, token))
+            Some((bound, tokens))
         }
     };
-    let bound = Bound { control: bind_unix(&control)?, siem: bind_unix(&siem)?, tcp, files: vec![control, siem] };
-    Ok(bound)
+    let control = bind_unix(&control_file)?;
+    let collections = node.collections.all();
+    let collections = collections.iter().map(|collection| sockets::bind(node, collection)).collect::<Result<_, _>>()?;
+    Ok(Bound { control, collections, tcp, control_file })
 }
 
 /// Opens a socket in a folder that only the daemon's user may enter, so that there is no moment at which others may
@@ -108,20 +119,17 @@ fn bind_unix(path: &Path) -> Result<UnixListener, BindError> {
 
 /// Serves the sockets until the daemon stops.
 pub(crate) fn start(node: &Arc<Node>, bound: Bound, endpoint: quinn::Endpoint) {
-    let Bound { control, siem, tcp, files } = bound;
+    let Bound { control, collections, tcp, control_file } = bound;
     spawn(node, control, control::router(Arc::clone(node), endpoint));
-    // Whoever asks for the socket's own path asks for the absolute one.
-    let socket = files.last().and_then(|file| std::path::absolute(file).ok());
-    spawn(node, siem, siem::router(Arc::clone(node), socket.as_deref()));
-    if let Some((listener, token)) = tcp {
-        spawn(node, listener, token::guard(siem::router(Arc::clone(node), None), token));
+    collections.into_iter().for_each(|sockets| sockets::serve(node, sockets));
+    if let Some((listener, tokens)) = tcp {
+        let router = siem::router(Arc::clone(node), None);
+        spawn(node, listener, token::guard(router, Arc::clone(node), tokens));
     }
     let shutdown = node.shutdown.clone();
     node.tasks.spawn(async move {
         shutdown.cancelled().await;
-        for file in files {
-            let _ = fs::remove_file(file);
-        }
+        let _ = fs::remove_file(control_file);
     });
 }
 

@@ -1,54 +1,102 @@
-//! `GET /v1/stream`: the feed as lines of JSON, resumable, waiting at the end if asked to.
+//! `GET /v1/stream`: the feed as lines of JSON or as server-sent events, resumable, waiting at the end if asked to.
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{body::Bytes, response::Response};
+use axum::{
+    body::Bytes,
+    http::{HeaderMap, HeaderValue, header},
+    response::Response,
+};
 use mithaq_api::http::{Problem, STREAM_WAIT_SECONDS_MAX, StreamQuery};
 use mithaq_core::code::Code;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
-use super::answer::{self, Failed};
+use super::{
+    answer::{self, Failed, blocking},
+    siem::Delivery,
+};
 use crate::{
-    feed::{self, Cursor, CursorError, Feed, Place, Visibility},
+    feed::{self, Cursor, CursorError, Feed, Item, Place, Visibility},
     node::Node,
     steps::{self, Step},
 };
 
 /// How many chunks wait for a slow reader; the feed is read no further until it takes one.
-const CHUNKS: usize = 2;
+const CHUNKS: usize = 1;
 
 /// The cursor of what comes from now on.
 const END: &str = "end";
 
-/// How many items make a chunk.
-const CHUNK_ITEMS: usize = 1_000;
+/// How many items make a chunk: few enough that a hundred readers that stand still hold little memory.
+const CHUNK_ITEMS: usize = 256;
+
+/// How often a client of server-sent events is sent something, so that it and what lies between know that we are here.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// The media type of server-sent events.
+const EVENT_STREAM: &str = "text/event-stream";
+
+/// How items are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// A line of JSON each.
+    Lines,
+    /// A server-sent event each, with the cursor as its id.
+    Events,
+}
+
+impl Form {
+    /// The form that a client asks for.
+    pub(super) fn asked_for(headers: &HeaderMap) -> Self {
+        let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        let mut names = accepted.flat_map(|value| value.split(',')).filter_map(|range| range.split(';').next());
+        if names.any(|name| name.trim().eq_ignore_ascii_case(EVENT_STREAM)) { Self::Events } else { Self::Lines }
+    }
+
+    fn write(self, node: &Node, items: &[Item], out: &mut Vec<u8>) {
+        match self {
+            Self::Lines => feed::write_lines(node, items, out),
+            Self::Events => items.iter().for_each(|item| write_event(node, item, out)),
+        }
+    }
+}
+
+fn write_event(node: &Node, item: &Item, out: &mut Vec<u8>) {
+    let (cursor, operation) = (Cursor::behind(node, item), feed::operation(&item.what));
+    out.extend_from_slice(format!("id: {cursor}\nevent: {operation}\ndata: ").as_bytes());
+    // A line of JSON has no line break but its last, so it is one line of data.
+    feed::write_line(node, item, out);
+    out.push(b'\n');
+}
 
 /// Answers a stream request for a reader with these rights.
 pub(super) async fn stream(node: Arc<Node>, query: StreamQuery, visibility: Visibility) -> Result<Response, Failed> {
-    let place = match query.cursor.as_deref() {
-        None => Place::START,
-        Some(END) => Place { row: node.store.head() + 1, position: 0 },
-        Some(text) => text.parse::<Cursor>().and_then(|cursor| cursor.place(&node)).map_err(cursor_problem)?,
-    };
-    if query.limit == Some(0) {
-        return Err(Failed::bad_request("limit is 1 or more"));
-    }
-    let wait = query.wait.unwrap_or(0);
-    if wait > STREAM_WAIT_SECONDS_MAX {
-        return Err(Failed::bad_request(format!("wait is at most {STREAM_WAIT_SECONDS_MAX} seconds")));
-    }
+    Ok(answer(Reader::new(&node, query, visibility).await?, None))
+}
+
+/// Answers with what a reader reads.
+pub(super) fn answer(reader: Reader, delivery: Option<Delivery>) -> Response {
     let (chunks, mut receiver) = mpsc::channel(CHUNKS);
-    let reader = Reader {
-        feed: Feed::new(Arc::clone(&node), visibility),
-        node: Arc::clone(&node),
-        place,
-        left: query.limit.unwrap_or(usize::MAX),
-        wait: Duration::from_secs(wait),
-        follow: query.follow,
-        chunks,
+    let (node, form) = (Arc::clone(&reader.node), reader.form);
+    node.tasks.spawn(run(reader, delivery, chunks));
+    let mut response = answer::stream(move |context| receiver.poll_recv(context));
+    if form == Form::Events {
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(EVENT_STREAM));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    response
+}
+
+/// Where a query begins. Blocks.
+fn place_of(node: &Node, cursor: Option<&str>) -> Result<Place, Failed> {
+    let cursor: Cursor = match cursor {
+        None => return Ok(Place::START),
+        Some(END) => return Ok(Place { row: node.store.head() + 1, position: 0 }),
+        Some(text) => text.parse().map_err(cursor_problem)?,
     };
-    node.tasks.spawn(reader.run());
-    Ok(answer::stream(move |context| receiver.poll_recv(context)))
+    cursor.place(node)?.map_err(cursor_problem)
 }
 
 fn cursor_problem(error: CursorError) -> Failed {
@@ -60,78 +108,125 @@ fn cursor_problem(error: CursorError) -> Failed {
 }
 
 /// One reader of the stream.
-struct Reader {
+pub(super) struct Reader {
     feed: Feed,
     node: Arc<Node>,
     place: Place,
     left: usize,
     wait: Duration,
     follow: bool,
-    chunks: mpsc::Sender<Bytes>,
+    form: Form,
+}
+
+/// What was read of the stream.
+struct Chunk {
+    text: Vec<u8>,
+    objects: usize,
+    last_micros: Option<i64>,
 }
 
 impl Reader {
-    async fn run(mut self) {
-        let mut log = self.node.follow();
-        let shutdown = self.node.shutdown.clone();
-        let closed = self.chunks.clone();
-        let mut sent_any = false;
-        loop {
-            log.mark_unchanged();
-            let Some((mut reader, more)) = self.pass_on().await else {
-                return;
-            };
-            sent_any |= more;
-            if reader.left == 0 {
-                return;
-            }
-            if !more {
-                let patience = match (reader.follow, sent_any) {
-                    (true, _) => None,
-                    (false, true) => return,
-                    (false, false) => Some(reader.wait),
-                };
-                tokio::select! {
-                    changed = log.changed() => if changed.is_err() { return },
-                    () = pause(patience) => return,
-                    () = shutdown.cancelled() => return,
-                    () = closed.closed() => return,
-                }
-                // What came is told in one more pass; then the answer ends, unless it is followed.
-                reader.wait = Duration::ZERO;
-            }
-            self = reader;
+    /// A reader as a query asks for it.
+    ///
+    /// # Errors
+    /// When the query is malformed, or its cursor cannot be used.
+    pub(super) async fn new(node: &Arc<Node>, query: StreamQuery, visibility: Visibility) -> Result<Self, Failed> {
+        if query.limit == Some(0) {
+            return Err(Failed::bad_request("limit is 1 or more"));
+        }
+        let wait = query.wait.unwrap_or(0);
+        if wait > STREAM_WAIT_SECONDS_MAX {
+            return Err(Failed::bad_request(format!("wait is at most {STREAM_WAIT_SECONDS_MAX} seconds")));
+        }
+        let worker = Arc::clone(node);
+        let place = blocking(move || place_of(&worker, query.cursor.as_deref())).await??;
+        let left = query.limit.unwrap_or(usize::MAX);
+        let (wait, follow) = (Duration::from_secs(wait), query.follow);
+        let feed = Feed::new(Arc::clone(node), visibility);
+        Ok(Self { feed, node: Arc::clone(node), place, left, wait, follow, form: Form::Lines })
+    }
+
+    /// The same, in another form.
+    pub(super) fn in_form(self, form: Form) -> Self {
+        Self { form, ..self }
+    }
+
+    /// How long to wait at the end for something new; `None` to wait for ever.
+    fn patience(&self, sent_any: bool) -> Option<Duration> {
+        match (self.follow, sent_any) {
+            (true, _) => None,
+            (false, true) => Some(Duration::ZERO),
+            (false, false) => Some(self.wait),
         }
     }
 
-    /// Sends the next chunk; says whether there was one. `None` if the reader is gone or the store fails.
-    async fn pass_on(mut self) -> Option<(Self, bool)> {
+    /// Reads the next chunk, which is empty at the end of the feed.
+    async fn read(mut self) -> Option<(Self, Chunk)> {
         let read = tokio::task::spawn_blocking(move || {
-            let limit = self.left.min(CHUNK_ITEMS);
-            let read = self.feed.read(self.place, limit);
-            let mut text = Vec::new();
-            let read = read.map(|(items, next)| {
-                feed::write_lines(&self.node, &items, &mut text);
+            let read = self.feed.read(self.place, self.left.min(CHUNK_ITEMS));
+            let chunk = read.map(|(items, next)| {
+                let mut text = Vec::new();
+                self.form.write(&self.node, &items, &mut text);
                 self.place = next;
                 self.left -= items.len();
-                // All of them are of one release.
-                items.first().map(|item| (item.release.row.release, items.len()))
+                // All of them are of one row.
+                if let Some(item) = items.last() {
+                    steps::passed(Step::Shown, item.release.row.release, items.len());
+                }
+                Chunk { text, objects: items.len(), last_micros: items.last().map(|item| item.added_micros) }
             });
-            (self, read, text)
+            (self, chunk)
         });
-        let (reader, read, text) = read.await.ok()?;
-        let shown = read.as_ref().ok().copied().flatten();
-        if let Err(error) = read {
-            // The answer has begun, so all that can be done is to end it early; the cursor lets the reader go on.
-            tracing::error!(%error, "a stream ends early: the store failed");
-            return None;
+        match read.await.ok()? {
+            (reader, Ok(chunk)) => Some((reader, chunk)),
+            (_, Err(error)) => {
+                // The answer has begun, so all that can be done is to end it early; the cursor lets the reader go on.
+                tracing::error!(%error, "a stream ends early: the store failed");
+                None
+            }
         }
-        let more = !text.is_empty();
-        if more {
-            reader.chunks.send(text.into()).await.ok()?;
-            shown.iter().for_each(|(release, objects)| steps::passed(Step::Shown, *release, *objects));
+    }
+}
+
+/// Sends what a reader reads, until its client hangs up, it has all that it asked for, or its rights change.
+async fn run(mut reader: Reader, delivery: Option<Delivery>, chunks: mpsc::Sender<Bytes>) {
+    let node = Arc::clone(&reader.node);
+    let mut log = node.follow();
+    let changed = delivery.as_ref().map_or_else(CancellationToken::new, |found| found.collection().changed.clone());
+    let mut sent_any = false;
+    loop {
+        log.mark_unchanged();
+        let Some((back, chunk)) = reader.read().await else { return };
+        reader = back;
+        if chunk.objects > 0 {
+            let sent = tokio::select! {
+                sent = chunks.send(chunk.text.into()) => sent.is_ok(),
+                () = changed.cancelled() => false,
+            };
+            if !sent {
+                return;
+            }
+            sent_any = true;
+            delivery.iter().for_each(|delivery| delivery.note(chunk.objects, chunk.last_micros));
+            if reader.left == 0 {
+                return;
+            }
+            continue;
         }
-        Some((reader, more))
+        let patience = reader.patience(sent_any);
+        if patience == Some(Duration::ZERO) {
+            return;
+        }
+        tokio::select! {
+            changed = log.changed() => if changed.is_err() { return },
+            () = pause(patience) => return,
+            () = heartbeats(reader.form, &chunks) => return,
+            () = node.shutdown.cancelled() => return,
+            () = changed.cancelled() => return,
+            () = chunks.closed() => return,
+        }
+        // What came is told in one more pass; then the answer ends, unless it is followed.
+        reader.wait = Duration::ZERO;
     }
 }
 
@@ -140,5 +235,36 @@ async fn pause(patience: Option<Duration>) {
     match patience {
         Some(patience) => tokio::time::sleep(patience).await,
         None => std::future::pending().await,
+    }
+}
+
+/// Sends a comment now and then to clients that have to know that we are here; ends when the client is gone.
+async fn heartbeats(form: Form, chunks: &mpsc::Sender<Bytes>) {
+    if form == Form::Lines {
+        return std::future::pending().await;
+    }
+    loop {
+        tokio::time::sleep(HEARTBEAT).await;
+        if chunks.send(Bytes::from_static(b": still here\n\n")).await.is_err() {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_for_those_who_ask_for_them() {
+        let check = |accept: &'static str, expect| {
+            let headers = [(header::ACCEPT, HeaderValue::from_static(accept))].into_iter().collect();
+            assert_eq!(Form::asked_for(&headers), expect, "{accept}");
+        };
+        check("text/event-stream", Form::Events);
+        check("application/json, Text/Event-Stream;q=0.9", Form::Events);
+        check("*/*", Form::Lines);
+        check("application/x-ndjson", Form::Lines);
+        assert_eq!(Form::asked_for(&HeaderMap::new()), Form::Lines);
     }
 }

@@ -1,11 +1,11 @@
-//! The token of the loopback listener: whoever reads there shows it.
+//! Tokens at the loopback listener: what each of them opens. The file is read again whenever it changes, so that tokens
+//! come and go while the daemon runs; as long as it cannot be used, nobody is let in.
 
 use std::{
-    fmt,
-    fs::File,
-    io::{self, Read},
+    fs,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -17,108 +17,110 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use mithaq_api::http::Problem;
-use mithaq_core::{code::Code, id::sha256};
+use mithaq_api::{
+    http::Problem,
+    tokens::{Digest, Token, TokenError, Tokens},
+};
+use mithaq_core::code::Code;
 
-use super::answer::Failed;
-
-/// The fewest characters of a token.
-const TOKEN_CHARS_MIN: usize = 32;
-
-/// The most bytes of a token's file.
-const TOKEN_FILE_BYTES_MAX: u64 = 4 * 1024;
+use super::{access::Access, answer::Failed, taxii};
+use crate::node::Node;
 
 /// The ways to show a token.
 const CHALLENGE: &str = r#"Basic realm="mithaq", Bearer"#;
 
-/// Why a token cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum TokenError {
-    #[error("there is no token at {path}: make one with `openssl rand -hex 32 > {path}; chmod 600 {path}`")]
-    Missing { path: PathBuf },
-    #[error("cannot read the token {path}: {source}")]
-    Read { path: PathBuf, source: io::Error },
-    #[error("the token {path} has mode {mode:o}: others than its owner may use it; run `chmod 600 {path}`")]
-    Mode { path: PathBuf, mode: u32 },
-    #[error(
-        "the first line of {path} is no token: it needs at least {TOKEN_CHARS_MIN} visible ASCII characters; make one \
-         with `openssl rand -hex 32 > {path}`"
-    )]
-    Form { path: PathBuf },
+/// What tells one state of a file from another: inode, size, seconds and nanoseconds of its last change.
+type Stamp = (u64, u64, i64, i64);
+
+/// A file of tokens, as it was read last.
+#[derive(Debug)]
+pub(crate) struct TokenFile {
+    path: PathBuf,
+    read: Mutex<(Option<Stamp>, Arc<Tokens>)>,
 }
 
-/// The SHA-256 of a token; the token itself is not kept.
-#[derive(Clone)]
-pub(crate) struct Token([u8; 32]);
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(..)")
+impl TokenFile {
+    /// Reads a file, which must be one that can be used.
+    pub(super) fn open(path: PathBuf) -> Result<Self, TokenError> {
+        let stamp = stamp(&path);
+        let tokens = Tokens::load(&path)?;
+        Ok(Self { path, read: Mutex::new((stamp, Arc::new(tokens))) })
     }
-}
 
-impl Token {
-    /// Reads the first line of a file that nobody but its owner may use.
-    pub(super) fn load(path: &Path) -> Result<Self, TokenError> {
-        let path = path.to_owned();
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(source) if source.kind() == io::ErrorKind::NotFound => return Err(TokenError::Missing { path }),
-            Err(source) => return Err(TokenError::Read { path, source }),
-        };
-        match read(file) {
-            Err(source) => Err(TokenError::Read { path, source }),
-            Ok((mode, _)) if mode & 0o077 != 0 => Err(TokenError::Mode { path, mode: mode & 0o777 }),
-            Ok((_, text)) => Self::parse(&text).ok_or(TokenError::Form { path }),
+    /// The tokens as they are now.
+    fn current(&self) -> Arc<Tokens> {
+        let now = stamp(&self.path);
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if read.0 != now || now.is_none() {
+            let is_news = read.0 != now;
+            let tokens = Tokens::load(&self.path).unwrap_or_else(|error| {
+                if is_news {
+                    tracing::error!(%error, "nobody is let in at the TCP listener until its tokens can be used");
+                }
+                Tokens::default()
+            });
+            *read = (now, Arc::new(tokens));
         }
+        Arc::clone(&read.1)
     }
 
-    fn parse(text: &[u8]) -> Option<Self> {
-        let line = text.split(|byte| *byte == b'\n').next()?.trim_ascii();
-        let is_token = line.len() >= TOKEN_CHARS_MIN && line.iter().all(u8::is_ascii_graphic);
-        is_token.then(|| Self(sha256(line)))
-    }
-
-    /// Whether this is the token. Digests are compared, each byte of them, so that the time tells nothing.
-    fn is(&self, shown: &[u8]) -> bool {
-        verify_slices_are_equal(&self.0, &sha256(shown)).is_ok()
-    }
-
-    /// Whether the request shows the token: as a Bearer token, or as the password of any user.
-    fn is_shown(&self, headers: &HeaderMap) -> bool {
-        let Some(value) = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()) else {
-            return false;
-        };
-        let Some((scheme, shown)) = value.trim().split_once(' ') else { return false };
+    /// The token that a request shows: as a Bearer token, or as the password of any user.
+    fn shown_in(&self, headers: &HeaderMap) -> Option<Token> {
+        let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+        let (scheme, shown) = value.trim().split_once(' ')?;
         let shown = shown.trim();
         if scheme.eq_ignore_ascii_case("bearer") {
-            return self.is(shown.as_bytes());
+            return self.find(shown.as_bytes());
         }
-        let pair = scheme.eq_ignore_ascii_case("basic").then(|| STANDARD.decode(shown).ok()).flatten();
-        let colon = pair.as_ref().and_then(|pair| pair.iter().position(|byte| *byte == b':'));
-        pair.zip(colon).is_some_and(|(pair, colon)| self.is(&pair[colon + 1..]))
+        let pair = scheme.eq_ignore_ascii_case("basic").then(|| STANDARD.decode(shown).ok()).flatten()?;
+        let colon = pair.iter().position(|byte| *byte == b':')?;
+        self.find(&pair[colon + 1..])
+    }
+
+    /// The token with this text. Digests are compared, all of them and each byte, so that the time tells nothing.
+    fn find(&self, shown: &[u8]) -> Option<Token> {
+        let shown = Digest::of(shown);
+        let mut found = None;
+        for token in self.current().list() {
+            if verify_slices_are_equal(token.sha256.as_bytes(), shown.as_bytes()).is_ok() {
+                found = Some(token.clone());
+            }
+        }
+        found
     }
 }
 
-/// The mode of an open file and as much of its text as a token may have.
-fn read(file: File) -> io::Result<(u32, Vec<u8>)> {
-    let mode = file.metadata()?.mode();
-    let mut text = Vec::new();
-    file.take(TOKEN_FILE_BYTES_MAX).read_to_end(&mut text)?;
-    Ok((mode, text))
+fn stamp(path: &Path) -> Option<Stamp> {
+    let metadata = fs::metadata(path).ok()?;
+    Some((metadata.ino(), metadata.size(), metadata.ctime(), metadata.ctime_nsec()))
 }
 
-/// Lets only those through who show the token.
-pub(super) fn guard(router: Router, token: Token) -> Router {
-    router.layer(middleware::from_fn_with_state(token, check))
+#[derive(Clone)]
+struct Listener {
+    node: Arc<Node>,
+    tokens: Arc<TokenFile>,
 }
 
-async fn check(State(token): State<Token>, request: Request, next: Next) -> Response {
-    if token.is_shown(request.headers()) {
-        return next.run(request).await;
-    }
-    let message = "this listener wants its token, as a Bearer token or as the password of any user";
+/// Lets only those through who show a token, with the collections that it opens.
+pub(super) fn guard(router: Router, node: Arc<Node>, tokens: TokenFile) -> Router {
+    let listener = Listener { node, tokens: Arc::new(tokens) };
+    router.layer(middleware::from_fn_with_state(listener, check))
+}
+
+async fn check(State(listener): State<Listener>, mut request: Request, next: Next) -> Response {
+    let Some(token) = listener.tokens.shown_in(request.headers()) else {
+        return refuse(request.uri().path());
+    };
+    let collections = token.collections.iter().filter_map(|name| listener.node.collections.named(name));
+    let access = Access { reader: format!("token:{}", token.name).into(), collections: collections.collect() };
+    request.extensions_mut().insert(access);
+    next.run(request).await
+}
+
+fn refuse(path: &str) -> Response {
+    let message = "this listener wants a token, as a Bearer token or as the password of any user";
     let refusal = Failed::from(Problem::new(Code::UNAUTHORISED, message));
+    let refusal = if path.starts_with("/taxii2") { taxii::error(refusal) } else { refusal.into_response() };
     ([(header::WWW_AUTHENTICATE, CHALLENGE)], refusal).into_response()
 }
 
@@ -128,46 +130,51 @@ mod tests {
 
     use std::os::unix::fs::PermissionsExt;
 
-    use mithaq_api::home::create_file;
+    use mithaq_api::home::{create_file, replace_file};
 
     use super::*;
 
-    #[track_caller]
-    fn check_file(text: &str, mode: u32, expect: Result<(), &str>) {
+    fn headers(authorization: &str) -> HeaderMap {
+        [(header::AUTHORIZATION, authorization.parse().unwrap())].into_iter().collect()
+    }
+
+    #[test]
+    fn tokens_come_and_go_with_their_file() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("token");
-        create_file(&path, text.as_bytes(), 0o600).unwrap();
-        std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
-        let loaded = Token::load(&path).map(|token| assert!(token.is(&[b'x'; 32])));
-        let told = loaded.map_err(|error| error.to_string());
-        match expect {
-            Ok(()) => assert_eq!(told, Ok(())),
-            Err(part) => assert!(told.clone().unwrap_err().contains(part), "{told:?}"),
-        }
+        let path = dir.path().join("siem.token");
+        let (old, new) = ("o".repeat(32), "n".repeat(32));
+        create_file(&path, old.as_bytes(), 0o600).unwrap();
+        let file = TokenFile::open(path.clone()).unwrap();
+        let opens = |token: &str| file.shown_in(&headers(&format!("Bearer {token}"))).map(|token| token.name);
+        assert_eq!((opens(&old).as_deref(), opens(&new)), (Some("plain"), None));
+        replace_file(&path, new.as_bytes()).unwrap();
+        assert_eq!((opens(&old), opens(&new).as_deref()), (None, Some("plain")));
+        let mut tokens = Tokens::load(&path).unwrap();
+        let third = tokens.add("splunk", ["banks".into()].into(), [3; 32], mithaq_core::time::Time::from_micros(1));
+        tokens.save(&path).unwrap();
+        assert_eq!(opens(&third.unwrap()).as_deref(), Some("splunk"));
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
+        assert_eq!(opens(&new), None);
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+        assert_eq!(opens(&new).as_deref(), Some("plain"));
+        fs::remove_file(&path).unwrap();
+        assert_eq!(opens(&new), None);
     }
 
     #[test]
-    fn a_token_is_the_first_line_of_a_private_file() {
+    fn a_token_is_shown_in_two_ways_and_nonsense_opens_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("siem.token");
         let token = "x".repeat(32);
-        check_file(&token, 0o600, Ok(()));
-        check_file(&format!("{token} \r\nsecond line"), 0o400, Ok(()));
-        check_file(&token, 0o640, Err("has mode 640: others than its owner may use it; run `chmod 600 "));
-        check_file(&token, 0o602, Err("mode 602"));
-        check_file(&token[1..], 0o600, Err("at least 32"));
-        check_file(&format!("\n{token}"), 0o600, Err("at least 32"));
-        check_file(&format!("{token} {token}"), 0o600, Err("visible ASCII"));
-        check_file(&"م".repeat(32), 0o600, Err("visible ASCII"));
-        check_file("", 0o600, Err("openssl rand -hex 32 > "));
-    }
-
-    #[test]
-    fn a_missing_token_comes_with_the_way_to_make_one() {
-        let error = Token::load(Path::new("/nowhere/token")).unwrap_err().to_string();
-        assert!(error.contains("`openssl rand -hex 32 > /nowhere/token; chmod 600 /nowhere/token`"), "{error}");
-    }
-
-    #[test]
-    fn a_token_is_not_shown_in_logs() {
-        assert_eq!(format!("{:?}", Token::parse(&[b'x'; 32])), "Some(Token(..))");
+        create_file(&path, token.as_bytes(), 0o600).unwrap();
+        let file = TokenFile::open(path).unwrap();
+        let basic = |user: &str| format!("Basic {}", STANDARD.encode(format!("{user}:{token}")));
+        for good in [format!("Bearer {token}"), format!("bearer  {token} "), basic("any"), basic("")] {
+            assert!(file.shown_in(&headers(&good)).is_some(), "{good}");
+        }
+        let no_colon = format!("Basic {}", STANDARD.encode(&token));
+        for bad in ["", "Bearer", "Bearer ", "Digest x", "Basic !", &no_colon, &token, &format!("Bearer {token}x")] {
+            assert!(file.shown_in(&headers(bad)).is_none(), "{bad}");
+        }
     }
 }

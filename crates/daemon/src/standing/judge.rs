@@ -11,7 +11,7 @@ use mithaq_core::{
 };
 use mithaq_store::{StateChange, StoreError};
 
-use super::{Cause, Hold, retract::notice_of};
+use super::{Cause, Hold, kept_of, retract::notice_of};
 use crate::{clock, node::Node, origins};
 
 /// How far ahead of its release's date the version of an object may lie. A version of a far time would outlive every
@@ -99,7 +99,7 @@ struct Judge<'a> {
 
 impl Judge<'_> {
     fn hold(&mut self, content: ContentId, facts: Option<&Facts>) -> Result<Option<Hold>, StoreError> {
-        let stix_id = facts.map_or_else(String::new, |facts| facts.stix_id.clone());
+        let (stix_id, kinds) = kept_of(facts);
         let found = match self.withdrawn(content)? {
             Some(note) => Some((Cause::Withdrawn, note)),
             None => match (&self.revoked, facts) {
@@ -108,7 +108,7 @@ impl Judge<'_> {
                 (None, None) => None,
             },
         };
-        Ok(found.map(|(cause, note)| Hold { cause, at: self.now, by: None, stix_id, note }))
+        Ok(found.map(|(cause, note)| Hold { cause, at: self.now, by: None, stix_id, note, kinds }))
     }
 
     fn withdrawn(&self, content: ContentId) -> Result<Option<String>, StoreError> {

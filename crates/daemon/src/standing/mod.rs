@@ -10,11 +10,12 @@ mod quarantine;
 mod retract;
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::{Mutex, PoisonError, RwLock},
 };
 
 use mithaq_core::{
+    body::Facts,
     code::Code,
     id::{CertId, ContentId, ReleaseId},
     time::Time,
@@ -91,6 +92,16 @@ pub(crate) struct Hold {
     pub(crate) stix_id: String,
     /// More for people.
     pub(crate) note: String,
+    /// The kinds of observables that the object carries, for readers that are shown some kinds alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) kinds: Vec<String>,
+}
+
+/// What a hold keeps of an object, whose body may go: its STIX id and the kinds of its observables.
+fn kept_of(facts: Option<&Facts>) -> (String, Vec<String>) {
+    let Some(facts) = facts else { return Default::default() };
+    let kinds: BTreeSet<&str> = facts.observables.iter().map(|observable| observable.kind.as_str()).collect();
+    (facts.stix_id.clone(), kinds.into_iter().map(str::to_owned).collect())
 }
 
 impl Hold {

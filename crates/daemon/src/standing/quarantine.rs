@@ -12,7 +12,7 @@ use mithaq_core::{
 };
 use mithaq_store::{Arrival, Batch, Purge, StateChange, StoreError};
 
-use super::{Cause, HOLD, Hold, hold_key, judge::facts_of, read_hold, retract::notice_release};
+use super::{Cause, HOLD, Hold, hold_key, judge::facts_of, kept_of, read_hold, retract::notice_release};
 use crate::{clock, node::Node, push::store_problem};
 
 /// Before the mark of a revocation that was carried out: CERT, key, since.
@@ -236,8 +236,8 @@ fn take_from_readers(
         let by = Some(arrival.release.id());
         let mut batch = Batch { arrivals: vec![arrival], ..Batch::default() };
         for content in part {
-            let stix_id = facts_of(node, *content).map_err(failed)?.map_or_else(String::new, |facts| facts.stix_id);
-            let hold = Hold { cause, at: clock::wall(), by, stix_id, note: note.to_owned() };
+            let (stix_id, kinds) = kept_of(facts_of(node, *content).map_err(failed)?.as_ref());
+            let hold = Hold { cause, at: clock::wall(), by, stix_id, note: note.to_owned(), kinds };
             batch.state.push(hold.to_change(release, *content));
             for accepted in accepting(node, *content).map_err(failed)? {
                 // What an operator accepted was that origin's word.

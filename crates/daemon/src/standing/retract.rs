@@ -19,7 +19,7 @@ use mithaq_core::{
 };
 use mithaq_store::{Arrival, Batch, Purge, StateChange, StoreError};
 
-use super::{Cause, Hold, judge::facts_of, keepsake, withdrawal_change};
+use super::{Cause, Hold, judge::facts_of, keepsake, kept_of, withdrawal_change};
 use crate::{clock, node::Node, push};
 
 /// What one withdrawal did.
@@ -170,8 +170,8 @@ fn hold_everywhere(
     reason: &str,
     now: Time,
 ) -> Result<Vec<StateChange>, StoreError> {
-    let stix_id = facts_of(node, content)?.map_or_else(String::new, |facts| facts.stix_id);
-    let hold = Hold { cause: Cause::Withdrawn, at: now, by: Some(by), stix_id, note: reason.to_owned() };
+    let (stix_id, kinds) = kept_of(facts_of(node, content)?.as_ref());
+    let hold = Hold { cause: Cause::Withdrawn, at: now, by: Some(by), stix_id, note: reason.to_owned(), kinds };
     Ok(releases.iter().map(|release| hold.to_change(*release, content)).collect())
 }
 
@@ -211,13 +211,14 @@ pub(crate) fn apply_withdrawal(
         if before.is_none_or(|(until, _)| until < published_at) {
             changes.push(withdrawal_change(origin, *content, published_at, release.id()));
         }
-        let stix_id = facts_of(node, *content)?.map_or_else(String::new, |facts| facts.stix_id);
+        let (stix_id, kinds) = kept_of(facts_of(node, *content)?.as_ref());
         let hold = Hold {
             cause: Cause::Withdrawn,
             at: clock::wall(),
             by: Some(release.id()),
             stix_id,
             note: notice.reason.clone(),
+            kinds,
         };
         let (held, is_served) = void_releases(node, *content, origin, published_at)?;
         for id in held {
@@ -253,6 +254,8 @@ fn void_releases(
                 is_kept |= hold.as_ref().is_some_and(|hold| hold.cause.is_quarantine());
                 is_served |= hold.is_none_or(|hold| hold.cause == Cause::Accepted);
             }
+            // These only speak again of what another row brought.
+            Kind::Corroborate | Kind::Expire => {}
             // A notice goes on being told, whoever else has published its bytes.
             _ => is_kept = true,
         }

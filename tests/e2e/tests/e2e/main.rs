@@ -33,6 +33,7 @@ mod resume;
 mod retention;
 mod sightings;
 mod search;
+mod siem;
 mod sockets;
 mod sources;
 mod starting;

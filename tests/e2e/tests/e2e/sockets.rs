@@ -43,7 +43,8 @@ fn loopback(port: u16) -> String {
 
 #[track_caller]
 pub(crate) fn check_sockets(cert: &Cert, daemon: &Daemon, tcp: Option<u16>) {
-    let unix = [cert.control_socket(), cert.siem_socket()].map(|path| format!("unix {}", path.display()));
+    let lines = cert.home.join("run/siem/default.lines.sock");
+    let unix = [cert.control_socket(), cert.siem_socket(), lines].map(|path| format!("unix {}", path.display()));
     let mut expected = BTreeSet::from(unix);
     expected.insert(format!("udp {}", loopback(cert.port)));
     expected.extend(tcp.map(|port| format!("tcp {}", loopback(port))));
@@ -59,7 +60,7 @@ pub(crate) fn check_sockets(cert: &Cert, daemon: &Daemon, tcp: Option<u16>) {
 }
 
 #[test]
-fn a_daemon_opens_its_udp_port_and_two_unix_sockets_and_nothing_else() {
+fn a_daemon_opens_its_udp_port_and_three_unix_sockets_and_nothing_else() {
     let place = Place::new();
     let [pk, cn] = &["pk", "cn"].map(|name| Cert::init(&place, name));
     pair(pk, cn, &[]);

@@ -87,18 +87,51 @@ fn python() -> Option<PathBuf> {
     }
 }
 
+/// Runs one of the clients in Python, which says by its exit status whether it got what it expected.
+#[track_caller]
+fn run_client(python: &Path, script: &str, args: &[&str]) {
+    let mut client = Command::new(python);
+    client.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("python").join(script)).args(args);
+    let output = client.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{script}: {text}");
+}
+
 #[test]
-fn a_client_that_others_wrote_reads_everything_once() {
+fn clients_that_others_wrote_read_everything_once() {
     let Some(python) = python() else { return };
     let place = Place::new();
     let (pk, port) = with_listener(&place);
     let _daemon = Daemon::start(&pk);
     pk.push(corpus(&["indicators/mvt-intellexa_predator-predator.stix2"]), &["--tlp", "green"]).exits(0);
-    let mut client = Command::new(python);
-    client.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("python/taxii_client.py"));
-    client.args(["--url", &format!("http://127.0.0.1:{port}/taxii2/"), "--token", TOKEN]);
-    client.args(["--limit", "100", "--expect", &pk.objects().to_string()]);
-    let output = client.output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{text}");
+    let (url, count) = (format!("http://127.0.0.1:{port}/taxii2/"), pk.objects().to_string());
+    let args = ["--url", &url, "--token", TOKEN, "--limit", "100", "--expect", &count];
+    run_client(&python, "taxii_client.py", &args);
+}
+
+#[test]
+fn the_stix2_library_finds_objects_and_their_versions() {
+    let Some(python) = python() else { return };
+    let place = Place::new();
+    let (pk, port) = with_listener(&place);
+    let _daemon = Daemon::start(&pk);
+    pk.push(bundle(&indicators(1, 0..250)), &[]).exits(0);
+    let mut newer = indicators(1, 7..8).remove(0);
+    newer["modified"] = "2026-03-20T04:30:00.000Z".into();
+    pk.push(bundle(&[newer.clone()]), &[]).exits(0);
+    let url = format!("http://127.0.0.1:{port}/taxii2/mithaq/collections/default/");
+    let id = newer["id"].as_str().unwrap();
+    let args = ["--url", &url, "--token", TOKEN, "--expect", "250", "--id", id, "--versions", "2"];
+    run_client(&python, "stix2_source.py", &args);
+}
+
+#[test]
+fn elastic_takes_everything_in_by_its_own_way_of_asking() {
+    let place = Place::new();
+    let pk = Cert::init(&place, "pk");
+    let _daemon = Daemon::start(&pk);
+    pk.push(bundle(&indicators(1, 0..250)), &[]).exits(0);
+    let socket = pk.siem_socket();
+    let args = ["--socket", socket.to_str().unwrap(), "--limit", "40", "--expect", "250"];
+    run_client(Path::new("python3"), "elastic_intake.py", &args);
 }

@@ -16,28 +16,32 @@ pub(super) fn check(headers: &HeaderMap) -> Result<(), TaxiiError> {
     // A value that is no text stands for a media type that we do not have.
     let ranges = values.flat_map(|value| value.to_str().unwrap_or("?").split(','));
     let mut ranges = ranges.map(str::trim).filter(|range| !range.is_empty()).peekable();
-    if ranges.peek().is_none() || ranges.any(is_ours) {
+    // Of several ranges that cover it, the most specific one decides.
+    if ranges.peek().is_none() || ranges.filter_map(weight).max().is_some_and(|(_, is_taken)| is_taken) {
         return Ok(());
     }
     let message = format!("the only media type here is {MEDIA_TYPE}: send it as Accept");
-    Err(Failed(StatusCode::NOT_ACCEPTABLE, Problem::new(Code::BAD_REQUEST, message)).into())
+    Err(Failed(StatusCode::NOT_ACCEPTABLE, Problem::new(Code::NOT_ACCEPTABLE, message)).into())
 }
 
-/// Whether a media range covers our media type.
-fn is_ours(range: &str) -> bool {
+/// How specific a media range that covers our media type is, and whether it is taken at all; `None` if it covers it not.
+fn weight(range: &str) -> Option<(usize, bool)> {
+    /// From the least specific to the most.
+    const KNOWN: [&str; 3] = ["*/*", "application/*", "application/taxii+json"];
     let (name, parameters) = range.split_once(';').unwrap_or((range, ""));
-    let known = ["application/taxii+json", "application/*", "*/*"];
-    known.iter().any(|known| name.trim().eq_ignore_ascii_case(known)) && parameters.split(';').all(is_met)
-}
-
-fn is_met(parameter: &str) -> bool {
-    let Some((name, value)) = parameter.split_once('=') else { return true };
-    let value = value.trim().trim_matches('"');
-    match name.trim().to_ascii_lowercase().as_str() {
-        "version" => value == "2.1",
-        "q" => value.parse::<f32>().is_ok_and(|weight| weight > 0.0),
-        _ => true,
+    let level = KNOWN.iter().position(|known| name.trim().eq_ignore_ascii_case(known))?;
+    let (mut version, mut is_taken) = (0, true);
+    for parameter in parameters.split(';') {
+        let Some((name, value)) = parameter.split_once('=') else { continue };
+        let value = value.trim().trim_matches('"');
+        match name.trim().to_ascii_lowercase().as_str() {
+            "version" if value == "2.1" => version = 1,
+            "version" => return None,
+            "q" => is_taken = value.parse::<f32>().is_ok_and(|weight| weight > 0.0),
+            _ => {}
+        }
     }
+    Some((2 * level + version, is_taken))
 }
 
 #[cfg(test)]
@@ -68,6 +72,8 @@ mod tests {
             "text/html, application/taxii+json;version=2.1;q=0.5",
             "application/taxii+json;version=2.0, application/taxii+json;version=2.1",
             "application/vnd.oasis.taxii+json; version=2.0,*/*;q=0.1",
+            "*/*;q=0, application/taxii+json",
+            "application/taxii+json;q=0, application/taxii+json;version=2.1",
         ] {
             check_value(Some(accept), true);
         }
@@ -79,6 +85,8 @@ mod tests {
             "application/vnd.oasis.taxii+json; version=2.0",
             "application/stix+json;version=2.1",
             "*/*;q=0",
+            "application/taxii+json;q=0, */*",
+            "application/taxii+json;version=2.1;q=0, application/taxii+json",
             "application/taxii+json;q=0.0",
             "text/*",
         ] {

@@ -1,5 +1,7 @@
 //! TAXII's resources and errors as HTTP answers.
 
+use std::sync::Arc;
+
 use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -11,12 +13,12 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    API_ROOT, COLLECTION_ALIAS,
+    API_ROOT,
     filter::Header,
     page::{Entry, Page},
     query::Query,
 };
-use crate::local::answer::Failed;
+use crate::{collections::Collection, local::answer::Failed};
 
 /// The one media type of answers.
 pub(super) const MEDIA_TYPE: &str = "application/taxii+json;version=2.1";
@@ -93,22 +95,23 @@ pub(super) fn api_root() -> Response {
     }))
 }
 
-/// The collections resource (§5.1.1).
-pub(super) fn collections(id: &str) -> Response {
-    resource_of(&json!({ "collections": [collection_of(id)] }))
+/// The collections resource (§5.1.1); a list that is empty is left out.
+pub(super) fn collections(collections: &[Arc<Collection>]) -> Response {
+    let listed: Vec<_> = collections.iter().map(|collection| collection_of(collection)).collect();
+    resource_of(&if listed.is_empty() { json!({}) } else { json!({ "collections": listed }) })
 }
 
 /// The collection resource (§5.2.1).
-pub(super) fn collection(id: &str) -> Response {
-    resource_of(&collection_of(id))
+pub(super) fn collection(collection: &Collection) -> Response {
+    resource_of(&collection_of(collection))
 }
 
-fn collection_of(id: &str) -> serde_json::Value {
+fn collection_of(collection: &Collection) -> serde_json::Value {
     json!({
-        "id": id,
-        "title": "Indicators",
-        "description": "Every object that this CERT's SIEMs may see",
-        "alias": COLLECTION_ALIAS,
+        "id": collection.id,
+        "title": collection.title,
+        "description": "Objects that this CERT shows to readers of this collection",
+        "alias": collection.name,
         "can_read": true,
         "can_write": false,
         "media_types": [OBJECT_MEDIA_TYPE],

@@ -1,4 +1,4 @@
-//! TAXII 2.1 over the feed, read only: one API root with one collection.
+//! TAXII 2.1 over the feed, read only: one API root with the collections that the reader may see.
 //!
 //! An object's `date_added` is its time in the feed, which no two objects share, so a page is found by a time alone:
 //! nothing is lost or repeated where pages end, and nothing is kept between requests. A client learns no row of the
@@ -21,13 +21,11 @@ use std::{
 
 use axum::{
     Router,
-    extract::{FromRequestParts, RawPathParams, State, rejection::RawPathParamsRejection},
+    extract::{Extension, FromRequestParts, RawPathParams, State, rejection::RawPathParamsRejection},
     http::{HeaderMap, Method, Uri, request::Parts},
-    response::Response,
+    response::{IntoResponse, Response},
     routing::{MethodRouter, get},
 };
-use mithaq_core::id::{sha256_of, to_hex};
-use mithaq_store::StoreId;
 use tokio::sync::Semaphore;
 
 use self::{
@@ -35,14 +33,14 @@ use self::{
     page::Reader,
     query::Query,
 };
-use super::answer::{Failed, blocking};
-use crate::node::Node;
+use super::{
+    access::{Access, Rights},
+    answer::{Failed, blocking},
+};
+use crate::{collections::Collection, node::Node};
 
 /// The path of the one API root.
 const API_ROOT: &str = "/taxii2/mithaq/";
-
-/// The other name of the collection, for configurations that are to fit every CERT.
-const COLLECTION_ALIAS: &str = "default";
 
 /// How many pages are read at a time: each may hold [`page::PAGE_BYTES_MAX`] and a release in memory.
 const PAGES_AT_ONCE_MAX: usize = 4;
@@ -50,7 +48,6 @@ const PAGES_AT_ONCE_MAX: usize = 4;
 #[derive(Clone)]
 struct Taxii {
     node: Arc<Node>,
-    collection: Arc<str>,
     socket: Option<Arc<PathBuf>>,
     pages: Arc<Semaphore>,
 }
@@ -59,7 +56,6 @@ struct Taxii {
 /// request (`http+unix:///path`), so there it is an alias of the collection's objects.
 pub(super) fn router(node: Arc<Node>, socket: Option<&Path>) -> Router {
     let taxii = Taxii {
-        collection: collection_id(node.store.id()).into(),
         node,
         socket: socket.map(|path| Arc::new(path.to_owned())),
         pages: Arc::new(Semaphore::new(PAGES_AT_ONCE_MAX)),
@@ -81,20 +77,11 @@ pub(super) fn router(node: Arc<Node>, socket: Option<&Path>) -> Router {
     routes.method_not_allowed_fallback(read_only).fallback(elsewhere).with_state(taxii)
 }
 
-/// The collection's id: a UUID that the store's id gives, so that it lasts as long as what it names.
-///
-/// The standard wants version 4, which is what its bits say.
-fn collection_id(store: StoreId) -> String {
-    let digest = sha256_of(&[b"mithaq TAXII collection default", store.as_bytes()]);
-    let mut uuid: [u8; 16] = std::array::from_fn(|index| digest[index]);
-    uuid[6] = uuid[6] & 0x0f | 0x40;
-    uuid[8] = uuid[8] & 0x3f | 0x80;
-    let hex = to_hex(&uuid);
-    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
-}
-
 /// A request that may be answered: its media type is ours, and so is the collection that its path names.
 struct Asked {
+    access: Access,
+    /// The collection that the path names.
+    collection: Option<Arc<Collection>>,
     object: Option<String>,
     uri: Uri,
 }
@@ -104,7 +91,10 @@ impl FromRequestParts<Taxii> for Asked {
 
     async fn from_request_parts(parts: &mut Parts, taxii: &Taxii) -> Result<Self, TaxiiError> {
         accept::check(&parts.headers)?;
-        let mut asked = Self { object: None, uri: parts.uri.clone() };
+        // INVARIANT: both guards put rights there before a request comes here; without any, nothing is there for it.
+        let access = parts.extensions.get::<Access>().cloned();
+        let access = access.unwrap_or_else(|| Access { reader: "".into(), collections: Vec::new() });
+        let mut asked = Self { access, collection: None, object: None, uri: parts.uri.clone() };
         let params = match RawPathParams::from_request_parts(parts, taxii).await {
             Ok(params) => params,
             Err(RawPathParamsRejection::MissingPathParams(_)) => return Ok(asked),
@@ -112,7 +102,9 @@ impl FromRequestParts<Taxii> for Asked {
         };
         for (name, value) in &params {
             match name {
-                "collection" => taxii.require(value)?,
+                "collection" => {
+                    asked.collection = Some(asked.access.find(value).ok_or_else(no_such_collection)?);
+                }
                 // The store knows ids in lower case.
                 _ => asked.object = Some(value.to_ascii_lowercase()),
             }
@@ -122,31 +114,38 @@ impl FromRequestParts<Taxii> for Asked {
 }
 
 impl Taxii {
-    fn require(&self, collection: &str) -> Result<(), TaxiiError> {
-        if collection == COLLECTION_ALIAS || collection.eq_ignore_ascii_case(&self.collection) {
-            return Ok(());
-        }
-        Err(Failed::not_found(format!("there is no such collection: {API_ROOT}collections/ lists them")).into())
-    }
-
-    /// Reads a page and lists it.
-    async fn list(&self, uri: &Uri, object: Option<String>, listing: Listing) -> Result<Response, TaxiiError> {
-        let mut query = Query::parse(uri, &self.collection)?;
+    /// Reads a page of the collection that a request names, and lists it.
+    async fn list(&self, asked: Asked, listing: Listing) -> Result<Response, TaxiiError> {
+        let Asked { access, collection, object, uri } = asked;
+        let collection = collection.ok_or_else(no_such_collection)?;
+        let mut query = Query::parse(&uri, &collection.id)?;
         query.filter.narrow(object.as_deref(), listing == Listing::Versions);
-        let (node, collection) = (Arc::clone(&self.node), Arc::clone(&self.collection));
+        let node = Arc::clone(&self.node);
         let permit = Arc::clone(&self.pages).acquire_owned().await;
         let read = move || {
             let _permit = permit;
-            let mut reader = Reader::new(node, &query);
+            let mut reader = Reader::new(Arc::clone(&node), collection.visibility.clone(), &query);
             if let Some(object) = &object
                 && !reader.holds(object)?
             {
                 return Err(Failed::not_found("there is no such object in this collection").into());
             }
-            answer::page(listing, reader.read()?, &query, &collection)
+            let page = reader.read()?;
+            let last = page.entries.last().map(|entry| entry.added_micros);
+            node.collections.deliveries.note(&collection.name, &access.reader, page.entries.len(), last);
+            answer::page(listing, page, &query, &collection.id)
         };
         blocking(read).await?
     }
+}
+
+/// A failure of what stands before TAXII, as TAXII tells it.
+pub(super) fn error(failed: Failed) -> Response {
+    TaxiiError::from(failed).into_response()
+}
+
+fn no_such_collection() -> TaxiiError {
+    Failed::not_found(format!("there is no such collection: {API_ROOT}collections/ lists them")).into()
 }
 
 fn no_such_path() -> TaxiiError {
@@ -162,28 +161,29 @@ async fn api_root(_: Asked) -> Response {
     answer::api_root()
 }
 
-async fn collections(State(taxii): State<Taxii>, _: Asked) -> Response {
-    answer::collections(&taxii.collection)
+async fn collections(asked: Asked) -> Response {
+    answer::collections(&asked.access.collections)
 }
 
-async fn collection(State(taxii): State<Taxii>, _: Asked) -> Response {
-    answer::collection(&taxii.collection)
+async fn collection(asked: Asked) -> Result<Response, TaxiiError> {
+    let collection = asked.collection.ok_or_else(no_such_collection)?;
+    Ok(answer::collection(&collection))
 }
 
 async fn objects(State(taxii): State<Taxii>, asked: Asked) -> Result<Response, TaxiiError> {
-    taxii.list(&asked.uri, None, Listing::Objects).await
+    taxii.list(asked, Listing::Objects).await
 }
 
 async fn object(State(taxii): State<Taxii>, asked: Asked) -> Result<Response, TaxiiError> {
-    taxii.list(&asked.uri, asked.object, Listing::Objects).await
+    taxii.list(asked, Listing::Objects).await
 }
 
 async fn versions(State(taxii): State<Taxii>, asked: Asked) -> Result<Response, TaxiiError> {
-    taxii.list(&asked.uri, asked.object, Listing::Versions).await
+    taxii.list(asked, Listing::Versions).await
 }
 
 async fn manifest(State(taxii): State<Taxii>, asked: Asked) -> Result<Response, TaxiiError> {
-    taxii.list(&asked.uri, None, Listing::Manifest).await
+    taxii.list(asked, Listing::Manifest).await
 }
 
 async fn read_only() -> TaxiiError {
@@ -193,6 +193,7 @@ async fn read_only() -> TaxiiError {
 /// Any other path: the socket's own, or none that is known.
 async fn elsewhere(
     State(taxii): State<Taxii>,
+    Extension(access): Rights,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -204,7 +205,8 @@ async fn elsewhere(
         return Err(answer::read_only());
     }
     accept::check(&headers)?;
-    taxii.list(&uri, None, Listing::Objects).await
+    let collection = access.collections.first().cloned();
+    taxii.list(Asked { access, collection, object: None, uri }, Listing::Objects).await
 }
 
 /// Whether the path of a URI names a file, with or without a slash at the end.

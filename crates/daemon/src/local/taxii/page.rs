@@ -3,12 +3,11 @@
 use std::{collections::HashMap, sync::Arc};
 
 use mithaq_core::id::ContentId;
-use mithaq_store::{LogRow, Store, StoreError};
+use mithaq_store::StoreError;
 
 use super::{filter::Header, query::Query};
 use crate::{
-    feed::{Feed, Place},
-    local::siem,
+    feed::{Feed, Place, Visibility, place_after},
     node::Node,
 };
 
@@ -60,8 +59,8 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(node: Arc<Node>, query: &'a Query) -> Self {
-        let feed = Feed::new(Arc::clone(&node), siem::visibility(&node));
+    pub(super) fn new(node: Arc<Node>, visibility: Visibility, query: &'a Query) -> Self {
+        let feed = Feed::new(Arc::clone(&node), visibility);
         Self { node, feed, query, chosen: HashMap::new() }
     }
 
@@ -180,33 +179,4 @@ impl<'a> Reader<'a> {
         }
         Ok(chosen)
     }
-}
-
-/// The place of the first object that was added after this time: a binary search, since the rows of the log are
-/// dense and their times increase strictly.
-fn place_after(store: &dyn Store, after: i64) -> Result<Place, StoreError> {
-    // Row `low` begins at or before the time (row 0 stands for the start), and row `high + 1` after it.
-    let (mut low, mut high) = (0, store.head());
-    while low < high {
-        let middle = low + (high - low).div_ceil(2);
-        match row(store, middle)?.added_at.as_micros() <= after {
-            true => low = middle,
-            false => high = middle - 1,
-        }
-    }
-    if low == 0 {
-        return Ok(Place::START);
-    }
-    let LogRow { added_at, objects, .. } = row(store, low)?;
-    let behind = after.saturating_sub(added_at.as_micros()).saturating_add(1);
-    let position = usize::try_from(behind).unwrap_or(usize::MAX);
-    match position < usize::try_from(objects).unwrap_or(usize::MAX) {
-        true => Ok(Place { row: low, position }),
-        false => Ok(Place { row: low + 1, position: 0 }),
-    }
-}
-
-fn row(store: &dyn Store, seq: u64) -> Result<LogRow, StoreError> {
-    let row = store.log(seq.saturating_sub(1), 1)?.into_iter().next();
-    row.filter(|row| row.seq == seq).ok_or_else(|| StoreError::Corrupt { what: format!("row {seq} of the log") })
 }

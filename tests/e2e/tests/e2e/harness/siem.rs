@@ -34,21 +34,22 @@ fn ask(cert: &Cert, path: &str, headers: &[(&str, &str)]) -> Answer {
     get(UnixStream::connect(cert.siem_socket()).unwrap(), path, headers).unwrap()
 }
 
-/// Reads the stream to its end in pages of `page` lines, from `cursor` on.
+/// Reads the objects of the stream to its end in pages of `page` lines, from `cursor` on. That some of them are valid no
+/// more is passed over.
 #[track_caller]
 pub(crate) fn read_stream(cert: &Cert, cursor: Option<&str>, page: usize) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
+    let mut cursor = cursor.map(str::to_owned);
     loop {
-        let cursor = lines.last().map(|line| line.cursor.as_str()).or(cursor);
-        let from = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
+        let from = cursor.as_ref().map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
         let answer = ask(cert, &format!("/v1/stream?limit={page}{from}"), &[]);
         assert_eq!(answer.status, 200, "{answer:?}");
-        let read: Vec<_> = answer.text().lines().map(Line::parse).collect();
+        let read: Vec<_> = answer.text().lines().collect();
         assert!(read.len() <= page, "{} lines where {page} were asked for", read.len());
-        if read.is_empty() {
-            return lines;
-        }
-        lines.extend(read);
+        let Some(last) = read.last() else { return lines };
+        let last: Value = serde_json::from_str(last).unwrap();
+        cursor = Some(last["cursor"].as_str().unwrap().to_owned());
+        lines.extend(read.into_iter().filter(|line| !line.contains(r#","op":"expire","#)).map(Line::parse));
     }
 }
 

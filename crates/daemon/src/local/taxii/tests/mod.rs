@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A test says what failed by panicking.
 
+mod collections;
 mod filters;
 mod paging;
 mod protocol;
@@ -20,6 +21,7 @@ use mithaq_api::{
 use mithaq_core::{
     body::Body,
     card::{CardDetails, DatedKey, VerifiedCard},
+    id::CertId,
     keys::{SecretKey, Suite},
     label::{Category, Label},
     release::{ReleaseDraft, VerifiedRelease},
@@ -31,6 +33,7 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 
 use super::router;
+use crate::local::access::{Access, open};
 use crate::{node::Node, standing::Standing};
 
 /// What the clock of every test shows, however much happens.
@@ -59,22 +62,43 @@ impl Cert {
     }
 
     fn with_socket(store: u8, socket: Option<&Path>) -> Self {
+        Self::configured(store, socket, "")
+    }
+
+    /// A CERT whose readers may read all collections of this configuration.
+    fn configured(store: u8, socket: Option<&Path>, config: &str) -> Self {
+        let config = Config::parse(config, Path::new("mithaq.toml")).unwrap();
         let dir = tempfile::tempdir().unwrap();
         let home = make_home(dir.path());
         let store = Arc::new(MemoryStore::new(StoreId::from_bytes([store; 16])));
-        let node = Arc::new(Node::new(home, Config::default(), store, Standing::default(), [0; 16]).unwrap());
-        Self { router: router(Arc::clone(&node), socket), node, _home: dir }
+        let node = Arc::new(Node::new(home, config, store, Standing::default(), [0; 16]).unwrap());
+        let access = Access { reader: "uid:0".into(), collections: node.collections.all() };
+        Self { router: open(router(Arc::clone(&node), socket), access), node, _home: dir }
+    }
+
+    /// TAXII without anybody's rights.
+    fn bare_router(&self) -> Router {
+        router(Arc::clone(&self.node), None)
     }
 
     /// Stores one release of these objects.
     fn release(&self, tlp: Tlp, objects: &[String]) {
+        let identity = self.node.identity();
+        self.release_as(self.node.us, identity.signing_key(NOW).unwrap(), tlp, objects);
+    }
+
+    /// Stores one release of another CERT.
+    fn release_of(&self, seed: u8, tlp: Tlp, objects: &[String]) {
+        let key = SecretKey::from_seed(&[seed; 32]).unwrap();
+        self.release_as(CertId::from_bytes([seed; 32]), &key, tlp, objects);
+    }
+
+    fn release_as(&self, origin: CertId, key: &SecretKey, tlp: Tlp, objects: &[String]) {
         let bodies: Vec<_> =
             objects.iter().map(|text| Body::of(&Object::parse(text.as_bytes()).unwrap()).unwrap()).collect();
         let contents = bodies.iter().map(Body::id).collect();
-        let label = Label::new(tlp, Category::Threat);
-        let identity = self.node.identity();
-        let key = identity.signing_key(NOW).unwrap();
-        let release = VerifiedRelease::sign(self.node.us, key, ReleaseDraft::publish(label, contents, NOW)).unwrap();
+        let label = Label { categories: Category::ALL.into(), ..Label::new(tlp, Category::Threat) };
+        let release = VerifiedRelease::sign(origin, key, ReleaseDraft::publish(label, contents, NOW)).unwrap();
         let batch = Batch { arrivals: vec![Arrival { release, bodies }], ..Batch::default() };
         self.node.store.commit(batch, NOW).unwrap();
     }

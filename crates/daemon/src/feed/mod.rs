@@ -4,18 +4,21 @@
 //! it comes once, however many releases name it. What is held (see `standing`) is not shown; a row that takes something
 //! back tells readers to drop what no row shows them any more.
 
+mod cursor;
+mod echo;
+mod lines;
+mod visibility;
+
 use std::{
-    collections::HashMap,
-    fmt::{self, Write},
-    str::FromStr,
+    collections::{BTreeMap, HashMap},
     sync::Arc,
 };
 
 use mithaq_core::{
     body::Facts,
-    id::{CertId, ContentId, ReleaseId, to_hex},
+    id::{CertId, ContentId, ReleaseId},
     release::{Kind, Manifest, SignedRelease},
-    stix::{marking::Tlp, object::Object},
+    stix::object::Object,
 };
 use mithaq_store::{LogRow, StoreError};
 
@@ -23,27 +26,14 @@ use crate::{
     node::Node,
     standing::{self, Hold},
 };
+pub(crate) use cursor::{Cursor, CursorError, place_after};
+pub(crate) use lines::{is_revoked, operation, write_line, write_lines};
+pub(crate) use visibility::{Corroboration, Visibility};
 
 /// How many rows of the log are read at a time.
 const ROWS: usize = 64;
 
-/// What a reader may see.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Visibility {
-    /// The strictest TLP level.
-    pub(crate) tlp_max: Tlp,
-}
-
-impl Visibility {
-    /// Everything: for the CERT's own analysts.
-    pub(crate) const ALL: Self = Self { tlp_max: Tlp::Red };
-
-    fn allows(self, manifest: &Manifest) -> bool {
-        manifest.label.level() <= self.tlp_max
-    }
-}
-
-/// A place in the feed: the next object to show. Written `STORE-ROW-POSITION`.
+/// A place in the feed: the next object to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
     /// The row of the log, from 1.
@@ -62,71 +52,11 @@ impl Place {
     }
 }
 
-/// A cursor as readers hold it: a place and the store that it is a place of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Cursor {
-    store: String,
-    place: Place,
-}
-
-/// Why a cursor cannot be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum CursorError {
-    #[error("the cursor is malformed: take the \"cursor\" of the last line as it stands there")]
-    Malformed,
-    #[error("the cursor is of another store, or of a later state of this one: start again without one")]
-    Foreign,
-}
-
-/// The part of a store's id that cursors carry.
-fn store_tag(node: &Node) -> String {
-    to_hex(&node.store.id().as_bytes()[..8])
-}
-
-impl Cursor {
-    /// The cursor for a place in our store.
-    pub(crate) fn new(node: &Node, place: Place) -> Self {
-        Self { store: store_tag(node), place }
-    }
-
-    /// The place, if the cursor is of our store.
-    pub(crate) fn place(&self, node: &Node) -> Result<Place, CursorError> {
-        // A place that our log has not reached is of a store that was restored from an older backup.
-        let is_ours = self.store == store_tag(node) && self.place.row <= node.store.head() + 1;
-        if is_ours { Ok(self.place) } else { Err(CursorError::Foreign) }
-    }
-}
-
-impl fmt::Display for Cursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}-{}", self.store, self.place.row, self.place.position)
-    }
-}
-
-impl FromStr for Cursor {
-    type Err = CursorError;
-
-    fn from_str(text: &str) -> Result<Self, CursorError> {
-        let mut parts = text.split('-');
-        let (Some(store), Some(row), Some(position), None) = (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return Err(CursorError::Malformed);
-        };
-        let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        if store.len() != 16 || !is_digits(row) || !is_digits(position) {
-            return Err(CursorError::Malformed);
-        }
-        let row = row.parse().ok().filter(|row| *row > 0).ok_or(CursorError::Malformed)?;
-        let position = position.parse().map_err(|_| CursorError::Malformed)?;
-        Ok(Self { store: store.to_owned(), place: Place { row, position } })
-    }
-}
-
 /// An object that a reader may see.
 #[derive(Debug, Clone)]
 pub(crate) struct Item {
-    /// The place behind it.
-    pub(crate) next: Place,
+    /// Its position in its row.
+    pub(crate) position: usize,
     /// When it was added, in microseconds since the Unix epoch; strictly increasing over the feed.
     pub(crate) added_micros: i64,
     /// Its release.
@@ -149,6 +79,11 @@ pub(crate) enum What {
         /// Why, for people.
         reason: String,
     },
+    /// Act on it no more: the time until which it is valid is over.
+    Expire {
+        /// Its STIX id.
+        stix_id: String,
+    },
 }
 
 impl Item {
@@ -156,35 +91,73 @@ impl Item {
     pub(crate) fn into_body(self) -> Option<Vec<u8>> {
         match self.what {
             What::Put(body) => Some(body),
-            What::Withdraw { .. } => None,
+            What::Withdraw { .. } | What::Expire { .. } => None,
         }
+    }
+
+    /// The place right behind it in its row, as its cursor names it.
+    pub(crate) fn behind(&self) -> Place {
+        Place { row: self.release.row.seq, position: self.position + 1 }
+    }
+
+    fn new(source: Arc<Source>, position: usize, content: ContentId, what: What) -> Self {
+        let added_micros = added_micros(&source.row, position);
+        Self { position, added_micros, release: source, content, what }
     }
 }
 
 /// The release that an item came with.
 #[derive(Debug)]
 pub(crate) struct Source {
+    /// The row that shows the item.
     pub(crate) row: LogRow,
+    /// The release whose word it is: that of the row, unless the row speaks again of what another brought.
+    pub(crate) release: ReleaseId,
+    /// Its manifest.
     pub(crate) manifest: Manifest,
     /// Whose word it is: the signer's, or that of the CERT whose object an operator accepted.
     pub(crate) origin: CertId,
+}
+
+/// What a row of the log is to a reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum RowKind {
+    /// Nothing by itself: hidden, damaged, purged, or a notice.
+    Hidden,
+    /// It brings objects that the reader may see, by this release.
+    Brings(ReleaseId),
+    /// It shows the reader what enough CERTs have seen.
+    Corroborates,
+    /// It tells that contents are over.
+    Expires,
+}
+
+/// A release and its manifest, as they were read last.
+struct Opened {
+    id: ReleaseId,
+    release: Arc<SignedRelease>,
+    manifest: Manifest,
 }
 
 /// Reads the feed for one reader.
 pub(crate) struct Feed {
     node: Arc<Node>,
     visibility: Visibility,
-    /// The release of each row that shows objects to the reader, as far as it had to be looked up.
-    visible_rows: HashMap<u64, Option<ReleaseId>>,
+    /// What rows are to the reader, as far as it had to be looked up.
+    row_kinds: HashMap<u64, RowKind>,
+    /// Whether the reader is shown objects of their kind, as far as it had to be looked up.
+    admitted: HashMap<ContentId, bool>,
+    /// The release that is being read, for readers that take it in small parts.
+    opened: Option<Opened>,
 }
 
-/// The most rows whose visibility is remembered.
-const VISIBLE_ROWS_MAX: usize = 65_536;
+/// The most rows, and the most contents, of which a reader remembers whether it may see them.
+const REMEMBERED_MAX: usize = 16_384;
 
 impl Feed {
     /// A reader with these rights.
     pub(crate) fn new(node: Arc<Node>, visibility: Visibility) -> Self {
-        Self { node, visibility, visible_rows: HashMap::new() }
+        Self { node, visibility, row_kinds: HashMap::new(), admitted: HashMap::new(), opened: None }
     }
 
     /// Reads at most `limit` items, 1 or more, all of one release, from `place` on: returns them and the place to go on
@@ -240,43 +213,77 @@ impl Feed {
         }
     }
 
+    /// The release of a row; `None` if it was purged since.
+    fn open(&mut self, row: &LogRow) -> Result<Option<(Arc<SignedRelease>, Manifest)>, StoreError> {
+        if let Some(opened) = self.opened.as_ref().filter(|opened| opened.id == row.release) {
+            return Ok(Some((Arc::clone(&opened.release), opened.manifest.clone())));
+        }
+        let Some((_, release)) = self.node.store.release(row.release)? else { return Ok(None) };
+        let damaged = |_| StoreError::Corrupt { what: format!("release {}", row.release.fmt_short()) };
+        let manifest = release.stored_manifest().map_err(damaged)?;
+        let release = Arc::new(release);
+        self.opened = Some(Opened { id: row.release, release: Arc::clone(&release), manifest: manifest.clone() });
+        Ok(Some((release, manifest)))
+    }
+
     /// Reads at most `limit` items of a row, and returns the place behind the last object that was looked at.
     fn read_row(&mut self, row: &LogRow, start: usize, limit: usize) -> Result<(Vec<Item>, Place), StoreError> {
-        let damaged = || StoreError::Corrupt { what: format!("release {}", row.release.fmt_short()) };
-        // One that is not there was purged since.
-        let Some((_, release)) = self.node.store.release(row.release)? else {
-            return Ok((Vec::new(), Place::behind(row)));
-        };
-        let manifest = release.stored_manifest().map_err(|_| damaged())?;
-        if manifest.kind.has_notice() {
-            return self.read_notice(row, &release, manifest, start, limit);
+        let Some((release, manifest)) = self.open(row)? else { return Ok((Vec::new(), Place::behind(row))) };
+        match manifest.kind {
+            Kind::Corroborate | Kind::Expire => self.read_echo(row, &release, &manifest, start, limit),
+            kind if kind.has_notice() => self.read_notice(row, &release, manifest, start, limit),
+            _ => self.read_objects(row, &release, manifest, start, limit),
         }
-        if !self.visibility.allows(&manifest) || self.is_own_count(&manifest) {
+    }
+
+    /// Reads a row that brings objects.
+    fn read_objects(
+        &mut self,
+        row: &LogRow,
+        release: &SignedRelease,
+        manifest: Manifest,
+        start: usize,
+        limit: usize,
+    ) -> Result<(Vec<Item>, Place), StoreError> {
+        let origin = self.origin_of(&manifest, &release.contents)?;
+        // Who is shown what several CERTs have seen is shown it by rows of its own.
+        let is_elsewhere = self.visibility.corroboration().is_some() || self.is_own_count(&manifest);
+        if is_elsewhere || !self.visibility.allows(origin, &manifest) {
             return Ok((Vec::new(), Place::behind(row)));
         }
         let holds = self.node.standing.holds(&*self.node.store, row.release)?;
-        let mut next = Place::behind(row);
+        let (shown, next) = self.shown_first(row, release, &holds, start, limit)?;
+        let contents: Vec<_> = shown.iter().map(|(_, content)| *content).collect();
+        let bodies = self.sound_bodies(&contents)?;
+        let source = Arc::new(Source { row: row.clone(), release: row.release, manifest, origin });
+        let items = shown.into_iter().zip(bodies).filter_map(|((position, content), body)| {
+            let body = body.filter(|body| row.all_new || is_covered(&source, content, body))?;
+            let is_shown = self.visibility.admits(&body);
+            is_shown.then(|| Item::new(Arc::clone(&source), position, content, What::Put(body)))
+        });
+        Ok((items.collect(), next))
+    }
+
+    /// At most `limit` contents that a row is the first to show, with their positions, and the place behind them.
+    fn shown_first(
+        &mut self,
+        row: &LogRow,
+        release: &SignedRelease,
+        holds: &BTreeMap<ContentId, Hold>,
+        start: usize,
+        limit: usize,
+    ) -> Result<(Vec<(usize, ContentId)>, Place), StoreError> {
         let mut shown = Vec::new();
         for (position, content) in release.contents.iter().enumerate().skip(start) {
             if shown.len() == limit {
-                next = Place { row: row.seq, position };
-                break;
+                return Ok((shown, Place { row: row.seq, position }));
             }
             let is_new = row.all_new || !self.was_shown_before(*content, row.seq)?;
             if is_new && !holds.contains_key(content) {
                 shown.push((position, *content));
             }
         }
-        let contents: Vec<_> = shown.iter().map(|(_, content)| *content).collect();
-        let bodies = self.sound_bodies(&contents)?;
-        let origin = self.origin_of(&manifest, &contents)?;
-        let source = Arc::new(Source { row: row.clone(), manifest, origin });
-        let length = release.contents.len();
-        let items = shown.into_iter().zip(bodies).filter_map(|((position, content), body)| {
-            let body = body.filter(|body| row.all_new || is_covered(&source, content, body))?;
-            Some(item(&source, position, length, content, What::Put(body)))
-        });
-        Ok((items.collect(), next))
+        Ok((shown, Place::behind(row)))
     }
 
     /// Whose word the objects of a release are.
@@ -302,38 +309,45 @@ impl Feed {
         limit: usize,
     ) -> Result<(Vec<Item>, Place), StoreError> {
         // It has the strictest label of all that it takes back, of which this reader was shown a part at most.
-        manifest.label.tlp = manifest.label.tlp.min(self.visibility.tlp_max);
+        manifest.label.tlp = manifest.label.tlp.min(self.visibility.tlp_max());
         let Some(content) = release.contents.first() else { return Ok((Vec::new(), Place::behind(row))) };
         let Some(notice) = standing::notice_of(&self.node, *content, &[])? else {
             return Ok((Vec::new(), Place::behind(row)));
         };
-        let (origin, length) = (manifest.origin, notice.contents.len());
-        let source = Arc::new(Source { row: row.clone(), manifest, origin });
+        let origin = manifest.origin;
+        let source = Arc::new(Source { row: row.clone(), release: row.release, manifest, origin });
         let mut items = Vec::new();
         for (position, content) in notice.contents.iter().enumerate().skip(start) {
             if items.len() == limit {
                 return Ok((items, Place { row: row.seq, position }));
             }
-            if let Some(hold) = self.taken_by(*content, row.release)? {
+            if let Some(hold) = self.taken_by(row, *content)? {
                 let what = What::Withdraw { stix_id: hold.stix_id, reason: hold.note };
-                items.push(item(&source, position, length, *content, what));
+                items.push(Item::new(Arc::clone(&source), position, *content, what));
             }
         }
         Ok((items, Place::behind(row)))
     }
 
-    /// The hold by which a release took a content from this reader, if nothing shows it the content any more.
-    fn taken_by(&mut self, content: ContentId, by: ReleaseId) -> Result<Option<Hold>, StoreError> {
+    /// The hold by which a row took a content from this reader, if nothing shows it the content any more.
+    fn taken_by(&mut self, by: &LogRow, content: ContentId) -> Result<Option<Hold>, StoreError> {
         let mut taken = None;
+        let mut was_shown = self.visibility.corroboration().is_none();
         for row in self.node.store.rows_of(content)? {
-            let Some(release) = self.visible(row)? else { continue };
+            let release = match self.row_kind(row)? {
+                RowKind::Brings(release) => release,
+                kind => {
+                    was_shown |= kind == RowKind::Corroborates && row < by.seq;
+                    continue;
+                }
+            };
             match self.node.standing.hold(&*self.node.store, release, content)? {
                 None => return Ok(None),
-                Some(hold) if hold.by == Some(by) => taken = Some(hold),
+                Some(hold) if hold.by == Some(by.release) => taken = Some(hold),
                 Some(_) => {}
             }
         }
-        Ok(taken)
+        Ok(taken.filter(|hold| was_shown && self.visibility.admitted(&hold.kinds)))
     }
 
     /// Whether the reader may see this content.
@@ -352,6 +366,23 @@ impl Feed {
 
     /// The row at which the reader is shown this content.
     fn first_row_of(&mut self, content: ContentId) -> Result<Option<u64>, StoreError> {
+        let Some(row) = self.source_row(content)? else { return Ok(None) };
+        if !self.admits(content)? {
+            return Ok(None);
+        }
+        if self.visibility.corroboration().is_none() {
+            return Ok(Some(row));
+        }
+        for row in self.node.store.rows_of(content)? {
+            if self.row_kind(row)? == RowKind::Corroborates {
+                return Ok(Some(row));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The first row that brings this content, that the reader may see, and that nothing stands against.
+    pub(crate) fn source_row(&mut self, content: ContentId) -> Result<Option<u64>, StoreError> {
         for row in self.node.store.rows_of(content)? {
             if self.is_shown_at(row, content)? {
                 return Ok(Some(row));
@@ -371,39 +402,61 @@ impl Feed {
         Ok(false)
     }
 
-    /// Whether a row that names this content shows it to the reader.
+    /// Whether a row that names this content brings it to the reader.
     fn is_shown_at(&mut self, row: u64, content: ContentId) -> Result<bool, StoreError> {
-        let Some(release) = self.visible(row)? else { return Ok(false) };
+        let RowKind::Brings(release) = self.row_kind(row)? else { return Ok(false) };
         Ok(self.node.standing.hold(&*self.node.store, release, content)?.is_none())
     }
 
-    /// The release of a row, if the row shows objects to the reader.
-    fn visible(&mut self, seq: u64) -> Result<Option<ReleaseId>, StoreError> {
-        if let Some(visible) = self.visible_rows.get(&seq) {
-            return Ok(*visible);
+    /// Whether the reader is shown objects of this one's kind.
+    fn admits(&mut self, content: ContentId) -> Result<bool, StoreError> {
+        if !self.visibility.picks_objects() {
+            return Ok(true);
+        }
+        if let Some(admitted) = self.admitted.get(&content) {
+            return Ok(*admitted);
+        }
+        let body = self.sound_bodies(&[content])?.pop().flatten();
+        let admitted = body.is_some_and(|body| self.visibility.admits(&body));
+        make_room(&mut self.admitted);
+        self.admitted.insert(content, admitted);
+        Ok(admitted)
+    }
+
+    /// What a row is to the reader.
+    fn row_kind(&mut self, seq: u64) -> Result<RowKind, StoreError> {
+        if let Some(kind) = self.row_kinds.get(&seq) {
+            return Ok(*kind);
         }
         // What cannot be read is not shown, so it has shown nothing before either.
-        let visible = match self.node.release_at(seq) {
-            Ok(release) => release
-                .filter(|(_, _, manifest)| !manifest.kind.has_notice() && self.visibility.allows(manifest))
-                .filter(|(_, _, manifest)| !self.is_own_count(manifest))
-                .map(|(row, ..)| row.release),
-            Err(StoreError::Corrupt { .. }) => None,
+        let kind = match self.node.release_at(seq) {
+            Ok(Some((row, release, manifest))) => self.judge_row(&row, &release, &manifest)?,
+            Ok(None) | Err(StoreError::Corrupt { .. }) => RowKind::Hidden,
             Err(error) => return Err(error),
         };
-        if self.visible_rows.len() >= VISIBLE_ROWS_MAX {
-            self.visible_rows.clear();
-        }
-        self.visible_rows.insert(seq, visible);
-        Ok(visible)
+        make_room(&mut self.row_kinds);
+        self.row_kinds.insert(seq, kind);
+        Ok(kind)
+    }
+
+    fn judge_row(&self, row: &LogRow, release: &SignedRelease, manifest: &Manifest) -> Result<RowKind, StoreError> {
+        Ok(match manifest.kind {
+            Kind::Expire => RowKind::Expires,
+            Kind::Corroborate if self.is_corroborated_by(manifest) => RowKind::Corroborates,
+            Kind::Publish | Kind::Tally | Kind::Accept if !self.is_own_count(manifest) => {
+                let origin = self.origin_of(manifest, &release.contents)?;
+                if self.visibility.allows(origin, manifest) { RowKind::Brings(row.release) } else { RowKind::Hidden }
+            }
+            _ => RowKind::Hidden,
+        })
     }
 }
 
-/// An item of a row whose release, or notice, names `length` contents.
-fn item(source: &Arc<Source>, position: usize, length: usize, content: ContentId, what: What) -> Item {
-    let row = &source.row;
-    let next = if position + 1 < length { Place { row: row.seq, position: position + 1 } } else { Place::behind(row) };
-    Item { next, added_micros: added_micros(row, position), release: Arc::clone(source), content, what }
+/// Forgets everything before a table grows over its bound.
+fn make_room<K, V>(table: &mut HashMap<K, V>) {
+    if table.len() >= REMEMBERED_MAX {
+        table.clear();
+    }
 }
 
 /// When the object at this position of a row's release was added.
@@ -423,65 +476,4 @@ fn is_covered(source: &Source, content: ContentId, body: &[u8]) -> bool {
         tracing::warn!(object, release, "an object is marked more strictly than a release that names it: not shown");
     }
     covered
-}
-
-/// Writes items as lines of the stream, each with its cursor.
-pub(crate) fn write_lines(node: &Node, items: &[Item], out: &mut Vec<u8>) {
-    let mut head = String::new();
-    for item in items {
-        head.clear();
-        let Source { row, manifest, origin } = &*item.release;
-        // INVARIANT: writing to a string does not fail, and none of these values needs escaping in JSON.
-        let _ = write!(
-            head,
-            r#"{{"cursor":"{}","op":"{}","added":"{}","origin":"{}","release":"{}","tlp":"{}","content":"{}","#,
-            Cursor::new(node, item.next),
-            operation(&item.what),
-            mithaq_core::time::Time::from_micros(item.added_micros),
-            origin,
-            row.release,
-            manifest.label.tlp,
-            item.content,
-        );
-        out.extend_from_slice(head.as_bytes());
-        match &item.what {
-            What::Put(body) => {
-                out.extend_from_slice(b"\"object\":");
-                out.extend_from_slice(body);
-            }
-            What::Withdraw { stix_id, reason } => {
-                let (id, reason) = (serde_json::json!(stix_id), serde_json::json!(reason));
-                out.extend_from_slice(format!("\"id\":{id},\"reason\":{reason}").as_bytes());
-            }
-        }
-        out.extend_from_slice(b"}\n");
-    }
-}
-
-/// What the reader is to do, as the stream names it. A revoked object is one that its owner calls so.
-fn operation(what: &What) -> &'static str {
-    /// Where a canonical object says so; a string that holds the same text has its quotes escaped.
-    const REVOKED: &[u8] = b"\"revoked\":true";
-    match what {
-        What::Withdraw { .. } => "withdraw",
-        What::Put(body) => {
-            let may_be_revoked = memchr::memmem::find(body, REVOKED).is_some();
-            let is_revoked = may_be_revoked && Object::parse(body).is_ok_and(|object| object.revoked());
-            if is_revoked { "revoke" } else { "put" }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cursors_survive_their_text_and_nonsense_is_refused() {
-        let cursor = Cursor { store: "0123456789abcdef".into(), place: Place { row: 7, position: 3 } };
-        assert_eq!(cursor.to_string().parse(), Ok(cursor));
-        for text in ["", "7-3", "0123456789abcdef-0-0", "0123456789abcdef-+7-3", "0123456789abcdef-7-3-1", "x-7-3"] {
-            assert_eq!(text.parse::<Cursor>(), Err(CursorError::Malformed), "{text}");
-        }
-    }
 }

@@ -1,0 +1,243 @@
+//! Expiry: at `valid_until` the log gets a row that tells our own readers so. What was signed stays as it is.
+//!
+//! Beside each release stands when it is to be looked at next: at the first `valid_until` of its objects that is to come.
+//! That is written in the commit of the release itself, so no restart loses it.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use mithaq_api::http::Problem;
+use mithaq_core::{
+    id::{ContentId, ReleaseId},
+    release::{Kind, ReleaseDraft},
+    stix::{object::Object, time::TimestampRef},
+};
+use mithaq_store::{Arrival, Batch, StateChange, StoreError};
+use tokio::sync::Notify;
+
+use crate::{clock, node::Node, push::store_problem};
+
+/// Before the key of when a release is to be looked at: time (8), release (32).
+const LOOK: &[u8] = b"x/";
+
+/// The key that tells that releases which were there before this was kept have such a row too.
+const COMPLETE: &[u8] = b"xm/";
+
+/// At once: what there is to know of the release is not known yet.
+const AT_ONCE: i64 = 0;
+
+/// How many releases are looked at before the clock is read again, and how many rows of the log are read at a time.
+const ROWS: usize = 64;
+
+/// The longest sleep, since clocks are set.
+const SLEEP_MAX: Duration = Duration::from_secs(60);
+
+/// How long to wait after a failure.
+const FAILED_WAIT: Duration = Duration::from_secs(10);
+
+/// When something expires next.
+#[derive(Debug)]
+pub(crate) struct Expiry {
+    next: AtomicI64,
+    sooner: Notify,
+}
+
+impl Default for Expiry {
+    fn default() -> Self {
+        Self { next: AtomicI64::new(i64::MAX), sooner: Notify::new() }
+    }
+}
+
+impl Expiry {
+    /// Notes that a release is to be looked at then.
+    pub(crate) fn note(&self, micros: i64) {
+        if self.next.fetch_min(micros, Ordering::AcqRel) > micros {
+            self.sooner.notify_one();
+        }
+    }
+}
+
+/// What is to be written with a batch, and when the first of it is due.
+pub(crate) fn changes(batch: &Batch) -> (Vec<StateChange>, Option<i64>) {
+    let looks = batch.arrivals.iter().filter_map(|arrival| {
+        let brings = matches!(arrival.release.manifest().kind, Kind::Publish | Kind::Accept | Kind::Corroborate);
+        let look_at = if arrival.bodies.len() < arrival.release.contents().len() {
+            Some(AT_ONCE)
+        } else {
+            arrival.bodies.iter().filter_map(|body| first_valid_until(body.bytes())).min()
+        };
+        Some((look_at.filter(|_| brings)?, arrival.release.id()))
+    });
+    let looks: Vec<_> = looks.collect();
+    let first = looks.iter().map(|(micros, _)| *micros).min();
+    (
+        looks.into_iter().map(|(micros, release)| StateChange::set(look_key(micros, release), Vec::new())).collect(),
+        first,
+    )
+}
+
+/// The first time that stands under a `valid_until` anywhere in canonical bytes: not before any that counts, and found
+/// without reading the object.
+fn first_valid_until(body: &[u8]) -> Option<i64> {
+    const MEMBER: &[u8] = b"\"valid_until\":\"";
+    let times = memchr::memmem::find_iter(body, MEMBER).filter_map(|at| {
+        let text = &body[at + MEMBER.len()..];
+        let text = &text[..memchr::memchr(b'"', text)?];
+        let time = TimestampRef::borrow(std::str::from_utf8(text).ok()?).ok()?;
+        Some(time.unix_micros().max(AT_ONCE + 1))
+    });
+    times.min()
+}
+
+fn look_key(micros: i64, release: ReleaseId) -> Vec<u8> {
+    [LOOK, &micros.to_be_bytes(), release.as_bytes()].concat()
+}
+
+fn read_key(key: &[u8]) -> Option<(i64, ReleaseId)> {
+    let (micros, release) = key.strip_prefix(LOOK)?.split_first_chunk::<8>()?;
+    Some((i64::from_be_bytes(*micros), ReleaseId::from_bytes(release.try_into().ok()?)))
+}
+
+/// Tells readers of what expires, until the daemon stops.
+pub(crate) async fn run(node: Arc<Node>) {
+    loop {
+        node.expiry.next.store(i64::MAX, Ordering::Release);
+        let worker = Arc::clone(&node);
+        let swept = tokio::task::spawn_blocking(move || complete(&worker).and_then(|()| sweep(&worker)));
+        let pause = match swept.await {
+            Ok(Ok(next)) => {
+                next.iter().for_each(|micros| node.expiry.note(*micros));
+                until(node.expiry.next.load(Ordering::Acquire))
+            }
+            Ok(Err(problem)) => {
+                let reason = problem.message;
+                tracing::error!(code = problem.code, reason, "what has expired could not be told; trying again");
+                FAILED_WAIT
+            }
+            Err(_) => return node.fail("telling what expires"),
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = node.expiry.sooner.notified() => {}
+            () = node.shutdown.cancelled() => return,
+        }
+    }
+}
+
+fn until(micros: i64) -> Duration {
+    let left = micros.saturating_sub(clock::wall().as_micros());
+    Duration::from_micros(u64::try_from(left).unwrap_or(0)).min(SLEEP_MAX)
+}
+
+/// Has releases looked at that were stored before this was kept.
+fn complete(node: &Node) -> Result<(), Problem> {
+    let failed = |error: StoreError| store_problem(&error);
+    if node.store.state(COMPLETE).map_err(failed)?.is_some() {
+        return Ok(());
+    }
+    let mut after = 0;
+    loop {
+        let rows = node.store.log(after, ROWS).map_err(failed)?;
+        let Some(last) = rows.last() else { break };
+        after = last.seq;
+        let state = rows.iter().map(|row| StateChange::set(look_key(AT_ONCE, row.release), Vec::new())).collect();
+        node.commit(Batch { state, ..Batch::default() }).map_err(failed)?;
+    }
+    let state = vec![StateChange::set(COMPLETE.to_vec(), vec![1])];
+    node.commit(Batch { state, ..Batch::default() }).map_err(failed)?;
+    Ok(())
+}
+
+/// Looks at each release whose time has come; says when the next comes. Blocks.
+fn sweep(node: &Node) -> Result<Option<i64>, Problem> {
+    loop {
+        let rows = node.store.state_range(LOOK, None, ROWS).map_err(|error| store_problem(&error))?;
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        for (key, _) in rows {
+            let Some((look_at, release)) = read_key(&key) else { continue };
+            if look_at > clock::wall().as_micros() {
+                return Ok(Some(look_at));
+            }
+            look(node, key, look_at, release)?;
+            if node.shutdown.is_cancelled() {
+                return Ok(None);
+            }
+        }
+    }
+}
+
+/// Writes a row of what of a release has expired since it was looked at last, and when it is to be looked at again.
+fn look(node: &Node, key: Vec<u8>, look_at: i64, id: ReleaseId) -> Result<(), Problem> {
+    let failed = |error: StoreError| store_problem(&error);
+    let now = clock::wall();
+    let mut batch = Batch::default();
+    batch.state.push(StateChange { value: None, ..StateChange::set(key, Vec::new()) });
+    if let Some((_, release)) = node.store.release(id).map_err(failed)?
+        && let Ok(manifest) = release.stored_manifest()
+        && matches!(manifest.kind, Kind::Publish | Kind::Accept | Kind::Corroborate)
+    {
+        let ends = ends_of(node, release.contents).map_err(failed)?;
+        let is_due = |end: i64| end <= now.as_micros() && end >= look_at;
+        let due: Vec<_> = ends.iter().filter(|(_, end)| is_due(*end)).map(|(content, _)| *content).collect();
+        let next = ends.iter().map(|(_, end)| *end).filter(|end| *end > now.as_micros()).min();
+        batch.state.extend(next.map(|next| StateChange::set(look_key(next, id), Vec::new())));
+        if !due.is_empty() {
+            let draft = ReleaseDraft { kind: Kind::Expire, ..ReleaseDraft::publish(manifest.label, due, now) };
+            batch.arrivals.push(Arrival { release: node.sign(draft)?, bodies: Vec::new() });
+        }
+    }
+    node.commit(batch).map_err(failed)?;
+    Ok(())
+}
+
+/// The `valid_until` of those contents that are held and have one.
+fn ends_of(node: &Node, contents: Vec<ContentId>) -> Result<Vec<(ContentId, i64)>, StoreError> {
+    let mut ends = Vec::new();
+    for content in contents {
+        // A damaged body is named by whoever serves it.
+        let body = match node.store.bodies(&[content]) {
+            Err(StoreError::Corrupt { .. }) => None,
+            read => read?.pop().flatten(),
+        };
+        let Some(body) = body.filter(|body| first_valid_until(body).is_some()) else { continue };
+        let end = Object::parse(&body).ok().and_then(|object| Some(object.valid_until()?.unix_micros()));
+        ends.extend(end.map(|end| (content, end.max(AT_ONCE + 1))));
+    }
+    Ok(ends)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_time_is_found_without_reading_the_object() {
+        let check = |body: &str, expect| assert_eq!(first_valid_until(body.as_bytes()), expect, "{body}");
+        check(r#"{"type":"indicator"}"#, None);
+        check(r#"{"valid_until":"1970-01-01T00:00:07Z"}"#, Some(7_000_000));
+        check(
+            r#"{"a":{"valid_until":"1970-01-01T00:00:05.5Z"},"valid_until":"1970-01-01T00:00:07Z"}"#,
+            Some(5_500_000),
+        );
+        check(r#"{"valid_until":"never"}"#, None);
+        check(r#"{"valid_until":7}"#, None);
+        check(r#"{"valid_until":"1960-01-01T00:00:07Z"}"#, Some(1));
+        check(r#"{"name":"\"valid_until\":\"1970-01-01T00:00:07Z\""}"#, None);
+        check(r#"{"valid_until":""#, None);
+    }
+
+    #[test]
+    fn keys_are_in_the_order_of_time() {
+        let release = ReleaseId::from_bytes([7; 32]);
+        assert!(look_key(AT_ONCE, release) < look_key(255, release) && look_key(255, release) < look_key(256, release));
+        assert_eq!(read_key(&look_key(256, release)), Some((256, release)));
+        assert_eq!(read_key(b"x/short"), None);
+    }
+}

@@ -1,0 +1,153 @@
+//! Cursors: where a reader goes on. They tell times alone, as lines do, and no number of a row, by which a reader could
+//! count what it is not shown.
+
+use std::{fmt, str::FromStr};
+
+use mithaq_core::id::to_hex;
+use mithaq_store::{LogRow, Store, StoreError};
+
+use super::{Item, Place};
+use crate::node::Node;
+
+/// A cursor as readers hold it: behind which object of which row of which store. Written `STORE-TIME-COUNT`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Cursor {
+    store: String,
+    /// When the row was added, in microseconds since the Unix epoch.
+    row_micros: i64,
+    /// How many positions of the row lie before it.
+    position: usize,
+}
+
+/// Why a cursor cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum CursorError {
+    #[error("the cursor is malformed: take the \"cursor\" of the last line as it stands there")]
+    Malformed,
+    #[error("the cursor is of another store, or of a later state of this one: start again without one")]
+    Foreign,
+}
+
+/// The part of a store's id that cursors carry.
+fn store_tag(node: &Node) -> String {
+    to_hex(&node.store.id().as_bytes()[..8])
+}
+
+impl Cursor {
+    /// The cursor behind an item.
+    pub(crate) fn behind(node: &Node, item: &Item) -> Self {
+        let row_micros = item.release.row.added_at.as_micros();
+        Self { store: store_tag(node), row_micros, position: item.position + 1 }
+    }
+
+    /// The cursor before everything.
+    pub(crate) fn start(node: &Node) -> Self {
+        Self { store: store_tag(node), row_micros: 0, position: 0 }
+    }
+
+    /// The place, if the cursor is of our store. Blocks.
+    pub(crate) fn place(&self, node: &Node) -> Result<Result<Place, CursorError>, StoreError> {
+        if self.store != store_tag(node) {
+            return Ok(Err(CursorError::Foreign));
+        }
+        let found = row_at(&*node.store, self.row_micros)?;
+        let newest = match &found {
+            Some(row) if row.seq < node.store.head() => None,
+            Some(row) => Some(row.added_at.as_micros()),
+            None => Some(0),
+        };
+        // A time that our log has not reached is of a store that was restored from an older backup.
+        if newest.is_some_and(|newest| self.row_micros > newest) {
+            return Ok(Err(CursorError::Foreign));
+        }
+        Ok(Ok(match found {
+            None => Place::START,
+            Some(row) if row.added_at.as_micros() == self.row_micros => Place { row: row.seq, position: self.position },
+            // The row itself was lost.
+            Some(row) => Place::behind(&row),
+        }))
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}-{}", self.store, self.row_micros, self.position)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = CursorError;
+
+    fn from_str(text: &str) -> Result<Self, CursorError> {
+        let mut parts = text.split('-');
+        let (Some(store), Some(time), Some(position), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(CursorError::Malformed);
+        };
+        let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let is_tag = store.len() == 16 && store.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        if !is_tag || !is_digits(time) || !is_digits(position) {
+            return Err(CursorError::Malformed);
+        }
+        let row_micros = time.parse().map_err(|_| CursorError::Malformed)?;
+        let position = position.parse().map_err(|_| CursorError::Malformed)?;
+        Ok(Self { store: store.to_owned(), row_micros, position })
+    }
+}
+
+/// The place of the first object that was added after this time, in microseconds since the Unix epoch. Blocks.
+pub(crate) fn place_after(store: &dyn Store, after: i64) -> Result<Place, StoreError> {
+    let Some(row) = row_at(store, after)? else { return Ok(Place::START) };
+    let behind = after.saturating_sub(row.added_at.as_micros()).saturating_add(1);
+    let position = usize::try_from(behind).unwrap_or(usize::MAX);
+    match position < usize::try_from(row.objects).unwrap_or(usize::MAX) {
+        true => Ok(Place { row: row.seq, position }),
+        false => Ok(Place::behind(&row)),
+    }
+}
+
+/// The last row that was added at this time or before: a binary search, since times increase strictly along the log.
+fn row_at(store: &dyn Store, micros: i64) -> Result<Option<LogRow>, StoreError> {
+    // The first row that is there, at or behind a number: one that was lost is left out.
+    let row_from = |seq: u64| -> Result<Option<LogRow>, StoreError> {
+        let row = store.log(seq.saturating_sub(1), 1)?.into_iter().next();
+        Ok(row.filter(|row| row.added_at.as_micros() <= micros))
+    };
+    // Row `low` is at or before the time (row 0 stands for the start), and row `high + 1` after it.
+    let (mut low, mut high) = (0, store.head());
+    let mut last = None;
+    while low < high {
+        let middle = low + (high - low).div_ceil(2);
+        match row_from(middle)? {
+            Some(row) => {
+                low = row.seq.max(middle);
+                last = Some(row);
+            }
+            None => high = middle - 1,
+        }
+    }
+    Ok(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cursors_survive_their_text_and_nonsense_is_refused() {
+        let cursor = Cursor { store: "0123456789abcdef".into(), row_micros: 7, position: 3 };
+        assert_eq!(cursor.to_string().parse(), Ok(cursor));
+        for text in [
+            "",
+            "7-3",
+            "0123456789abcdef-+7-3",
+            "0123456789abcdef-7-3-1",
+            "0123456789abcdef-99999999999999999999-1",
+            "x-7-3",
+            "0123456789ABCDEF-7-3",
+            "0123456789abcdef-7-٣",
+        ] {
+            assert_eq!(text.parse::<Cursor>(), Err(CursorError::Malformed), "{text}");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Rows that speak again of contents that other rows have brought: enough CERTs have seen them by now, or the time until
+//! which they are valid is over.
+
+use std::sync::Arc;
+
+use mithaq_core::{
+    id::{CertId, ContentId},
+    release::{Kind, Manifest, SignedRelease},
+    stix::object::Object,
+};
+use mithaq_store::{LogRow, StoreError};
+
+use super::{Feed, Item, Place, RowKind, Source, What, is_covered, is_revoked};
+
+impl Feed {
+    /// Reads a row that shows contents to the readers of one collection, or tells readers that contents are over.
+    pub(super) fn read_echo(
+        &mut self,
+        row: &LogRow,
+        release: &SignedRelease,
+        manifest: &Manifest,
+        start: usize,
+        limit: usize,
+    ) -> Result<(Vec<Item>, Place), StoreError> {
+        if manifest.kind == Kind::Corroborate && !self.is_corroborated_by(manifest) {
+            return Ok((Vec::new(), Place::behind(row)));
+        }
+        let (mut items, mut source) = (Vec::new(), None);
+        for (position, content) in release.contents.iter().enumerate().skip(start) {
+            if items.len() == limit {
+                return Ok((items, Place { row: row.seq, position }));
+            }
+            let what = match manifest.kind {
+                Kind::Corroborate => self.put_again(row, *content)?,
+                _ => self.expiry_of(row, *content)?,
+            };
+            if let Some((shown_by, what)) = what {
+                let source = self.source_of(&mut source, row, shown_by)?;
+                let covers = !matches!(&what, What::Put(body) if !is_covered(&source, *content, body));
+                items.extend(covers.then(|| Item::new(source, position, *content, what)));
+            }
+        }
+        Ok((items, Place::behind(row)))
+    }
+
+    /// Whether a row shows its contents to readers of this rule.
+    pub(super) fn is_corroborated_by(&self, manifest: &Manifest) -> bool {
+        self.visibility.corroboration().is_some_and(|rule| manifest.recipients.contains(&rule.key))
+    }
+
+    /// The content that the row shows, and the row whose word it is, if it is the first that shows it.
+    fn put_again(&mut self, row: &LogRow, content: ContentId) -> Result<Option<(u64, What)>, StoreError> {
+        let Some(shown_by) = self.source_row(content)? else { return Ok(None) };
+        if self.first_row_of(content)? != Some(row.seq) {
+            return Ok(None);
+        }
+        let body = self.sound_bodies(&[content])?.pop().flatten();
+        Ok(body.map(|body| (shown_by, What::Put(body))))
+    }
+
+    /// That a content which the reader was shown before the row is over, and the row whose word it is. Told once for
+    /// each time that it was shown, and not of a version that a newer one has replaced.
+    fn expiry_of(&mut self, row: &LogRow, content: ContentId) -> Result<Option<(u64, What)>, StoreError> {
+        let Some(first) = self.first_row_of(content)?.filter(|first| *first < row.seq) else { return Ok(None) };
+        let Some(shown_by) = self.source_row(content)? else { return Ok(None) };
+        for between in self.node.store.rows_of(content)? {
+            if (first..row.seq).contains(&between) && self.row_kind(between)? == RowKind::Expires {
+                return Ok(None);
+            }
+        }
+        let Some(body) = self.sound_bodies(&[content])?.pop().flatten() else { return Ok(None) };
+        let Ok(object) = Object::parse(&body) else { return Ok(None) };
+        let stix_id = object.id().as_str().to_owned();
+        if is_revoked(&body) || self.is_outdated(&stix_id, content)? {
+            return Ok(None);
+        }
+        Ok(Some((shown_by, What::Expire { stix_id })))
+    }
+
+    /// Whether the reader is shown a newer version of an id than this content.
+    pub(crate) fn is_outdated(&mut self, stix_id: &str, content: ContentId) -> Result<bool, StoreError> {
+        if self.node.store.has_one_version(stix_id)? {
+            return Ok(false);
+        }
+        let versions = self.node.store.versions(stix_id)?;
+        let Some(own) = versions.iter().find(|version| version.content == content) else { return Ok(false) };
+        // The newest time; of versions with one time, the smaller content id.
+        let rank = |nanos: Option<i128>, content: ContentId| (nanos, std::cmp::Reverse(content));
+        let own = rank(own.version_nanos, content);
+        for version in versions.iter().filter(|version| rank(version.version_nanos, version.content) > own) {
+            if self.shows(version.content)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether a row behind an item has told that the item's content is over.
+    pub(crate) fn is_over(&mut self, item: &Item) -> Result<bool, StoreError> {
+        for seq in self.node.store.rows_of(item.content)? {
+            if seq > item.release.row.seq && self.row_kind(seq)? == RowKind::Expires {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// What an item of `row` has as its source: the release of the row `shown_by`, whose word it is.
+    fn source_of(
+        &mut self,
+        last: &mut Option<(u64, Arc<Source>)>,
+        row: &LogRow,
+        shown_by: u64,
+    ) -> Result<Arc<Source>, StoreError> {
+        if let Some((_, source)) = last.as_ref().filter(|(seq, _)| *seq == shown_by) {
+            return Ok(Arc::clone(source));
+        }
+        let damaged = || StoreError::Corrupt { what: format!("row {shown_by} of the log") };
+        let (named, release, manifest) = self.node.release_at(shown_by)?.ok_or_else(damaged)?;
+        let origin = self.origin_of(&manifest, &release.contents)?;
+        let source = Arc::new(Source { row: row.clone(), release: named.release, manifest, origin });
+        *last = Some((shown_by, Arc::clone(&source)));
+        Ok(source)
+    }
+
+    /// The CERTs whose word on a content the reader may see and nothing stands against. Blocks.
+    pub(crate) fn origins_of(&mut self, content: ContentId) -> Result<Vec<CertId>, StoreError> {
+        let mut origins = Vec::new();
+        for seq in self.node.store.rows_of(content)? {
+            if self.is_shown_at(seq, content)?
+                && let Some((_, release, manifest)) = self.node.sound_release_at(seq)?
+            {
+                origins.push(self.origin_of(&manifest, &release.contents)?);
+            }
+        }
+        Ok(origins)
+    }
+}

@@ -1,0 +1,189 @@
+//! Several collections: what each shows, and that it shows nothing of the others.
+
+use super::*;
+
+const TABLES: &str = r#"
+[collection.green]
+title = "What the community may see"
+tlp_max = "green"
+
+[collection.urls]
+types = ["url"]
+
+[collection.ours]
+origins = ["own"]
+
+[collection.seen]
+tlp_max = "amber"
+corroboration_min = 2
+"#;
+
+fn url(number: usize, path: &str) -> String {
+    format!(
+        r#"{{"id":"url--00000000-0000-4000-8000-{number:012}","spec_version":"2.1","type":"url","value":"https://a.example/{path}"}}"#
+    )
+}
+
+fn ipv4(number: usize, value: &str) -> String {
+    let name = format!("ipv4-addr--00000000-0000-4000-8000-{number:012}");
+    format!(r#"{{"id":"{name}","spec_version":"2.1","type":"ipv4-addr","value":"{value}"}}"#)
+}
+
+impl Cert {
+    async fn objects_of(&self, collection: &str) -> Vec<String> {
+        let answer = self.get(&format!("/taxii2/mithaq/collections/{collection}/objects/")).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+        answer.ids()
+    }
+
+    /// Counts what the log brought for collections that ask for it.
+    fn count(&self) {
+        crate::corroboration::count_all(&self.node).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn each_collection_has_its_rule_its_id_and_its_name() {
+    let cert = Cert::configured(1, None, TABLES);
+    let listed = cert.get("/taxii2/mithaq/collections/").await.json;
+    let listed = listed["collections"].as_array().unwrap();
+    let names: Vec<_> = listed.iter().map(|collection| collection["alias"].as_str().unwrap()).collect();
+    assert_eq!(names, ["default", "green", "ours", "seen", "urls"]);
+    assert_eq!(listed[1]["title"], "What the community may see");
+    cert.release(Tlp::Green, &[url(1, "a")]);
+    cert.release(Tlp::Amber, &[indicator(2, "2020-01-01T00:00:00.000Z")]);
+    cert.release_of(9, Tlp::Green, &[url(3, "b"), ipv4(4, "192.0.2.1")]);
+    for (name, expect) in [("default", 4), ("green", 3), ("urls", 2), ("ours", 2), ("seen", 0)] {
+        let by_name = cert.objects_of(name).await;
+        let id = listed.iter().find(|collection| collection["alias"] == name).unwrap()["id"].as_str().unwrap();
+        assert_eq!(by_name.len(), expect, "{name}: {by_name:?}");
+        assert_eq!(by_name, cert.objects_of(id).await, "{name}");
+    }
+    let next = cert.get("/taxii2/mithaq/collections/default/objects/?limit=1").await.json["next"].clone();
+    let elsewhere = format!("/taxii2/mithaq/collections/green/objects/?next={}", next.as_str().unwrap());
+    cert.get(&elsewhere).await.is_error(400, "MQ-6007");
+}
+
+#[tokio::test]
+async fn a_collection_that_the_reader_may_not_see_is_as_one_that_is_not_there() {
+    let mut cert = Cert::configured(1, None, TABLES);
+    cert.release(Tlp::Green, &[url(1, "a")]);
+    let green = cert.node.collections.named("green").unwrap();
+    let hidden = cert.node.collections.named("urls").unwrap().id.clone();
+    let access = Access { reader: "token:x".into(), collections: vec![green] };
+    cert.router = open(cert.bare_router(), access);
+    let listed = cert.get("/taxii2/mithaq/collections/").await;
+    assert_eq!(listed.json["collections"].as_array().unwrap().len(), 1);
+    let id = "url--00000000-0000-4000-8000-000000000001";
+    for path in ["", "objects/", "manifest/", &format!("objects/{id}/"), &format!("objects/{id}/versions/")] {
+        let no_such = cert.get(&format!("/taxii2/mithaq/collections/nowhere/{path}")).await;
+        no_such.is_error(404, "MQ-6008");
+        for name in ["urls", "default", &hidden] {
+            let answer = cert.get(&format!("/taxii2/mithaq/collections/{name}/{path}")).await;
+            assert_eq!((answer.status, &answer.text), (no_such.status, &no_such.text), "{name}/{path}");
+        }
+    }
+    let nothing = Access { reader: "token:y".into(), collections: Vec::new() };
+    cert.router = open(cert.bare_router(), nothing);
+    let listed = cert.get("/taxii2/mithaq/collections/").await;
+    assert_eq!((listed.status, listed.text.as_str()), (StatusCode::OK, "{}\n"));
+}
+
+#[tokio::test]
+async fn what_enough_certs_have_seen_appears_from_then_on() {
+    let cert = Cert::configured(1, None, TABLES);
+    cert.release(Tlp::Green, &[ipv4(1, "192.0.2.1"), ipv4(2, "192.0.2.2")]);
+    // The same again, of the same CERT: nobody else has seen it.
+    cert.release(Tlp::Clear, &[ipv4(3, "192.0.2.1")]);
+    // What the collection may not see counts for nothing.
+    cert.release_of(9, Tlp::Red, &[ipv4(4, "192.0.2.2")]);
+    cert.count();
+    assert_eq!(cert.objects_of("seen").await.len(), 0);
+    let page = cert.get("/taxii2/mithaq/collections/default/manifest/").await.json;
+    let before = page["objects"].as_array().unwrap().last().unwrap()["date_added"].as_str().unwrap().to_owned();
+    cert.release_of(9, Tlp::Amber, &[ipv4(5, "192.0.2.1")]);
+    cert.count();
+    let mut seen = cert.objects_of("seen").await;
+    seen.sort();
+    assert_eq!(seen.iter().map(|id| &id[id.len() - 1..]).collect::<Vec<_>>(), ["1", "3", "5"]);
+    // A reader that was there before is shown all of them, the old ones too.
+    let later = cert.get(&format!("/taxii2/mithaq/collections/seen/manifest/?added_after={before}")).await;
+    assert_eq!(later.ids().len(), 3);
+    let dates: Vec<_> = later.json["objects"].as_array().unwrap().iter().map(|row| row["date_added"].clone()).collect();
+    assert!(dates.windows(2).all(|pair| pair[0].as_str() < pair[1].as_str()), "{dates:?}");
+    // Counting again shows nothing twice, and the others see no row more.
+    let head = cert.node.store.head();
+    cert.count();
+    assert_eq!((cert.node.store.head(), cert.objects_of("default").await.len()), (head, 4));
+    // One more that carries the value is there at once.
+    cert.release(Tlp::Green, &[ipv4(6, "192.0.2.1")]);
+    cert.count();
+    assert_eq!(cert.objects_of("seen").await.len(), 4);
+}
+
+#[tokio::test]
+async fn two_stores_that_differ_in_hidden_objects_alone_answer_alike() {
+    let [with, without] = [true, false].map(|hidden| {
+        let cert = Cert::configured(1, None, TABLES);
+        for number in 0..6 {
+            if hidden {
+                cert.release_of(9, Tlp::Red, &[ipv4(100 + number, "192.0.2.1"), url(200 + number, "hidden")]);
+            }
+            cert.release(Tlp::Amber, &[indicator(number, "2020-01-01T00:00:00.000Z"), url(10 + number, "x")]);
+            if hidden {
+                // Newer versions, and the same objects once more.
+                let newer = indicator(number, "2020-01-02T00:00:00.000Z");
+                cert.release_of(9, Tlp::Red, &[newer, url(10 + number, "x")]);
+            }
+        }
+        cert.count();
+        cert
+    });
+    // Times differ with the clock alone; the ids of collections go by the store, which is the same here.
+    let times = |text: &str| {
+        let mut parts: Vec<String> = text.split('"').map(str::to_owned).collect();
+        for at in 0..parts.len() {
+            let is_time = parts[at].len() == 27 && parts[at].starts_with("20") && parts[at].ends_with('Z');
+            let is_place = at >= 2 && matches!(&*parts[at - 2], "next");
+            if is_time || is_place {
+                parts[at] = "…".into();
+            }
+        }
+        parts.join("\"")
+    };
+    let id = id(1);
+    for name in ["default", "green", "urls", "ours", "seen"] {
+        for path in [
+            "",
+            "objects/?limit=3",
+            "objects/",
+            "manifest/?limit=1",
+            "manifest/?match[version]=all",
+            "objects/?match[type]=ipv4-addr",
+            "objects/url--00000000-0000-4000-8000-000000000203/",
+            "objects/ipv4-addr--00000000-0000-4000-8000-000000000103/versions/",
+            &format!("objects/{id}/"),
+            &format!("objects/{id}/versions/"),
+            "objects/?limit=x",
+        ] {
+            let path = format!("/taxii2/mithaq/collections/{name}/{path}");
+            let (left, right) = (with.get(&path).await, without.get(&path).await);
+            assert_eq!((left.status, times(&left.text)), (right.status, times(&right.text)), "{path}");
+            let names = |answer: &Answer| answer.headers.keys().map(ToString::to_string).collect::<Vec<_>>();
+            assert_eq!(names(&left), names(&right), "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn deliveries_are_noted_by_reader_and_collection() {
+    let cert = Cert::configured(1, None, TABLES);
+    cert.release(Tlp::Green, &indicators(0..3));
+    cert.objects_of("default").await;
+    cert.objects_of("green").await;
+    cert.objects_of("green").await;
+    let rows = cert.node.collections.deliveries.list();
+    let told: Vec<_> = rows.iter().map(|row| (row.collection.as_str(), row.answers, row.objects)).collect();
+    assert_eq!(told, [("default", 1, 3), ("green", 2, 6)]);
+    assert!(rows.iter().all(|row| row.reader == "uid:0" && row.up_to.is_some()));
+}
