@@ -11,6 +11,7 @@
 //! | `GET /v1/stream` | [`StreamQuery`] | NDJSON of [`StreamLine`] |
 //! | `POST /v1/reload` | | [`Reloaded`] |
 //! | `POST /v1/check` | | [`Check`] |
+//! | `GET`, `POST /v1/export` | [`ExportQuery`](crate::export::ExportQuery), the state of the export before | NDJSON of [`ExportLine`](crate::export::ExportLine) |
 //! | `GET /v1/store` | | [`StoreStats`] |
 //! | `POST /v1/compact` | [`CompactQuery`] | [`Compacted`] |
 //! | `GET /v1/store/cut` | | [`StoreCut`] |
@@ -34,6 +35,8 @@ use mithaq_core::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+
+use crate::export::ExportStatus;
 
 pub use backup::*;
 pub use ledger::*;
@@ -188,6 +191,9 @@ pub struct Status {
     /// What a store that was restored from a backup is still waiting for; `None` if it never was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restored: Option<Restored>,
+    /// The exports that the configuration has made again and again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exports: Vec<ExportStatus>,
 }
 
 /// What stands between us and one peer.

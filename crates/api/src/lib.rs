@@ -8,5 +8,7 @@
 
 pub mod client;
 pub mod config;
+pub mod export;
 pub mod home;
 pub mod http;
+pub mod landing;

@@ -36,7 +36,7 @@ impl Exit {
     pub fn of(code: Code) -> Self {
         match code {
             Code::BAD_REQUEST => Self::Usage,
-            Code::NO_SUCH_PEER | Code::NO_SUCH_KEY | Code::NOT_FOUND => Self::NotFound,
+            Code::NO_SUCH_PEER | Code::NO_SUCH_KEY | Code::NOT_FOUND | Code::NO_SUCH_COLLECTION => Self::NotFound,
             Code::DAEMON_UNREACHABLE => Self::Unreachable,
             Code::CONFIG => Self::Config,
             Code::DISK_FULL | Code::STORE_LOCKED | Code::OUTCOME_UNKNOWN => Self::TryAgain,

@@ -434,6 +434,19 @@ codes! {
     /// A file cannot be used.
     FILE = 6012, "file",
         "A file or folder cannot be read or written; the message names it and says why. Check its path, its owner and its mode.";
+
+    /// Too much for one export.
+    EXPORT_TOO_LARGE = 6050, "too much for one export",
+        "An export holds at most 1,000,000 values, gathered from at most as many objects, so that the daemon's memory stays bounded. Nothing was written. Export a collection that holds less, or a lower TLP level.";
+    /// There is no such collection.
+    NO_SUCH_COLLECTION = 6051, "no such collection",
+        "The daemon has no collection of that name; the message names those that it has.";
+    /// The command behind an export failed.
+    EXPORT_COMMAND = 6052, "the command behind an export failed",
+        "The export was written, but the command that `run` names could not be started, took too long, or ended with a status other than 0. It is run again. Try it by hand as the daemon's user.";
+    /// Suricata's command socket failed.
+    EXPORT_SOCKET = 6053, "the command socket did not take the changes",
+        "The datasets were written, but Suricata was not told what came and went: nobody answers at command_socket, or an answer was no. It is told again. Check the path, that the daemon's user may write to it, and that a rule or suricata.yaml loads the set that the message names.";
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@
 //! it comes once, however many releases name it. What is held (see `standing`) is not shown; a row that takes something
 //! back tells readers to drop what no row shows them any more.
 
+mod shown;
+
 use std::{
     collections::HashMap,
     fmt::{self, Write},

@@ -12,6 +12,7 @@
 
 mod clock;
 mod consents;
+mod export;
 mod feed;
 mod fetching;
 mod held;

@@ -30,6 +30,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     clock,
     consents::Consents,
+    export,
     fetching::Fetching,
     identity::Identity,
     ledger,
@@ -68,6 +69,8 @@ pub(crate) struct Node {
     pub(crate) consents: Consents,
     /// Who appends to which ledger.
     pub(crate) ledgers: ledger::Turns,
+    /// How the exports of the configuration fare.
+    pub(crate) exports: export::Board,
     /// Held while the peer files are read and taken up.
     pub(crate) reloading: Mutex<()>,
     identity: watch::Sender<Arc<Identity>>,
@@ -159,6 +162,7 @@ impl Node {
             gate: Gate::default(),
             consents: Consents::default(),
             ledgers: ledger::Turns::default(),
+            exports: export::Board::default(),
             reloading: Mutex::default(),
             paces: RwLock::new(config.link.clone()),
             peers: RwLock::default(),

@@ -40,8 +40,8 @@ impl From<Problem> for Failed {
         let status = match problem.code.parse().unwrap_or(Code::INTERNAL) {
             Code::BAD_REQUEST => StatusCode::BAD_REQUEST,
             Code::FOREIGN_CURSOR => StatusCode::GONE,
-            Code::NOT_FOUND | Code::NO_SUCH_PEER => StatusCode::NOT_FOUND,
-            Code::TOO_LARGE => StatusCode::PAYLOAD_TOO_LARGE,
+            Code::NOT_FOUND | Code::NO_SUCH_PEER | Code::NO_SUCH_COLLECTION => StatusCode::NOT_FOUND,
+            Code::TOO_LARGE | Code::EXPORT_TOO_LARGE => StatusCode::PAYLOAD_TOO_LARGE,
             Code::READ_ONLY => StatusCode::METHOD_NOT_ALLOWED,
             Code::UNAUTHORISED => StatusCode::UNAUTHORIZED,
             Code::DISK_FULL => StatusCode::INSUFFICIENT_STORAGE,

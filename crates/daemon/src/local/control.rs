@@ -25,7 +25,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::{
     answer::{self, Ask, Failed, blocking},
-    care, ledger, lookup, metrics, pacts, stream,
+    care, exports, ledger, lookup, metrics, pacts, stream,
 };
 use crate::{
     feed::Visibility,
@@ -78,6 +78,7 @@ pub(super) fn router(node: Arc<Node>, endpoint: quinn::Endpoint) -> Router {
         .route("/v1/ledger/verify", post(ledger::verify))
         .route("/v1/ledger/proof", get(ledger::proof))
         .route("/v1/ledger/report", get(ledger::report))
+        .route("/v1/export", get(exports::export).post(exports::export_since))
         .route("/v1/store", get(care::stats))
         .route("/v1/store/cut", get(care::cut))
         .route("/v1/store/serve", post(care::serve))
@@ -185,6 +186,7 @@ pub(super) fn describe(node: &Arc<Node>, endpoint: &quinn::Endpoint) -> Status {
         listen,
         peers: node.peers().iter().map(|entry| peer_status(node, entry)).collect(),
         restored: node.gate.describe(node),
+        exports: node.exports.statuses(),
     }
 }
 

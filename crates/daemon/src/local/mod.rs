@@ -4,6 +4,7 @@
 mod answer;
 mod care;
 mod control;
+mod exports;
 mod ledger;
 mod lookup;
 mod metrics;
@@ -28,6 +29,11 @@ use mithaq_core::code::Code;
 use tokio::net::{TcpListener, UnixListener};
 
 use crate::node::Node;
+
+/// What the default collection shows its readers.
+pub(crate) fn default_visibility(node: &Node) -> crate::feed::Visibility {
+    siem::visibility(node)
+}
 
 /// Sockets that are open and not yet served.
 pub(crate) struct Bound {
