@@ -60,8 +60,8 @@ enum Validity {
     Stands,
     /// Until this time it stands.
     Until(Time),
-    /// It is revoked, or was valid until before now: no older version counts in its place.
-    Over,
+    /// It is over, and no older version counts in its place.
+    Over(Reason),
 }
 
 /// The state of a collection.
@@ -128,8 +128,8 @@ impl Gathered {
     /// The values of what stands, each once.
     pub(crate) fn into_values(self, left_out: &mut LeftOut) -> (BTreeMap<Observable, Word>, Certs) {
         let mut values: BTreeMap<Observable, Word> = BTreeMap::new();
-        for current in self.current.into_values().filter(|current| current.validity != Validity::Over) {
-            if let Some(reason) = current.barren {
+        for current in self.current.into_values() {
+            if let Some(reason) = current.over().or(current.barren) {
                 left_out.count(reason);
             }
             for value in current.values {
@@ -143,8 +143,9 @@ impl Gathered {
     }
 
     /// The contents of what stands, in the order of their STIX ids.
-    pub(crate) fn into_contents(self) -> Vec<ContentId> {
-        let stands = self.current.into_iter().filter(|(_, current)| current.validity != Validity::Over);
+    pub(crate) fn into_contents(self, left_out: &mut LeftOut) -> Vec<ContentId> {
+        self.current.values().filter_map(Current::over).for_each(|reason| left_out.count(reason));
+        let stands = self.current.into_iter().filter(|(_, current)| current.over().is_none());
         let mut contents: Vec<_> = stands.map(|(id, current)| (id, current.rank.2.0)).collect();
         contents.sort_unstable();
         contents.into_iter().map(|(_, content)| content).collect()
@@ -155,16 +156,21 @@ impl Current {
     fn of(scope: Scope, object: &Object<'_>, rank: Rank, word: Word) -> Self {
         let until = object.valid_until().map(|time| Time::from_micros(time.unix_micros()));
         let validity = match until {
-            _ if object.revoked() => Validity::Over,
-            Some(until) if until <= scope.now => Validity::Over,
+            _ if object.revoked() => Validity::Over(Reason::Revoked),
+            Some(until) if until <= scope.now => Validity::Over(Reason::Expired),
             Some(until) => Validity::Until(until),
             None => Validity::Stands,
         };
         let (values, barren) = match validity {
-            Validity::Over => (Vec::new(), None),
+            Validity::Over(_) => (Vec::new(), None),
             _ => values_of(scope, object),
         };
         Self { rank, validity, values: values.into_boxed_slice(), barren, word }
+    }
+
+    /// Why it does not count.
+    fn over(&self) -> Option<Reason> {
+        if let Validity::Over(reason) = self.validity { Some(reason) } else { None }
     }
 
     fn expiry(&self) -> Option<Time> {

@@ -92,6 +92,10 @@ impl ExportError {
 /// Why something is left out of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Reason {
+    /// Its owner has revoked the object.
+    Revoked,
+    /// The object was valid until before now.
+    Expired,
     /// An indicator in another language than STIX patterns.
     Language,
     /// An indicator that needs more than one value to match, or looks for something else than values.
@@ -107,6 +111,8 @@ pub(crate) enum Reason {
 impl Reason {
     fn as_str(self) -> &'static str {
         match self {
+            Self::Revoked => "objects that are revoked",
+            Self::Expired => "indicators that are valid no longer",
             Self::Language => "indicators in another language than STIX patterns",
             Self::Pattern => "indicators that one value cannot stand for",
             Self::Kind => "values of a kind that the format has no place for",
@@ -245,7 +251,7 @@ pub(crate) fn prepare(
     let mut left_out = LeftOut::default();
     let mut special = 0;
     let content = if query.format == ExportFormat::StixBundle {
-        Content::Objects(gathered.into_contents())
+        Content::Objects(gathered.into_contents(&mut left_out))
     } else {
         let (values, _) = gathered.into_values(&mut left_out);
         Content::Values(list(values, query, &mut left_out, &mut special))
@@ -345,24 +351,31 @@ impl Prepared {
 
     /// Writes the export, and the state for the next one. Blocks.
     pub(crate) fn write(&self, node: &Arc<Node>, out: &mut dyn Output) -> Result<(), ExportError> {
-        let context = &self.context;
         match &self.content {
-            Content::Objects(contents) => self.write_bundle(node, contents, out)?,
-            Content::Values(listed) => match context.query.format {
-                ExportFormat::SuricataDataset => suricata::write_datasets(listed, context, out)?,
-                ExportFormat::SuricataIprep => suricata::write_iprep(listed, context, out)?,
-                ExportFormat::ZeekIntel => zeek::write(listed, &self.gone, context, out)?,
-                ExportFormat::Rpz => rpz::write(listed, context, out)?,
-                ExportFormat::WazuhCdb => wazuh::write(listed, context, out)?,
-                ExportFormat::SplunkCsv => splunk::write(listed, context, out)?,
-                ExportFormat::MispFeed => misp::write(listed, context, out)?,
-                _ => csv::write(listed, context, out)?,
-            },
+            Content::Values(listed) => self.write_values(listed, out),
+            Content::Objects(contents) => {
+                self.write_bundle(node, contents, out)?;
+                out.begin_state()?;
+                state::write(&self.context, &self.digest, None, &[], out)
+            }
+        }
+    }
+
+    fn write_values(&self, listed: &Listed, out: &mut dyn Output) -> Result<(), ExportError> {
+        let context = &self.context;
+        match context.query.format {
+            ExportFormat::SuricataDataset => suricata::write_datasets(listed, context, out)?,
+            ExportFormat::SuricataIprep => suricata::write_iprep(listed, context, out)?,
+            ExportFormat::ZeekIntel => zeek::write(listed, &self.gone, context, out)?,
+            ExportFormat::Rpz => rpz::write(listed, context, out)?,
+            ExportFormat::WazuhCdb => wazuh::write(listed, context, out)?,
+            ExportFormat::SplunkCsv => splunk::write(listed, context, out)?,
+            ExportFormat::MispFeed => misp::write(listed, context, out)?,
+            _ => csv::write(listed, context, out)?,
         }
         out.begin_state()?;
-        let listed = if let Content::Values(listed) = &self.content { Some(listed) } else { None };
-        let listed = listed.filter(|_| !lists(context.query.format).is_empty());
-        state::write(context, &self.digest, listed, &self.gone, out)
+        let told = context.query.format.tells_removals().then_some(listed);
+        state::write(context, &self.digest, told, &self.gone, out)
     }
 
     /// One bundle of the objects as their producers wrote them.
