@@ -1,6 +1,7 @@
 //! The daemon's configuration: `mithaq.toml` in the home, every key of which `config/mithaq.toml` documents.
 
 mod collection;
+mod export;
 mod link;
 
 use std::{
@@ -12,6 +13,7 @@ use std::{
 pub use collection::{
     COLLECTION_DEFAULT, COLLECTIONS_MAX, CORROBORATION_MAX, Collection, CollectionName, is_collection_name,
 };
+pub use export::{Export, OnTurn, RUN_TIMEOUT_DEFAULT, TURN_MAX, TURN_MIN};
 pub use link::{Link, NoRate, RATE_MAX, RATE_MIN, ROUND_TRIP_MAX, Rate};
 use mithaq_core::{
     label::{Category, tlp_text},
@@ -41,6 +43,8 @@ pub struct Config {
     pub policy: Policy,
     /// What is known of the links to peers, by their names here.
     pub link: BTreeMap<String, Link>,
+    /// What is exported again and again, by names of our own.
+    pub export: BTreeMap<String, Export>,
     /// Where objects are kept.
     pub store: Store,
     /// What is logged and how.
@@ -224,7 +228,7 @@ impl Config {
     /// # Errors
     /// Names file, line and key of the first thing that is not understood.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        toml::from_str(text).map_err(|error| {
+        toml::from_str(text).and_then(export::check_names).map_err(|error| {
             let offset = error.span().map_or(0, |span| span.start.min(text.len()));
             let line = text[..offset].matches('\n').count() + 1;
             ConfigError::Key {

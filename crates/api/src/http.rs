@@ -12,6 +12,8 @@
 //! | `GET /v1/siem/readers` | | NDJSON of [`SiemReader`] |
 //! | `POST /v1/reload` | | [`Reloaded`] |
 //! | `POST /v1/check` | [`CheckQuery`] | [`Check`] |
+//! | `GET`, `POST /v1/export` | [`ExportQuery`](crate::export::ExportQuery), the state of the export before | NDJSON of [`ExportLine`](crate::export::ExportLine) |
+//! | `POST /v1/sightings` | [`SightingsQuery`](crate::sighting::SightingsQuery) | NDJSON of [`SightingLine`](crate::sighting::SightingLine) |
 //! | `GET /v1/store` | | [`StoreStats`] |
 //! | `POST /v1/compact` | [`CompactQuery`] | [`Compacted`] |
 //! | `GET /v1/store/cut` | | [`StoreCut`] |
@@ -37,6 +39,8 @@ use mithaq_core::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+
+use crate::export::ExportStatus;
 
 pub use backup::*;
 pub use ledger::*;
@@ -196,6 +200,9 @@ pub struct Status {
     /// What a store that was restored from a backup is still waiting for; `None` if it never was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restored: Option<Restored>,
+    /// The exports that the configuration has made again and again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exports: Vec<ExportStatus>,
 }
 
 /// What stands between us and one peer.

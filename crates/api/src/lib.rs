@@ -8,7 +8,9 @@
 
 pub mod client;
 pub mod config;
+pub mod export;
 pub mod home;
 pub mod http;
+pub mod landing;
 pub mod sighting;
 pub mod tokens;

@@ -11,8 +11,9 @@ use mithaq_api::{config::LogFormat, home::Home};
 use crate::{
     RunArgs,
     commands::{
-        agreement, backup, canon, card, consent, evidence, explain, init, key, ledger, pattern, peer, push, quarantine,
-        reload, restore, show, siem, sighting, status, store, tail, upgrade, validate, why, withdraw,
+        agreement, backup, canon, card, consent, evidence, explain, export, init, key, ledger, pattern, peer, push,
+        quarantine, reload, restore, search, show, siem, sighting, status, store, tail, upgrade, validate, why,
+        withdraw,
     },
 };
 
@@ -78,6 +79,7 @@ pub(crate) enum HomeCommand {
     Search(search::Args),
     Why(why::Args),
     Tail(tail::Args),
+    Export(export::Args),
     Withdraw(withdraw::WithdrawArgs),
     Revoke(withdraw::RevokeArgs),
     #[command(subcommand)]

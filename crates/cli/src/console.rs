@@ -139,6 +139,18 @@ impl Console {
         Ok(write!(self.out, "{record}\r\n")?)
     }
 
+    /// Writes a piece of a document that is there already: as it is, but with escapes for a terminal.
+    pub(crate) fn document(&mut self, text: &str) -> Result<(), Failure> {
+        if !self.out_is_terminal {
+            return Ok(self.out.write_all(text.as_bytes())?);
+        }
+        for line in text.split_inclusive('\n') {
+            let (line, end) = line.strip_suffix('\n').map_or((line, ""), |line| (line, "\n"));
+            write!(self.out, "{}{end}", Escaped(line))?;
+        }
+        Ok(())
+    }
+
     /// Writes a value as a line of JSON.
     pub(crate) fn json(&mut self, value: &impl Serialize) -> Result<(), Failure> {
         let text = serde_json::to_vec(value).map_err(io::Error::from)?;

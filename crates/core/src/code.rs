@@ -457,6 +457,15 @@ codes! {
     /// No such collection.
     NO_COLLECTION = 6024, "no such collection",
         "No collection of that name is configured, or the reader may not see it. Collections are `default` and the tables `[collection.NAME]` of mithaq.toml.";
+    /// Too much for one export.
+    EXPORT_TOO_LARGE = 6050, "too much for one export",
+        "An export holds at most 1,000,000 values, gathered from at most as many objects, so that the daemon's memory stays bounded. Nothing was written. Export a collection that holds less, or a lower TLP level.";
+    /// The command behind an export failed.
+    EXPORT_COMMAND = 6052, "the command behind an export failed",
+        "The export was written, but the command that `run` names could not be started, took too long, or ended with a status other than 0. It is run again. Try it by hand as the daemon's user.";
+    /// Suricata's command socket failed.
+    EXPORT_SOCKET = 6053, "the command socket did not take the changes",
+        "The datasets were written, but Suricata was not told what came and went: nobody answers at command_socket, or an answer was no. It is told again. Check the path, that the daemon's user may write to it, and that a rule or suricata.yaml loads the set that the message names.";
     /// Nothing to search by.
     SEARCH = 6070, "cannot search by that",
         "A search is by a value (an address, a network such as 192.0.2.0/24, a domain, .domain for all below it, a URL, a hash, a name) or by --text, or by filters alone of which one is --since, --until, --origin, --tlp, --category or --sector. The message says what was not understood.";

@@ -13,9 +13,10 @@
 mod clock;
 mod collections;
 mod consents;
-mod edition;
 mod corroboration;
+mod edition;
 mod expiry;
+mod export;
 mod feed;
 mod fetching;
 mod held;

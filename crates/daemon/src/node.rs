@@ -34,6 +34,7 @@ use crate::{
     consents::Consents,
     edition::Edition,
     expiry::{self, Expiry},
+    export,
     fetching::Fetching,
     identity::Identity,
     ledger,
@@ -79,6 +80,8 @@ pub(crate) struct Node {
     pub(crate) consents: Consents,
     /// Who appends to which ledger.
     pub(crate) ledgers: ledger::Turns,
+    /// How the exports of the configuration fare.
+    pub(crate) exports: export::Board,
     /// Held while the peer files are read and taken up.
     pub(crate) reloading: Mutex<()>,
     identity: watch::Sender<Arc<Identity>>,
@@ -175,6 +178,7 @@ impl Node {
             expiry: Expiry::default(),
             consents: Consents::default(),
             ledgers: ledger::Turns::default(),
+            exports: export::Board::default(),
             reloading: Mutex::default(),
             store,
             paces: RwLock::new(config.link.clone()),

@@ -18,7 +18,7 @@ use mithaq_store::{Options, SledStore, Store, StoreError};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
-    clock, collections, consents, corroboration, expiry, ledger, local, logging,
+    clock, collections, consents, corroboration, expiry, export, ledger, local, logging,
     node::{Node, PeerEntry},
     peer,
     restored::{self, Gate},
@@ -183,6 +183,7 @@ async fn serve(home: Home, config: Config, store: Arc<dyn Store>) -> Result<(), 
     node.tasks.spawn(restored::watch(Arc::clone(&node)));
     node.tasks.spawn(room::watch(Arc::clone(&node)));
     node.tasks.spawn(retention::run(Arc::clone(&node)));
+    export::start(&node);
     node.tasks.spawn(peer::accept(Arc::clone(&node), endpoint.clone()));
     local::start(&node, local, endpoint.clone());
     let address = endpoint.local_addr().map_err(|error| Failure::new(Code::LISTEN, error))?;

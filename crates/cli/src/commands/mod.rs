@@ -7,6 +7,7 @@ pub(crate) mod card;
 pub(crate) mod consent;
 pub(crate) mod evidence;
 pub(crate) mod explain;
+pub(crate) mod export;
 pub(crate) mod init;
 pub(crate) mod key;
 pub(crate) mod ledger;
@@ -51,6 +52,7 @@ pub(crate) fn execute(
         HomeCommand::Search(args) => search::run(args, home, console),
         HomeCommand::Why(args) => why::run(args, home, console),
         HomeCommand::Tail(args) => tail::run(args, home, console),
+        HomeCommand::Export(args) => export::run(args, home, console),
         HomeCommand::Siem(command) => siem::run(command, home, console),
         HomeCommand::Reload(args) => reload::run(args, home, console),
         HomeCommand::Withdraw(args) => withdraw::withdraw(args, home, console),

@@ -2,6 +2,7 @@
 
 use anstyle::Style;
 use mithaq_api::{
+    export::ExportStatus,
     home::Home,
     http::{LostEntries, PeerStatus, Status},
 };
@@ -22,7 +23,7 @@ use crate::{
   mithaq status --json | jq '.peers[] | {name, state, lag}'
   mithaq status --check || echo 'not every active peer is connected'")]
 pub(crate) struct Args {
-    /// End with status 3 unless every peer with an agreement is connected
+    /// End with status 3 unless every peer with an agreement is connected and no export fails
     #[arg(long)]
     check: bool,
 }
@@ -36,7 +37,8 @@ pub(crate) fn run(args: &Args, home: &Home, console: &mut Console) -> Result<Exi
     } else {
         print(&status, console)?;
     }
-    let is_degraded = args.check && status.peers.iter().any(is_degraded);
+    let is_degraded = args.check
+        && (status.peers.iter().any(is_degraded) || status.exports.iter().any(|export| export.problem.is_some()));
     Ok(if is_degraded { Exit::Degraded } else { Exit::Ok })
 }
 
@@ -80,12 +82,27 @@ fn print(status: &Status, console: &mut Console) -> Result<(), Failure> {
     console.line(format_args!("  {store} on disk for {bodies} of objects, named {} times", status.references))?;
     print_room(status, console)?;
     print_restored(status, console)?;
+    print_exports(&status.exports, console)?;
     console.line("")?;
     if status.peers.is_empty() {
         return console.line("No peers yet: `mithaq peer add NAME CARD_FILE` takes one in.");
     }
     table(&status.peers).print(console)?;
     status.peers.iter().try_for_each(|peer| print_problem(peer, console))
+}
+
+fn print_exports(exports: &[ExportStatus], console: &mut Console) -> Result<(), Failure> {
+    for export in exports {
+        let values = export.last.as_ref().map_or_else(String::new, |last| format!(", {} values", last.values));
+        let ok_at = export.ok_at.map_or_else(|| "not yet".to_owned(), clock::for_people);
+        let style = if export.problem.is_some() { WARN } else { PLAIN };
+        let ExportStatus { name, format, state, .. } = export;
+        console.styled(style, format_args!("  export {name} ({format}): {state}{values}, last good {ok_at}"))?;
+        if let Some(problem) = &export.problem {
+            console.styled(WARN, format_args!("    {}: {}", problem.code, problem.message))?;
+        }
+    }
+    Ok(())
 }
 
 fn table(peers: &[PeerStatus]) -> Table {

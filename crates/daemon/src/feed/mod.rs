@@ -7,6 +7,7 @@
 mod cursor;
 mod echo;
 mod lines;
+mod shown;
 mod visibility;
 
 use std::{

@@ -43,7 +43,7 @@ impl From<Problem> for Failed {
             Code::NOT_FOUND | Code::NO_SUCH_PEER | Code::NO_COLLECTION => StatusCode::NOT_FOUND,
             Code::NOT_A_READER => StatusCode::FORBIDDEN,
             Code::NOT_ACCEPTABLE => StatusCode::NOT_ACCEPTABLE,
-            Code::TOO_LARGE => StatusCode::PAYLOAD_TOO_LARGE,
+            Code::TOO_LARGE | Code::EXPORT_TOO_LARGE => StatusCode::PAYLOAD_TOO_LARGE,
             Code::READ_ONLY => StatusCode::METHOD_NOT_ALLOWED,
             Code::UNAUTHORISED => StatusCode::UNAUTHORIZED,
             Code::DISK_FULL => StatusCode::INSUFFICIENT_STORAGE,

@@ -26,7 +26,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::{
     answer::{self, Ask, Failed, blocking},
-    care, ledger, lookup, metrics, pacts, search, sightings, stream,
+    care, exports, ledger, lookup, metrics, pacts, search, sightings, stream,
 };
 use crate::{
     feed::Visibility,
@@ -81,6 +81,7 @@ pub(super) fn router(node: Arc<Node>, endpoint: quinn::Endpoint) -> Router {
         .route("/v1/ledger/verify", post(ledger::verify))
         .route("/v1/ledger/proof", get(ledger::proof))
         .route("/v1/ledger/report", get(ledger::report))
+        .route("/v1/export", get(exports::export).post(exports::export_since))
         .route("/v1/store", get(care::stats))
         .route("/v1/store/cut", get(care::cut))
         .route("/v1/store/serve", post(care::serve))
@@ -198,6 +199,7 @@ pub(super) fn describe(node: &Arc<Node>, endpoint: &quinn::Endpoint) -> Status {
         read_only: node.room.is_low(),
         free_bytes: node.store.free_bytes(),
         restored: node.gate.describe(node),
+        exports: node.exports.statuses(),
     }
 }
 

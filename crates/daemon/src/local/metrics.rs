@@ -7,7 +7,10 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use mithaq_api::http::{PeerStatus, Status};
+use mithaq_api::{
+    export::ExportStatus,
+    http::{PeerStatus, Status},
+};
 
 use super::{
     answer::{Failed, blocking},
@@ -82,6 +85,7 @@ fn write(status: &Status) -> String {
     }
     write_peers(&mut page, &status.peers);
     write_traffic(&mut page, &status.peers);
+    write_exports(&mut page, &status.exports);
     page.0
 }
 
@@ -121,6 +125,25 @@ fn write_traffic(page: &mut Page, peers: &[PeerStatus]) {
                 let labels = [("peer", peer.name.as_str()), ("direction", direction), ("purpose", purpose)];
                 page.sample(frames, &labels, bytes);
             }
+        }
+    }
+}
+
+fn write_exports(page: &mut Page, exports: &[ExportStatus]) {
+    type Figure = fn(&ExportStatus) -> Option<u64>;
+    let seconds: Figure = |export| u64::try_from(export.ok_at?.as_micros() / 1_000_000).ok();
+    let figures: [(&str, &str, &str, Figure); 5] = [
+        ("mithaq_export_ok", "gauge", "1 unless the export fails.", |export| Some(export.problem.is_none().into())),
+        ("mithaq_export_ok_timestamp_seconds", "gauge", "When the export last went well.", seconds),
+        ("mithaq_export_values", "gauge", "Values of the last export.", |export| Some(export.last.as_ref()?.values)),
+        ("mithaq_export_written_total", "counter", "Times that the export was written.", |export| Some(export.written)),
+        ("mithaq_export_failures_total", "counter", "Times that the export failed.", |export| Some(export.failures)),
+    ];
+    for (name, kind, help, value) in figures {
+        page.metric(name, kind, help);
+        for export in exports {
+            let labels = [("export", export.name.as_str()), ("format", export.format.as_str())];
+            value(export).into_iter().for_each(|value| page.sample(name, &labels, value));
         }
     }
 }

@@ -6,6 +6,7 @@ mod answer;
 mod around;
 mod care;
 mod control;
+mod exports;
 mod ledger;
 mod lines;
 mod lookup;

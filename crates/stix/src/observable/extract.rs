@@ -127,7 +127,7 @@ fn hash_kind(object_type: &str, algorithm: &str) -> Option<Kind> {
 }
 
 /// Takes what a comparison looks for; what it excludes, or describes only by a wildcard, is not looked for.
-fn of_test(test: &Test<'_>, found: &mut Found) {
+pub(super) fn of_test(test: &Test<'_>, found: &mut Found) {
     let looks_for_values = matches!(test.operator, Operator::Equal | Operator::In | Operator::IsSubset);
     if test.negated || !looks_for_values {
         return;

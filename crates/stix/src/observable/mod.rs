@@ -9,6 +9,7 @@ mod kind;
 mod normalise;
 mod place;
 mod query;
+mod sufficient;
 
 use crate::pattern::Pattern;
 pub(crate) use extract::of_object;
@@ -48,6 +49,15 @@ impl Observable {
     #[must_use]
     pub fn of_pattern(pattern: &Pattern<'_>) -> Vec<Observable> {
         extract::of_pattern(pattern)
+    }
+
+    /// The values of which one alone makes a pattern match, sorted, each once: what a list of values can carry of it.
+    ///
+    /// Nothing comes of parts that need more than one value: comparisons that `AND` joins, observations one after the
+    /// other, and those within limits.
+    #[must_use]
+    pub fn sufficient_for(pattern: &Pattern<'_>) -> Vec<Observable> {
+        sufficient::of_pattern(pattern)
     }
 
     /// What an analyst may have meant by typing `text`: every kind of observable that it can be.

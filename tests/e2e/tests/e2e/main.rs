@@ -15,6 +15,7 @@ mod backup;
 mod bad_input;
 mod care;
 mod exchange;
+mod exports;
 mod full_disk;
 mod group;
 mod harness;

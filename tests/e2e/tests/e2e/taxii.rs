@@ -61,7 +61,7 @@ fn the_loopback_listener_wants_its_token() {
 }
 
 /// A Python that has `taxii2-client`: the one that MITHAQ_PYTHON names, or an environment that is made here.
-fn python() -> Option<PathBuf> {
+pub(crate) fn python() -> Option<PathBuf> {
     if let Some(python) = env::var_os("MITHAQ_PYTHON") {
         return Some(python.into());
     }
