@@ -1,6 +1,7 @@
 //! The daemon's configuration: `mithaq.toml` in the home, every key of which `config/mithaq.toml` documents.
 
 mod link;
+mod warning_lists;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,6 +15,7 @@ use mithaq_core::{
     stix::marking::Tlp,
 };
 use serde::Deserialize;
+pub use warning_lists::{WarningLists, WarningMode};
 
 /// The UDP port on which daemons listen unless told otherwise.
 pub const PORT_DEFAULT: u16 = 8770;
@@ -32,6 +34,8 @@ pub struct Config {
     pub policy: Policy,
     /// What is known of the links to peers, by their names here.
     pub link: BTreeMap<String, Link>,
+    /// What pushes are looked up in.
+    pub warning_lists: WarningLists,
     /// Where objects are kept.
     pub store: Store,
     /// What is logged and how.

@@ -10,3 +10,4 @@ pub mod client;
 pub mod config;
 pub mod home;
 pub mod http;
+pub mod warning_lists;

@@ -11,8 +11,8 @@ use mithaq_api::{config::LogFormat, home::Home};
 use crate::{
     RunArgs,
     commands::{
-        agreement, backup, canon, card, consent, evidence, explain, init, key, ledger, pattern, peer, push, quarantine,
-        reload, restore, show, status, store, tail, upgrade, validate, why, withdraw,
+        agreement, backup, canon, card, consent, evidence, explain, init, key, ledger, manual, pattern, peer, push,
+        quarantine, refang, reload, restore, show, status, store, tail, upgrade, validate, why, withdraw,
     },
 };
 
@@ -73,6 +73,7 @@ pub(crate) enum HomeCommand {
     #[command(subcommand)]
     Agreement(agreement::Command),
     Push(push::Args),
+    Refang(refang::Args),
     Status(status::Args),
     Show(show::ShowArgs),
     Search(show::SearchArgs),
@@ -97,6 +98,8 @@ pub(crate) enum HomeCommand {
     Upgrade(upgrade::Args),
     Explain(explain::Args),
     Backup(backup::Args),
+    Completions(manual::CompletionsArgs),
+    Man(manual::ManArgs),
 }
 
 /// Run the daemon in the foreground; `mithaqd` is the same.

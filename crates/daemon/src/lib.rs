@@ -32,6 +32,7 @@ mod staging;
 mod standing;
 mod start;
 mod steps;
+mod warnings;
 
 pub use revive::revive;
 pub use start::{Overrides, run};

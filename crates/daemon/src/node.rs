@@ -38,6 +38,7 @@ use crate::{
     restored::Gate,
     staging::Resumed,
     standing::Standing,
+    warnings::Warnings,
 };
 
 /// What all tasks of the daemon share.
@@ -56,6 +57,8 @@ pub(crate) struct Node {
     pub(crate) tasks: TaskTracker,
     pub(crate) shutdown: CancellationToken,
     pub(crate) started: Instant,
+    /// What our own pushes are looked up in.
+    pub(crate) warnings: Warnings,
     /// What is being published, from the look at what we have released until the new releases are stored.
     pub(crate) publishing: Publishing,
     /// Whether a peer's release was ever stored, as far as it had to be looked up.
@@ -154,6 +157,7 @@ impl Node {
             shutdown: CancellationToken::new(),
             started: Instant::now(),
             publishing: Publishing::default(),
+            warnings: Warnings::default(),
             received: AtomicBool::new(false),
             standing,
             gate: Gate::default(),

@@ -10,10 +10,12 @@ pub(crate) mod explain;
 pub(crate) mod init;
 pub(crate) mod key;
 pub(crate) mod ledger;
+pub(crate) mod manual;
 pub(crate) mod pattern;
 pub(crate) mod peer;
 pub(crate) mod push;
 pub(crate) mod quarantine;
+pub(crate) mod refang;
 pub(crate) mod reload;
 pub(crate) mod restore;
 pub(crate) mod show;
@@ -56,6 +58,9 @@ pub(crate) fn execute(command: &HomeCommand, home: &Home, console: &mut Console)
         HomeCommand::Canon(args) => canon::run(args, console),
         HomeCommand::Pattern(args) => pattern::run(args, console),
         HomeCommand::Upgrade(args) => upgrade::run(args, console),
+        HomeCommand::Refang(args) => refang::run(args, console),
+        HomeCommand::Completions(args) => manual::completions(args, console),
+        HomeCommand::Man(args) => manual::man(args, console),
         HomeCommand::Explain(args) => explain::run(args, console),
     }
 }
