@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use mithaq_api::warning_lists::known_suffix;
-use mithaq_core::stix::{Observable, ObservableKind as Kind, pattern::Pattern};
+#[cfg(test)]
+use mithaq_core::stix::pattern::Pattern;
+use mithaq_core::stix::{Observable, ObservableKind as Kind};
 
 use super::refang::{is_invisible, is_regex, refang};
 

@@ -17,6 +17,7 @@ mod exchange;
 mod full_disk;
 mod group;
 mod harness;
+mod intake;
 mod keys;
 mod large_input;
 mod ledger;
