@@ -80,6 +80,7 @@ pub(crate) fn run(args: &Args, home: &Home, console: &mut Console) -> Result<Exi
     let mut settings = Settings::of(args, home)?;
     let (upload, check, refused) = match intake::open(&args.file, &settings)? {
         Source::Stix(opened) => {
+            args.intake.refuse_for_stix()?;
             let check = Check::default();
             (Upload::of(opened, check.clone()), check, 0)
         }

@@ -67,6 +67,22 @@ pub(crate) struct Draft {
     pub(crate) notes: Vec<String>,
 }
 
+impl Draft {
+    /// About how much memory it takes.
+    pub(super) fn bytes(&self) -> usize {
+        let says = &self.says;
+        let texts = says.labels.iter().chain(&says.sectors).chain(&says.name).chain(&says.description);
+        let of_what = match &self.what {
+            What::Indicator { pattern, observables } => {
+                pattern.len() + observables.iter().map(|observable| observable.value.len()).sum::<usize>()
+            }
+            What::Observable(observable) => observable.value.len(),
+            What::Report(members) => members.len() * size_of::<usize>(),
+        };
+        size_of::<Self>() + self.key.len() + of_what + texts.map(String::len).sum::<usize>()
+    }
+}
+
 impl Says {
     /// Adds a label, if it is one and there is room.
     pub(crate) fn label(&mut self, text: &str) {

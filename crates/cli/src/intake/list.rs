@@ -4,6 +4,9 @@ use std::collections::HashMap;
 
 use super::{DRAFTS_MAX, Draft, Losses};
 
+/// How many bytes drafts may have together: tags of an event are said of each of its attributes.
+const BYTES_MAX: usize = 256 * 1024 * 1024;
+
 /// What an input comes to.
 #[derive(Debug, Default)]
 pub(crate) struct Intake {
@@ -13,6 +16,7 @@ pub(crate) struct Intake {
     pub(crate) objects: Vec<Vec<u8>>,
     /// What is lost.
     pub(crate) losses: Losses,
+    bytes: usize,
     is_full: bool,
 }
 
@@ -26,7 +30,8 @@ impl Intake {
             self.drafts[*number].says.join(draft.says);
             return Some(*number);
         }
-        if self.drafts.len() >= DRAFTS_MAX {
+        self.bytes = self.bytes.saturating_add(draft.bytes());
+        if self.drafts.len() >= DRAFTS_MAX || self.bytes > BYTES_MAX {
             self.is_full = true;
             return None;
         }

@@ -105,16 +105,20 @@ fn plain_dots(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len());
-    let mut rest = text.chars().peekable();
-    while let Some(c) = rest.next() {
-        let after_word = out.ends_with(is_value_char);
-        let before_word = rest.clone().find(|next| !is_odd(*next)).is_some_and(is_value_char);
-        match (after_word && before_word, c) {
-            (true, c) if is_wide_dot(c) => out.push('.'),
-            (true, c) if is_invisible(c) => {}
-            _ => out.push(c),
+    let mut rest = text;
+    while let Some(start) = rest.find(is_odd) {
+        let (plain, odd) = rest.split_at(start);
+        let end = odd.find(|c| !is_odd(c)).unwrap_or(odd.len());
+        let (run, behind) = odd.split_at(end);
+        out.push_str(plain);
+        if out.ends_with(is_value_char) && behind.starts_with(is_value_char) {
+            out.extend(run.chars().filter(|c| is_wide_dot(*c)).map(|_| '.'));
+        } else {
+            out.push_str(run);
         }
+        rest = behind;
     }
+    out.push_str(rest);
     Cow::Owned(out)
 }
 
@@ -158,29 +162,30 @@ fn join(start: usize, out: &mut String) {
     }
 }
 
-/// Appends a piece of a word, its scheme put right.
+/// Appends a piece of a word, its schemes put right.
 fn push_schemed(piece: &str, out: &mut String) {
-    let known = |(defanged, _): &&(&str, &str)| {
-        let ends_behind = |at: usize| piece[at + defanged.len()..].starts_with([':', '[', '(']);
-        scheme_at(piece, defanged).is_some_and(ends_behind)
-    };
-    let Some((defanged, scheme)) = SCHEMES.iter().find(known) else { return out.push_str(piece) };
-    // INVARIANT: it was found a line above.
-    let at = scheme_at(piece, defanged).unwrap_or_default();
-    out.push_str(&piece[..at]);
-    out.push_str(scheme);
-    push_schemed(&piece[at + defanged.len()..], out);
+    let mut done = 0;
+    for (at, _) in piece.char_indices().filter(|(_, c)| matches!(c, 'h' | 'H' | 'f' | 'F')) {
+        if let Some((defanged, scheme)) = scheme_at(piece, at).filter(|_| at >= done) {
+            out.push_str(&piece[done..at]);
+            out.push_str(scheme);
+            done = at + defanged.len();
+        }
+    }
+    out.push_str(&piece[done..]);
 }
 
-/// Where a scheme begins in a piece, as a word.
-fn scheme_at(piece: &str, scheme: &str) -> Option<usize> {
-    let is_here = |at: usize| {
-        let text = piece.get(at..at + scheme.len());
-        let is_word = !piece[..at].ends_with(|c: char| c.is_ascii_alphanumeric());
-        is_word && text.is_some_and(|text| text.eq_ignore_ascii_case(scheme))
+/// The scheme that begins at a place of a piece, as a word.
+fn scheme_at(piece: &str, at: usize) -> Option<(&'static str, &'static str)> {
+    if piece[..at].ends_with(|c: char| c.is_ascii_alphanumeric()) {
+        return None;
+    }
+    let begins = |defanged: &str| {
+        let start = piece.get(at..at + defanged.len());
+        let follows = || piece[at + defanged.len()..].starts_with([':', '[', '(']);
+        start.is_some_and(|start| start.eq_ignore_ascii_case(defanged)) && follows()
     };
-    let starts = piece.char_indices().filter(|(_, c)| matches!(c, 'h' | 'H' | 'f' | 'F'));
-    starts.map(|(at, _)| at).find(|at| is_here(*at))
+    SCHEMES.iter().find(|(defanged, _)| begins(defanged)).copied()
 }
 
 /// Tells whether `text` ends with `marks`, which are ASCII, in whatever case.
@@ -212,6 +217,15 @@ mod tests {
         check("evil．example 恶意\u{3002}域名", "evil.example 恶意\u{3002}域名");
         check("ev\u{200b}il.exa\u{ad}mple", "evil.example");
         check("[(.)]x[[.]]", ".x[.]".replace("[.]", ".").as_str());
+    }
+
+    #[test]
+    fn hostile_repetitions_cost_no_more_than_their_length() {
+        for part in ["hxxp:", "\u{200b}", "[.", "(.)", "[.] ", "h", "\u{3002}x"] {
+            let text = part.repeat(200_000);
+            let once = refang(&text).into_owned();
+            assert!(once.len() <= text.len(), "{part}");
+        }
     }
 
     #[test]

@@ -166,6 +166,8 @@ impl Lines<'_> {
     /// The line of the row that follows a place; the reader tells the place before blank lines and comments.
     fn at(&mut self, byte: u64) -> u64 {
         let byte = usize::try_from(byte).unwrap_or(usize::MAX);
+        // Of CR LF, the reader takes the second for the next row's first.
+        let byte = byte.saturating_add(usize::from(self.text.as_bytes().get(byte) == Some(&b'\n')));
         while let Some(rest) = self.text.as_bytes().get(self.byte..).filter(|rest| !rest.is_empty()) {
             let end = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |at| at + 1);
             let is_passed = self.byte + end <= byte || rest.starts_with(b"#") || rest[..end].trim_ascii().is_empty();

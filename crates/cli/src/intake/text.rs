@@ -8,10 +8,12 @@ use super::{
     Draft, Intake, Says, What,
     draft::some,
     quoted,
-    refang::{refang, refang_line},
+    refang::refang,
     value::{self, DefangedDomains, Found, NoValue, is_bidi, is_blank, narrow},
 };
 
+/// How much of a line is looked at as one: longer than any value.
+const PIECE_BYTES_MAX: usize = 16 * 1024;
 /// What lists begin their comments with.
 const COMMENTS: [&str; 3] = ["#", "//", ";"];
 /// What stands before the points of a list.
@@ -66,13 +68,33 @@ pub(super) fn lines(text: &str, what: &str, at: Option<Time>, into: &mut Intake)
         if into.is_full() {
             return;
         }
-        Line { place: format!("{what} {}", number + 1), at, into }.take(line);
+        for piece in pieces(line) {
+            Line { place: format!("{what} {}", number + 1), at, changed: false, into }.take(piece);
+        }
     }
+}
+
+/// A line in pieces that end at blanks, so that a text without line ends is read as fast as any other.
+fn pieces(line: &str) -> impl Iterator<Item = &str> {
+    let mut rest = line;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let room = (0..=PIECE_BYTES_MAX.min(rest.len())).rev().find(|at| rest.is_char_boundary(*at)).unwrap_or(0);
+        let is_whole = room == rest.len();
+        let end = if is_whole { room } else { rest[..room].rfind(is_blank).filter(|at| *at > 0).unwrap_or(room) };
+        let (piece, behind) = rest.split_at(end);
+        rest = behind;
+        Some(piece)
+    })
 }
 
 struct Line<'a> {
     place: String,
     at: Option<Time>,
+    /// Whether there was anything to refang.
+    changed: bool,
     into: &'a mut Intake,
 }
 
@@ -90,6 +112,7 @@ impl Line<'_> {
             return self.listed(value);
         }
         let plain = refang(line);
+        self.changed = plain != line;
         let words = plain.split(|c: char| is_blank(c) || is_bidi_edge(c) || BREAKS.contains(&c));
         for word in words.flat_map(scripts) {
             self.word(word, line);
@@ -130,9 +153,11 @@ impl Line<'_> {
         }
         self.cve(word);
         // Whoever defanged a name meant it.
-        let is_defanged = refang_line(line).is_some() && !line.contains(word);
-        let domains = if is_defanged { DefangedDomains::Any } else { DefangedDomains::OfKnownEndings };
-        match value::guess(word, domains) {
+        let defanged = || match self.changed && !line.contains(word) {
+            true => value::guess(word, DefangedDomains::Any),
+            false => None,
+        };
+        match value::guess(word, DefangedDomains::OfKnownEndings).or_else(defanged) {
             Some(mut found) => {
                 if touches {
                     found.notes.push("stands against letters of another script: look whether it is whole".to_owned());
@@ -305,6 +330,15 @@ mod tests {
         assert!(left[0].contains("if 192.0.2.1 is meant"), "{left:?}");
         assert!(left[1].contains("bidirectional control U+202E"), "{left:?}");
         assert!(left[2].contains("regular expression"), "{left:?}");
+    }
+
+    #[test]
+    fn a_text_without_line_ends_is_read_in_pieces() {
+        let input = format!("{} evil.com", "evil[.]example and words, ".repeat(40_000));
+        assert_eq!(read(&input).0, ["evil.example", "evil.com"]);
+        let line = "مx ".repeat(20_000);
+        assert_eq!(pieces(&line).collect::<String>(), line);
+        assert!(pieces(&line).all(|piece| piece.len() <= PIECE_BYTES_MAX));
     }
 
     #[test]

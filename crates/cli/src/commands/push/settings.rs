@@ -46,6 +46,26 @@ pub(crate) struct IntakeArgs {
     pub(super) yes: bool,
 }
 
+impl IntakeArgs {
+    /// STIX is sent as it is: whoever says something of all its objects must hear that it is not heard.
+    pub(super) fn refuse_for_stix(&self) -> Result<(), Failure> {
+        let given = [
+            ("--map", self.map.is_some()),
+            ("--sector", !self.sectors.is_empty()),
+            ("--label", !self.labels.is_empty()),
+            ("--expires", self.expires.is_some()),
+            ("--confidence", self.confidence.is_some()),
+        ];
+        match given.into_iter().find(|(_, given)| *given) {
+            Some((what, _)) => {
+                let problem = "STIX is sent as it is; this is for lists, mails, MISP events and tables (see --from)";
+                Err(Failure::Argument { what, problem: problem.to_owned() })
+            }
+            None => Ok(()),
+        }
+    }
+}
+
 /// A template: what flags would say.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
