@@ -3,6 +3,7 @@
 mod collection;
 mod export;
 mod link;
+mod warning_lists;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,6 +21,7 @@ use mithaq_core::{
     stix::marking::Tlp,
 };
 use serde::Deserialize;
+pub use warning_lists::{WarningLists, WarningMode};
 
 use crate::tokens::TOKEN_FILE_DEFAULT;
 
@@ -45,6 +47,8 @@ pub struct Config {
     pub link: BTreeMap<String, Link>,
     /// What is exported again and again, by names of our own.
     pub export: BTreeMap<String, Export>,
+    /// What pushes are looked up in.
+    pub warning_lists: WarningLists,
     /// Where objects are kept.
     pub store: Store,
     /// What is logged and how.

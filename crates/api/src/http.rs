@@ -89,6 +89,14 @@ pub struct PushQuery {
     pub atomic: bool,
     /// Store and release nothing, but say what would be released to whom.
     pub dry_run: bool,
+    /// Push also what stands on a warning list that blocks, and record it.
+    pub force: bool,
+}
+
+// The form that serde asks for.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// What became of an object.
@@ -128,6 +136,9 @@ pub struct PushedObject {
     /// Its content id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content: Option<ContentId>,
+    /// The warning lists that its values stand on, a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub listed: Vec<String>,
     /// Why it was refused.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
@@ -144,6 +155,12 @@ pub struct PushSummary {
     pub refused: usize,
     /// Releases signed.
     pub releases: usize,
+    /// Objects whose values stand on warning lists.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub listed: usize,
+    /// Objects among them that were pushed although the lists block.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub forced: usize,
     /// Time taken by the daemon, in seconds.
     pub seconds: f64,
     /// Of a dry run: what would be released to whom. Of a push for named peers: what the rule keeps from them.

@@ -14,3 +14,4 @@ pub mod http;
 pub mod landing;
 pub mod sighting;
 pub mod tokens;
+pub mod warning_lists;

@@ -11,9 +11,9 @@ use mithaq_api::{config::LogFormat, home::Home};
 use crate::{
     RunArgs,
     commands::{
-        agreement, backup, canon, card, consent, evidence, explain, export, init, key, ledger, pattern, peer, push,
-        quarantine, reload, restore, search, show, siem, sighting, status, store, tail, upgrade, validate, why,
-        withdraw,
+        agreement, backup, canon, card, consent, evidence, explain, export, init, key, ledger, manual, pattern, peer,
+        push, quarantine, refang, reload, restore, search, show, siem, sighting, status, store, tail, upgrade,
+        validate, why, withdraw,
     },
 };
 
@@ -74,6 +74,7 @@ pub(crate) enum HomeCommand {
     #[command(subcommand)]
     Agreement(agreement::Command),
     Push(push::Args),
+    Refang(refang::Args),
     Status(status::Args),
     Show(show::ShowArgs),
     Search(search::Args),
@@ -103,6 +104,8 @@ pub(crate) enum HomeCommand {
     Upgrade(upgrade::Args),
     Explain(explain::Args),
     Backup(backup::Args),
+    Completions(manual::CompletionsArgs),
+    Man(manual::ManArgs),
 }
 
 /// Run the daemon in the foreground; `mithaqd` is the same.

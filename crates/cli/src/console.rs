@@ -151,6 +151,19 @@ impl Console {
         Ok(())
     }
 
+    /// Writes a part of a text that goes on to another program, with the end of its line; a terminal gets it escaped.
+    pub(crate) fn text(&mut self, line: &str, end: &str) -> Result<(), Failure> {
+        if self.out_is_terminal {
+            return self.line(line);
+        }
+        Ok(write!(self.out, "{line}{end}")?)
+    }
+
+    /// Writes what the program itself is made of and holds nothing from outside.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        Ok(self.out.write_all(bytes)?)
+    }
+
     /// Writes a value as a line of JSON.
     pub(crate) fn json(&mut self, value: &impl Serialize) -> Result<(), Failure> {
         let text = serde_json::to_vec(value).map_err(io::Error::from)?;

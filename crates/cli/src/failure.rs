@@ -195,6 +195,27 @@ pub enum Failure {
         /// Why.
         error: JsonError,
     },
+    /// An input cannot be made into STIX.
+    #[error("{input} cannot be read: {problem}")]
+    Intake {
+        /// The file.
+        input: String,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
+    /// A template cannot be used.
+    #[error("the template {}: {problem}", path.display())]
+    Template {
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Our card names no STIX identity.
+    #[error(
+        "our card names no STIX identity, and what is made of a list needs one that made it: `mithaq card --help` adds it"
+    )]
+    NoIdentity,
     /// The connection broke during a push.
     #[error("the connection to the daemon broke before it had answered: push again, what was stored is recognised")]
     PushCut,
@@ -285,6 +306,8 @@ impl Failure {
             Self::Terminated { .. } => Code::TERMINATED,
             Self::TooLarge { .. } => Code::TOO_LARGE,
             Self::NotJson { error, .. } => Code::new(ObjectError::from(error.clone()).code()),
+            Self::Intake { .. } | Self::NoIdentity => Code::INTAKE,
+            Self::Template { .. } => Code::TEMPLATE,
             Self::PushCut => Code::OUTCOME_UNKNOWN,
             Self::StreamEnded { .. } => Code::DAEMON_UNREACHABLE,
             Self::File { .. } | Self::Output(_) => Code::FILE,

@@ -17,6 +17,7 @@ mod demo;
 pub mod exit;
 pub mod failure;
 mod input;
+mod intake;
 mod object;
 mod people;
 mod progress;

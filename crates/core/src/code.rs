@@ -125,6 +125,20 @@ codes! {
         "The object, with what it speaks of, names over 64 sectors or markings, sectors of over 4 KiB together, or a sector that is longer than 250 bytes or has control characters. \
          Mend the sectors, or split the report.";
 
+    /// A value stands on a warning list.
+    WARNING_LIST = 1070, "on a warning list",
+        "The object's value is well known and mostly no threat: a resolver, a popular domain, a private address. The configuration says that such \
+         objects are not pushed ([warning_lists] mode = \"block\"). If it is one all the same, push it with --force: what you forced is recorded \
+         in audit/forced.ndjson.";
+    /// An input cannot be made into STIX.
+    INTAKE = 1071, "input not understood",
+        "The input is not what --from says, or what it looked like. Say what it is with --from stix, misp, csv or text; for a table say which column \
+         holds what with --map value=COLUMN. `mithaq push FILE -n` shows what would be made of it.";
+    /// A template cannot be used.
+    TEMPLATE = 1072, "template not understood",
+        "A template in HOME/templates has the keys from, map, tlp, to, sectors, labels, expires and confidence, and no others. \
+         The message names the line.";
+
     /// An agreement applies.
     AGREEMENT = 2001, "agreement",
         "The release rule found the agreement with this CERT and goes by its terms.";

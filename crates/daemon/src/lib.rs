@@ -41,6 +41,7 @@ mod staging;
 mod standing;
 mod start;
 mod steps;
+mod warnings;
 
 pub use offline::ask_store;
 pub use revive::revive;

@@ -44,6 +44,7 @@ use crate::{
     room::Room,
     staging::Resumed,
     standing::Standing,
+    warnings::Warnings,
 };
 
 /// What all tasks of the daemon share.
@@ -62,6 +63,8 @@ pub(crate) struct Node {
     pub(crate) tasks: TaskTracker,
     pub(crate) shutdown: CancellationToken,
     pub(crate) started: Instant,
+    /// What our own pushes are looked up in.
+    pub(crate) warnings: Warnings,
     /// What is being published, from the look at what we have released until the new releases are stored.
     pub(crate) publishing: Publishing,
     /// Whether a peer's release was ever stored, as far as it had to be looked up.
@@ -170,6 +173,7 @@ impl Node {
             shutdown: CancellationToken::new(),
             started: Instant::now(),
             publishing: Publishing::default(),
+            warnings: Warnings::default(),
             received: AtomicBool::new(false),
             standing,
             gate: Gate::default(),

@@ -35,6 +35,7 @@ use crate::{
     outbox,
     standing::Owners,
     steps::{self, Step},
+    warnings::{self, Listed},
 };
 
 /// A commit is closed once its bodies reach so many bytes, so that peers get the first releases while the last are still
@@ -51,6 +52,7 @@ pub(crate) trait Report {
 struct Taken {
     index: usize,
     body: Body,
+    listed: Listed,
 }
 
 impl Taken {
@@ -60,8 +62,15 @@ impl Taken {
             id: Some(self.body.facts().stix_id.clone()),
             status: PushStatus::Refused,
             content: Some(self.body.id()),
+            listed: self.listed.hits.clone(),
             problem: Some(problem),
         }
+    }
+
+    /// The line of the answer that tells of it.
+    fn told(&self, status: PushStatus) -> PushedObject {
+        let (id, content) = (Some(self.body.facts().stix_id.clone()), Some(self.body.id()));
+        PushedObject { index: self.index, id, status, content, listed: self.listed.hits.clone(), problem: None }
     }
 }
 
@@ -102,7 +111,7 @@ pub(crate) fn push_to(
     let started = Instant::now();
     let default = default_level(node, query)?;
     let audiences = audiences(recipients);
-    let mut input = read(node, text)?;
+    let mut input = read(node, text, query.force)?;
     let _turn = node.publishing.turn(input.taken.iter().map(|taken| taken.body.id()).collect());
     let labels = labels(node, &mut input, default).map_err(|error| store_problem(&error))?;
     let mut summary = PushSummary { refused: input.refused.len(), ..PushSummary::default() };
@@ -120,6 +129,9 @@ pub(crate) fn push_to(
             // Whoever names a recipient must hear that the rule keeps it from that one.
             summary.preview.retain(|row| !row.released && is_addressed(node, &row.peer, &audiences));
         }
+        let listed = input.taken.iter().filter(|taken| !taken.listed.hits.is_empty());
+        summary.listed = listed.clone().count();
+        summary.forced = listed.filter(|taken| taken.listed.forced).count();
         let fresh = fresh(node, &input.taken, &labels, &audiences, &mut summary, report);
         let fresh = fresh.map_err(|error| store_problem(&error))?;
         let groups = group(input.taken, labels, fresh);
@@ -128,11 +140,18 @@ pub(crate) fn push_to(
             summary.releases = groups.len() * audiences.len();
             groups.iter().for_each(|group| tell(&group.taken, PushStatus::Stored, report));
         } else {
+            record_forced(node, &groups)?;
             store(node, groups, &audiences, query.atomic, &mut summary, report)?;
         }
     }
     summary.seconds = started.elapsed().as_secs_f64();
     Ok(summary)
+}
+
+/// Records what is about to be published although warning lists block it.
+fn record_forced(node: &Node, groups: &[Group]) -> Result<(), Problem> {
+    let forced = groups.iter().flat_map(|group| &group.taken).filter(|taken| taken.listed.forced);
+    warnings::record(node, forced.map(|taken| (taken.body.facts().stix_id.as_str(), taken.listed.hits.as_slice())))
 }
 
 fn default_level(node: &Node, query: &PushQuery) -> Result<Tlp, Problem> {
@@ -165,7 +184,7 @@ fn audiences(recipients: BTreeSet<CertId>) -> Vec<BTreeSet<CertId>> {
     recipients.into_iter().map(|recipient| [recipient].into()).collect()
 }
 
-fn read(node: &Node, text: &[u8]) -> Result<Input, Problem> {
+fn read(node: &Node, text: &[u8], force: bool) -> Result<Input, Problem> {
     let mut input = Input { taken: Vec::new(), refused: Vec::new() };
     let mut owners = Owners::new(node, node.us);
     for entry in Reader::new(text) {
@@ -176,7 +195,7 @@ fn read(node: &Node, text: &[u8]) -> Result<Input, Problem> {
                         format!("the input has more than {PUSH_OBJECTS_MAX} objects: nothing was stored; split it");
                     return Err(Problem::new(Code::TOO_LARGE, text));
                 }
-                take(node, entry, &mut owners, &mut input);
+                take(node, entry, force, &mut owners, &mut input);
             }
             Err(error) => {
                 let (line, column) = error.line_column(text);
@@ -184,7 +203,14 @@ fn read(node: &Node, text: &[u8]) -> Result<Input, Problem> {
                     format!("broken JSON at line {line}, column {column}: {error}; nothing after that place was read");
                 let problem = Problem::new(Code::BROKEN_JSON, text);
                 let (index, status) = (input.taken.len() + input.refused.len(), PushStatus::Refused);
-                input.refused.push(PushedObject { index, id: None, status, content: None, problem: Some(problem) });
+                input.refused.push(PushedObject {
+                    index,
+                    id: None,
+                    status,
+                    content: None,
+                    listed: Vec::new(),
+                    problem: Some(problem),
+                });
                 break;
             }
         }
@@ -192,20 +218,29 @@ fn read(node: &Node, text: &[u8]) -> Result<Input, Problem> {
     Ok(input)
 }
 
-fn take(node: &Node, entry: Entry<'_>, owners: &mut Owners<'_>, input: &mut Input) {
+fn take(node: &Node, entry: Entry<'_>, force: bool, owners: &mut Owners<'_>, input: &mut Input) {
     let index = entry.index;
     let (id, problem) = match entry.object {
         Ok(object) => match Body::of(&object) {
-            Ok(body) => match owner(node, owners, &body) {
-                None => return input.taken.push(Taken { index, body }),
-                Some(problem) => (Some(body.facts().stix_id.clone()), problem),
+            Ok(body) => match admit(node, owners, &body, force) {
+                Ok(listed) => return input.taken.push(Taken { index, body, listed }),
+                Err(problem) => (Some(body.facts().stix_id.clone()), problem),
             },
             Err(error) => (Some(object.id().as_str().to_owned()), body_problem(&error)),
         },
         Err(error) => (entry.id_hint, Problem::new(Code::new(error.code()), error.to_string())),
     };
     let status = PushStatus::Refused;
-    input.refused.push(PushedObject { index, id, status, content: None, problem: Some(problem) });
+    let listed = Vec::new();
+    input.refused.push(PushedObject { index, id, status, content: None, listed, problem: Some(problem) });
+}
+
+/// Whether an object may be published by us at all, and which warning lists it stands on.
+fn admit(node: &Node, owners: &mut Owners<'_>, body: &Body, force: bool) -> Result<Listed, Problem> {
+    match owner(node, owners, body) {
+        Some(problem) => Err(problem),
+        None => node.warnings.look(body.facts(), force),
+    }
 }
 
 /// The problem with an object that is another CERT's: its card claims who made it, or it was the first to sign the id.
@@ -406,10 +441,7 @@ impl OurReleases<'_> {
 }
 
 fn tell(taken: &[Taken], status: PushStatus, report: &mut dyn Report) {
-    for Taken { index, body } in taken {
-        let (id, content) = (Some(body.facts().stix_id.clone()), Some(body.id()));
-        report.object(&PushedObject { index: *index, id, status, content, problem: None });
-    }
+    taken.iter().for_each(|taken| report.object(&taken.told(status)));
 }
 
 /// Objects of one label that become one release.
@@ -462,9 +494,7 @@ fn store(
         {
             bytes += group.taken.iter().map(|taken| taken.body.bytes().len()).sum::<usize>();
             let ids: Vec<ContentId> = group.taken.iter().map(|taken| taken.body.id()).collect();
-            for taken in &group.taken {
-                told.push((taken.index, taken.body.facts().stix_id.clone(), taken.body.id()));
-            }
+            told.extend(group.taken.iter().map(|taken| taken.told(PushStatus::Stored)));
             let mut bodies: Vec<Body> = group.taken.into_iter().map(|taken| taken.body).collect();
             let mut counts: Vec<Body> =
                 if counts_go { bodies.iter().filter_map(sighting::tally).collect() } else { Vec::new() };
@@ -488,10 +518,7 @@ fn store(
         signed.iter().for_each(|(id, objects)| steps::passed(Step::Stored, *id, *objects));
         summary.releases += releases;
         summary.stored += told.len();
-        for (index, id, content) in told {
-            let status = PushStatus::Stored;
-            report.object(&PushedObject { index, id: Some(id), status, content: Some(content), problem: None });
-        }
+        told.iter().for_each(|object| report.object(object));
     }
     Ok(())
 }

@@ -25,6 +25,7 @@ use crate::{
     retention,
     room::{self, Room},
     standing::{self, Standing},
+    warnings::Warnings,
 };
 
 /// How long tasks may take to end once the daemon stops.
@@ -158,8 +159,11 @@ async fn serve(home: Home, config: Config, store: Arc<dyn Store>) -> Result<(), 
     let failed = |error: StoreError| Failure::new(Code::STORE, with_sources(&error));
     let standing = Standing::load(&*store).map_err(failed)?;
     let gate = Gate::load(&*store).map_err(failed)?;
+    let warnings = Warnings::load(&home, &config.warning_lists)
+        .map_err(|error| Failure::new(Code::CONFIG, with_sources(&error)))?;
     let mut node = Node::new(home, config, store, standing, instance)?;
     node.gate = gate;
+    node.warnings = warnings;
     let node = Arc::new(node);
     let endpoint = peer::bind(&node, node.config.listen.address)
         .map_err(|error| Failure::new(Code::LISTEN, with_sources(&error)))?;

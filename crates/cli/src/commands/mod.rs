@@ -11,10 +11,12 @@ pub(crate) mod export;
 pub(crate) mod init;
 pub(crate) mod key;
 pub(crate) mod ledger;
+pub(crate) mod manual;
 pub(crate) mod pattern;
 pub(crate) mod peer;
 pub(crate) mod push;
 pub(crate) mod quarantine;
+pub(crate) mod refang;
 pub(crate) mod reload;
 pub(crate) mod restore;
 pub(crate) mod search;
@@ -68,6 +70,9 @@ pub(crate) fn execute(
         HomeCommand::Canon(args) => canon::run(args, console),
         HomeCommand::Pattern(args) => pattern::run(args, console),
         HomeCommand::Upgrade(args) => upgrade::run(args, console),
+        HomeCommand::Refang(args) => refang::run(args, console),
+        HomeCommand::Completions(args) => manual::completions(args, console),
+        HomeCommand::Man(args) => manual::man(args, console),
         HomeCommand::Explain(args) => explain::run(args, console),
     }
 }

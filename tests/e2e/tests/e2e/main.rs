@@ -19,6 +19,7 @@ mod exports;
 mod full_disk;
 mod group;
 mod harness;
+mod intake;
 mod keys;
 mod large_input;
 mod ledger;

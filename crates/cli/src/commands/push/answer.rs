@@ -36,11 +36,19 @@ pub(super) struct Answer<'a> {
     check: Check,
     /// What to do about what was refused, by its code.
     remedies: BTreeSet<&'static str>,
+    /// What was refused before anything was sent.
+    also_refused: usize,
 }
 
 impl<'a> Answer<'a> {
     pub(super) fn new(verbose: bool, dry_run: bool, check: Check, console: &'a mut Console) -> Self {
-        Self { verbose, dry_run, console, summary: None, check, remedies: BTreeSet::new() }
+        Self { verbose, dry_run, console, summary: None, check, remedies: BTreeSet::new(), also_refused: 0 }
+    }
+
+    /// Counts what was refused before anything was sent.
+    pub(super) fn also_refused(mut self, refused: usize) -> Self {
+        self.also_refused = refused;
+        self
     }
 
     /// Takes one line.
@@ -69,7 +77,8 @@ impl<'a> Answer<'a> {
     /// Says how it ended.
     pub(super) fn end(&mut self) -> Result<Exit, Failure> {
         // An answer without a last line was cut off: what became of the rest is not known.
-        let summary = self.summary.take().ok_or(Failure::PushCut)?;
+        let mut summary = self.summary.take().ok_or(Failure::PushCut)?;
+        summary.refused += self.also_refused;
         if self.console.is_json() {
             self.console.json(&WithCounts { summary: &summary, counts: self.check.counts() })?;
         } else {

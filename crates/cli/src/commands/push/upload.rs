@@ -1,9 +1,7 @@
 //! The way up: a file in chunks, with a progress bar for people.
 
 use std::{
-    io,
-    os::fd::AsFd,
-    path::{Path, PathBuf},
+    io::{self, Cursor},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -15,9 +13,12 @@ use futures_util::{StreamExt, stream};
 use hyper::body::Frame;
 use indicatif::ProgressBar;
 use mithaq_api::{client::BoxedChunks, http::PUSH_BYTES_MAX};
-use tokio::{fs::File, io::AsyncReadExt};
+use tokio::{
+    fs::File,
+    io::{AsyncRead, AsyncReadExt},
+};
 
-use super::{broken, check::Check};
+use super::{broken, check::Check, source::Opened};
 use crate::{failure::Failure, progress};
 
 /// How much is read and sent at a time.
@@ -25,7 +26,7 @@ const CHUNK_BYTES: usize = 256 * 1024;
 
 /// An input that is about to be sent.
 pub(super) struct Upload {
-    reader: File,
+    reader: Box<dyn AsyncRead + Send + Unpin>,
     progress: Progress,
     check: Check,
 }
@@ -39,27 +40,17 @@ pub(super) struct Progress {
 }
 
 impl Upload {
-    /// Opens a file, or standard input for `-`; a file that is too large is refused before anything is sent.
-    ///
-    /// What is sent is looked at by `check`.
-    pub(super) async fn open(path: &Path, check: Check) -> Result<Self, Failure> {
-        if path == Path::new("-") {
-            let stdin = std::fs::File::from(io::stdin().as_fd().try_clone_to_owned()?);
-            let progress = Progress::new("standard input", None);
-            return Ok(Self { reader: File::from_std(stdin), progress, check });
-        }
-        let file_error = |source| Failure::File { action: "read", path: PathBuf::from(path), source };
-        let reader = File::open(path).await.map_err(file_error)?;
-        let metadata = reader.metadata().await.map_err(file_error)?;
-        if metadata.is_dir() {
-            return Err(file_error(io::ErrorKind::IsADirectory.into()));
-        }
-        let bytes = metadata.is_file().then_some(metadata.len());
-        let progress = Progress::new(&path.to_string_lossy(), bytes);
-        match bytes.filter(|bytes| is_too_large(*bytes)) {
-            Some(bytes) => Err(Failure::TooLarge { input: progress.input, bytes }),
-            None => Ok(Self { reader, progress, check }),
-        }
+    /// An upload of an input that is open; `check` looks at what is sent.
+    pub(super) fn of(input: Opened, check: Check) -> Self {
+        let progress = Progress::new(&input.name, input.bytes);
+        let rest = File::from_std(input.rest);
+        Self { reader: Box::new(Cursor::new(input.head).chain(rest)), progress, check }
+    }
+
+    /// An upload of what was made of an input.
+    pub(super) fn of_objects(name: &str, objects: Vec<u8>, check: Check) -> Self {
+        let progress = Progress::new(name, Some(objects.len() as u64));
+        Self { reader: Box::new(Cursor::new(objects)), progress, check }
     }
 
     /// Where to see how far it is.
@@ -87,7 +78,8 @@ impl Upload {
     }
 }
 
-fn is_too_large(bytes: u64) -> bool {
+/// Whether a push takes no more than so much.
+pub(super) fn is_too_large(bytes: u64) -> bool {
     bytes > PUSH_BYTES_MAX as u64
 }
 
@@ -130,6 +122,11 @@ mod tests {
     use super::*;
     use crate::daemon::block_on;
     use mithaq_core::code::Code;
+    use std::path::Path;
+
+    fn open(path: &Path) -> Result<Upload, Failure> {
+        Ok(Upload::of(Opened::open(path)?, Check::default()))
+    }
 
     fn temporary(content: &[u8]) -> tempfile::NamedTempFile {
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -142,7 +139,7 @@ mod tests {
         let content: Vec<u8> = (0..CHUNK_BYTES * 2 + 7).map(|at| u8::try_from(at % 251).unwrap()).collect();
         let file = temporary(&content);
         let read = block_on(async {
-            let mut chunks = Upload::open(file.path(), Check::default()).await?.into_chunks();
+            let mut chunks = open(file.path())?.into_chunks();
             let mut read = Vec::new();
             while let Some(chunk) = chunks.next().await {
                 read.extend_from_slice(&chunk?.into_data().unwrap());
@@ -156,7 +153,7 @@ mod tests {
     fn a_file_that_is_too_large_is_refused_at_once() {
         let file = temporary(b"");
         file.as_file().set_len(PUSH_BYTES_MAX as u64 + 1).unwrap();
-        let failure = block_on(async { Upload::open(file.path(), Check::default()).await.map(|_| ()) }).unwrap_err();
+        let failure = open(file.path()).map(|_| ()).unwrap_err();
         assert_eq!(failure.code(), Code::TOO_LARGE);
     }
 
@@ -164,7 +161,7 @@ mod tests {
     fn input_without_a_size_breaks_off_when_it_is_too_large() {
         let cut = || Failure::from(mithaq_api::client::ClientError::Broken("reset".into()));
         let progress = block_on(async {
-            let upload = Upload::open(Path::new("/dev/zero"), Check::default()).await?;
+            let upload = open(Path::new("/dev/zero"))?;
             let progress = upload.progress();
             let mut chunks = upload.into_chunks();
             while let Some(Ok(_)) = chunks.next().await {}
@@ -177,8 +174,7 @@ mod tests {
     #[test]
     fn folders_and_missing_files_are_named() {
         for path in ["/", "/nonexistent"] {
-            let failure =
-                block_on(async { Upload::open(Path::new(path), Check::default()).await.map(|_| ()) }).unwrap_err();
+            let failure = open(Path::new(path)).map(|_| ()).unwrap_err();
             assert_eq!(failure.code(), Code::FILE);
             assert!(failure.message().starts_with(&format!("cannot read {path}: ")), "{failure}");
         }

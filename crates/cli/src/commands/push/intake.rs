@@ -1,0 +1,227 @@
+//! From an input in any format to the objects that are sent, with everything in between shown.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use futures_util::{StreamExt, stream};
+use mithaq_api::{
+    client::{Client, ClientError, percent_encode},
+    home::Home,
+    http::{Held, PUSH_BYTES_MAX},
+    warning_lists::WarningLists,
+};
+use mithaq_core::{code::Code, stix::Observable};
+use serde_json::Value;
+
+use super::{settings::Settings, source::Opened, upload::is_too_large};
+use crate::{
+    clock, daemon,
+    failure::Failure,
+    intake::{self, Draft, Format, Intake, Origin, Outcome, Sniffed, What},
+};
+
+/// How many questions to the daemon are open at once.
+const ASKED_AT_ONCE: usize = 16;
+/// The name of the list of domains that are ours.
+const OWN_DOMAINS: &str = "our own domains";
+
+/// What is to be pushed.
+pub(super) enum Source {
+    /// STIX 2.1, which is sent as it is.
+    Stix(Opened),
+    /// What was made of something else, and what the input is called.
+    Made(String, Box<Intake>),
+}
+
+/// Opens an input and, unless it is STIX 2.1, makes of it what it says.
+pub(super) fn open(path: &Path, settings: &Settings) -> Result<Source, Failure> {
+    let may_be_feed = matches!(settings.format, None | Some(Format::Auto | Format::Misp));
+    if may_be_feed && path.is_dir() && path.join("manifest.json").is_file() {
+        return Ok(Source::Made(path.display().to_string(), Box::new(feed(path)?)));
+    }
+    let opened = Opened::open(path)?;
+    let looks = intake::head_kind(&opened.head);
+    let kind = match (settings.format, looks) {
+        // Whoever did not ask for a conversion hears that STIX 2.0 is refused.
+        (None, Sniffed::Stix20) => Sniffed::Stix,
+        (None | Some(Format::Auto), looks) => looks,
+        (Some(Format::Stix), Sniffed::Stix20) => Sniffed::Stix20,
+        (Some(Format::Stix), _) => Sniffed::Stix,
+        (Some(Format::Misp), _) => Sniffed::Misp,
+        (Some(Format::Csv), _) => Sniffed::Csv,
+        (Some(Format::Text), Sniffed::Mail) => Sniffed::Mail,
+        (Some(Format::Text), _) => Sniffed::Text,
+    };
+    if kind == Sniffed::Stix {
+        return Ok(Source::Stix(opened));
+    }
+    let name = opened.name.clone();
+    let made = convert(kind, &name, &opened.whole()?, settings)?;
+    Ok(Source::Made(name, Box::new(made)))
+}
+
+fn convert(kind: Sniffed, name: &str, bytes: &[u8], settings: &Settings) -> Result<Intake, Failure> {
+    let mut made = Intake::default();
+    let not_read = |problem: String| Failure::Intake { input: name.to_owned(), problem };
+    match kind {
+        Sniffed::Misp => intake::misp(bytes, &mut made).map_err(|error| not_read(error.to_string()))?,
+        Sniffed::Csv => intake::csv(bytes, &settings.map, &mut made).map_err(|error| not_read(error.to_string()))?,
+        Sniffed::Mail => intake::mail(bytes, &mut made),
+        Sniffed::Text => intake::text(bytes, &mut made),
+        Sniffed::Stix | Sniffed::Stix20 => intake::stix_2_0(bytes, &mut made).map_err(|error| {
+            let (line, column) = error.line_column(bytes);
+            Failure::NotJson { input: name.to_owned(), line, column, error }
+        })?,
+    }
+    if made.is_full() {
+        return Err(not_read(format!("it says more than {} things: split it", intake::DRAFTS_MAX)));
+    }
+    Ok(made)
+}
+
+/// The events of a feed's folder, as its manifest lists them.
+fn feed(path: &Path) -> Result<Intake, Failure> {
+    let manifest = Opened::open(&path.join("manifest.json"))?;
+    let name = manifest.name.clone();
+    let not_read = |problem: String| Failure::Intake { input: name.clone(), problem };
+    let listed: BTreeMap<String, Value> =
+        serde_json::from_slice(&manifest.whole()?).map_err(|error| not_read(error.to_string()))?;
+    let mut made = Intake::default();
+    for uuid in listed.keys() {
+        let Some(file) = intake::event_file(uuid) else {
+            made.losses.refuse("the manifest", uuid, "is no UUID of an event");
+            continue;
+        };
+        let file = path.join(file);
+        if !fs::metadata(&file).is_ok_and(|metadata| metadata.is_file()) {
+            made.losses.refuse("the manifest", uuid, "has no file in the folder: fetch the feed again");
+            continue;
+        }
+        let bytes = Opened::open(&file)?.whole()?;
+        if let Err(error) = intake::misp(&bytes, &mut made) {
+            made.losses.refuse(&format!("event {uuid}"), &file.display().to_string(), format!("is not read: {error}"));
+        }
+        if made.is_full() {
+            return Err(not_read(format!(
+                "the feed says more than {} things: push its events one by one",
+                intake::DRAFTS_MAX
+            )));
+        }
+    }
+    Ok(made)
+}
+
+/// Adds what is said of all, and what to look at.
+pub(super) fn complete(made: &mut Intake, settings: &Settings, home: &Home) -> Result<(), Failure> {
+    let card = home.card()?;
+    let own = own_domains(&card.card().contacts, &card.card().endpoints);
+    let lists = WarningLists::default().with_builtin().with_domains(OWN_DOMAINS, &own);
+    let until = settings.expires.map(|span| intake::date::end_after(clock::now(), span));
+    for draft in made.drafts_mut() {
+        let is_indicator = matches!(draft.what, What::Indicator { .. });
+        let says = &mut draft.says;
+        says.tlp = says.tlp.or(settings.tlp);
+        says.confidence = says.confidence.or(settings.confidence);
+        says.sectors.extend(settings.sectors.iter().cloned());
+        settings.labels.iter().for_each(|label| says.label(label));
+        says.valid_until = says.valid_until.or(until).filter(|_| is_indicator);
+        draft.notes.extend(lists.check(observables(&draft.what)).iter().map(ToString::to_string));
+    }
+    Ok(())
+}
+
+fn observables(what: &What) -> &[Observable] {
+    match what {
+        What::Indicator { observables, .. } => observables,
+        What::Observable(observable) => std::slice::from_ref(observable),
+        What::Report(_) => &[],
+    }
+}
+
+/// The domains that our card names: those of mail addresses and of endpoints.
+fn own_domains(contacts: &[String], endpoints: &[String]) -> Vec<String> {
+    let of_mail = contacts.iter().filter_map(|contact| contact.rsplit_once('@')).map(|(_, host)| host);
+    let of_endpoint = endpoints.iter().filter_map(|endpoint| endpoint.rsplit_once(':')).map(|(host, _)| host);
+    let is_name = |host: &&str| host.contains('.') && host.contains(|c: char| c.is_alphabetic());
+    of_mail
+        .chain(of_endpoint)
+        .map(|host| host.trim_matches(['>', '.', ' ']))
+        .filter(is_name)
+        .map(str::to_owned)
+        .collect()
+}
+
+/// What becomes of a draft.
+pub(super) struct Made<'a> {
+    pub(super) draft: &'a Draft,
+    pub(super) id: Option<String>,
+    pub(super) outcome: Outcome,
+}
+
+/// Makes the objects, beside what the daemon holds of them.
+pub(super) fn objects<'a>(made: &'a Intake, home: &Home, client: &Client) -> Result<Vec<Made<'a>>, Failure> {
+    let card = home.card()?;
+    let identity = card.card().identities.first().ok_or(Failure::NoIdentity)?;
+    let origin = Origin::new(identity, clock::now());
+    let ids: Vec<Option<String>> = made.drafts().iter().map(|draft| origin.id(draft)).collect();
+    let held = daemon::block_on(held(client, made.drafts(), &ids))?;
+    let rows = made.drafts().iter().zip(&ids).zip(held);
+    let object = |((draft, id), held): ((&'a Draft, &Option<String>), Option<Value>)| {
+        let outcome = origin.object(draft, &ids, held.as_ref());
+        Made { draft, id: id.clone(), outcome }
+    };
+    Ok(rows.map(object).collect())
+}
+
+/// For each draft the newest version that we have published under its id. Observables have no versions.
+async fn held(client: &Client, drafts: &[Draft], ids: &[Option<String>]) -> Result<Vec<Option<Value>>, Failure> {
+    let ask = |(draft, id): (&Draft, &Option<String>)| {
+        let id = id.clone().filter(|_| !matches!(draft.what, What::Observable(_)));
+        async move {
+            match id {
+                Some(id) => newest(client, &id).await,
+                None => Ok(None),
+            }
+        }
+    };
+    let questions: Vec<_> = drafts.iter().zip(ids).map(ask).collect();
+    let answers: Vec<_> = stream::iter(questions).buffered(ASKED_AT_ONCE).collect().await;
+    answers.into_iter().collect()
+}
+
+async fn newest(client: &Client, id: &str) -> Result<Option<Value>, Failure> {
+    let mut path = String::from("/v1/show/");
+    percent_encode(id, &mut path);
+    let mut lines = match client.lines(&path).await {
+        Err(ClientError::Problem(problem)) if problem.code == Code::NOT_FOUND.to_string() => return Ok(None),
+        other => other?,
+    };
+    let mut newest: Option<Value> = None;
+    while let Some(line) = lines.next().await? {
+        let held: Held = serde_json::from_slice(&line).map_err(|error| ClientError::Answer(error.to_string()))?;
+        let is_ours = held.releases.iter().any(|release| release.from == "us");
+        let object: Value =
+            serde_json::from_str(held.object.get()).map_err(|error| ClientError::Answer(error.to_string()))?;
+        let modified = |object: &Value| object["modified"].as_str().map(str::to_owned);
+        if is_ours && newest.as_ref().is_none_or(|newest| modified(newest) < modified(&object)) {
+            newest = Some(object);
+        }
+    }
+    Ok(newest)
+}
+
+/// The objects as lines, as a push takes them.
+pub(super) fn lines(name: &str, made: &Intake, rows: &[Made<'_>]) -> Result<Vec<u8>, Failure> {
+    let mut out = Vec::new();
+    let objects = rows.iter().filter_map(|row| match &row.outcome {
+        Outcome::Object(object) => Some(object.to_string().into_bytes()),
+        Outcome::Nothing(_) => None,
+    });
+    for object in made.objects.iter().cloned().chain(objects) {
+        out.extend_from_slice(&object);
+        out.push(b'\n');
+        if is_too_large(out.len() as u64) {
+            return Err(Failure::TooLarge { input: name.to_owned(), bytes: PUSH_BYTES_MAX as u64 + 1 });
+        }
+    }
+    Ok(out)
+}
