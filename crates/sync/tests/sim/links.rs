@@ -8,9 +8,13 @@ use std::{
 
 use bytes::Bytes;
 use mithaq_core::id::sha256_of;
-use mithaq_sync::{Channel, Fault, Input, wire::frame_length};
+use mithaq_sync::{
+    Channel, Fault, Input,
+    wire::{Kind, frame_length},
+};
 
 use crate::{
+    cast::decode,
     driver::{End, EndKey},
     world::{Event, World},
 };
@@ -92,6 +96,9 @@ impl World {
             self.check_frame(key, channel, frame);
             return self.carry(key, channel, frame.clone());
         };
+        if let (true, Kind::Gone(gone)) = (vice.has_honest_journals(), decode(frame)) {
+            self.note_gone(key, &gone);
+        }
         for frame in vice.garble(frame.clone(), &mut self.rng) {
             self.carry(key, channel, frame);
         }
@@ -201,7 +208,8 @@ impl World {
 
     /// One end is over, and the other hears nothing of it. Says who the other is.
     pub(crate) fn lose(&mut self, key: EndKey) -> Option<usize> {
-        let end = self.ends.remove(&key)?;
+        let mut end = self.ends.remove(&key)?;
+        self.abandon(key, &mut end.session);
         if let Some(connection) = self.connections.get_mut(&key.connection) {
             connection.disturbed = true;
         }

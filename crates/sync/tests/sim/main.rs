@@ -38,12 +38,16 @@ mod cast;
 mod checks;
 mod disk;
 mod driver;
+mod fetching;
 mod hostile;
 mod links;
 mod node;
 mod plan;
 mod pool;
+mod requests;
+mod savings;
 mod scenarios;
+mod sketches;
 mod storer;
 mod world;
 

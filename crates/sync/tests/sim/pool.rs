@@ -21,7 +21,7 @@ use crate::cast::{Cert, Parcel, cert, green, object, signed, wall};
 pub(crate) const NODES_MAX: usize = 30;
 
 /// How many releases of one object the first two CERTs have for worlds with long journals.
-const CROWD: u64 = 120;
+const CROWD: u64 = 80;
 
 /// How many objects there are of each size: few, so that releases share them.
 const OBJECTS: u64 = 40;
