@@ -220,11 +220,14 @@ impl World {
         Some(end.peer)
     }
 
-    /// All ends of a node are over at once, and nobody hears of it in time.
+    /// All ends of a node are over at once, and nobody hears of it in time. What it was sending is lost with it, or is not.
     pub(crate) fn lose_all(&mut self, node: usize) {
         let keys: Vec<EndKey> = self.ends.keys().filter(|key| key.node == node).copied().collect();
         for key in keys {
             if let Some(peer) = self.lose(key) {
+                if let Some(connection) = self.connections.get_mut(&key.connection) {
+                    connection.dead |= self.rng.below(2) == 0;
+                }
                 self.schedule(IDLE, Event::Lost(EndKey { node: peer, ..key }));
             }
         }
