@@ -208,7 +208,7 @@ impl World {
         }
         for (_, content) in held {
             assert!(self.is_told(entry, release, content), "{} tells {peer} that it holds a body", key.node);
-            self.counts.spared += usize::from(self.requests.arrived.contains_key(&(key.node, peer, release, content)));
+            self.counts.spared += usize::from(self.nodes[key.node].disk.was_given(peer, release, content));
         }
         let wanted: Vec<ContentId> = wanted.into_iter().map(|(_, content)| content).collect();
         for content in &wanted {
