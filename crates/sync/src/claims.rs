@@ -182,6 +182,12 @@ impl Claims {
         self.releases
     }
 
+    /// How many bodies are claimed, for tests of the limits.
+    #[must_use]
+    pub fn claimed(&self) -> usize {
+        self.holders.len()
+    }
+
     /// Claims for a session what a release lacks, and says whether it may be asked for: not while any of it is on its way
     /// from elsewhere, nor beyond the session's credit. `held` tells what we hold and may say so of, in the order of the
     /// contents.

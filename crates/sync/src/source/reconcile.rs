@@ -161,12 +161,13 @@ impl Source {
             return;
         }
         self.head = self.head.max(head);
+        // A journal that was made anew is not fresh: the peer may have much of it.
+        self.tail.advance(self.head.saturating_add(1));
         let key = self.reconciling.key.filter(|_| self.reconciling.is_cheaper(self.head));
         self.reconciling.stage = Stage::None;
         if let Some(key) = key {
             self.reconciling.stage = Stage::Opening;
             let (through, cells) = (self.head, first_cells(self.head, self.reconciling.held));
-            self.tail.advance(through.saturating_add(1));
             outputs.push(Output::OpenSketch { through, key, cells });
         }
         self.pump(outputs);

@@ -14,24 +14,20 @@ use mithaq_core::{
 };
 use mithaq_sync::{
     Channel, Cursor, InFlight, OFFERS_OPEN_MAX, RELEASES_OPEN_MAX, WINDOW_BYTES,
-    wire::{Ack, Kind, Manifest, Offer, Want, WantBodies},
+    sketch::SketchKey,
+    wire::{Ack, Gone, Kind, Manifest, Missing, Offer, Reconcile, Want},
 };
 
 use crate::{
     cast::decode,
     disk::{Change, Disk, Journal},
-    driver::{End, EndKey},
+    driver::EndKey,
+    hostile::Vice,
     node::{Done, Job},
     pool::{Deed, POOL, Sample},
+    sketches::digest_of,
     world::World,
 };
-
-/// Whether a body that is on its way from one peer must not be asked of another.
-const BODIES_ARE_CLAIMED: bool = false;
-
-/// Whether a release that a sink has acknowledged to a source must not come from that source again whatever its origin is,
-/// and also while the source's journal is being made anew.
-const RELEASES_ARE_SETTLED: bool = false;
 
 /// What one session has said.
 #[derive(Debug, Default)]
@@ -43,8 +39,10 @@ pub(crate) struct Watch {
     /// Releases that the session had stored.
     stored: BTreeMap<u64, ReleaseId>,
     acknowledged: BTreeSet<u64>,
-    /// Bodies that were asked for and did not all come, by entry.
-    wanted: BTreeMap<u64, Vec<ContentId>>,
+    /// The key of the sketch that was sent, and the last entry that it has.
+    sketch: Option<(SketchKey, usize)>,
+    /// Short ids that were named as lacking.
+    named: BTreeSet<u64>,
 }
 
 /// What has happened in a world, beyond what its nodes remember.
@@ -54,13 +52,16 @@ pub(crate) struct Records {
     kept: Vec<BTreeSet<ReleaseId>>,
     /// What a node told a peer may not go.
     gone: BTreeSet<(usize, usize, ReleaseId)>,
+    /// What came from a node to another, whole.
+    came: BTreeSet<(usize, usize, ReleaseId)>,
     /// When a peer acknowledged a release of a node's journal.
     settled: BTreeMap<(usize, usize, ReleaseId), Duration>,
 }
 
 impl Records {
     pub(crate) fn new(nodes: usize) -> Self {
-        Self { kept: vec![BTreeSet::new(); nodes], gone: BTreeSet::new(), settled: BTreeMap::new() }
+        let kept = vec![BTreeSet::new(); nodes];
+        Self { kept, gone: BTreeSet::new(), came: BTreeSet::new(), settled: BTreeMap::new() }
     }
 
     /// A node has told someone that it has a release.
@@ -68,10 +69,10 @@ impl Records {
         self.kept[node].insert(id);
     }
 
-    /// A store was put back: what came since is lost, and nobody is to blame.
+    /// A store was put back: what came or went since is lost, and nobody is to blame.
     pub(crate) fn restored(&mut self, node: usize, disk: &Disk) {
         self.kept[node].retain(|id| disk.releases.contains(id));
-        self.settled.retain(|(_, to, id), _| *to != node || disk.releases.contains(id));
+        self.settled.retain(|(from, to, id), _| ![*from, *to].contains(&node) || disk.releases.contains(id));
     }
 }
 
@@ -118,13 +119,13 @@ impl World {
         self.assert_disclosed(key, id);
     }
 
-    fn assert_disclosed(&self, key: EndKey, id: ReleaseId) {
+    pub(crate) fn assert_disclosed(&self, key: EndKey, id: ReleaseId) {
         let to = self.ends[&key].peer;
         let is_noted = self.nodes[key.node].disk.disclosed.contains(&(to, id));
         assert!(is_noted, "{id:?} goes from {} to {to} before the ledger has it", key.node);
     }
 
-    fn journal_of(&self, key: EndKey) -> Option<&Journal> {
+    pub(crate) fn journal_of(&self, key: EndKey) -> Option<&Journal> {
         let end = self.ends.get(&key)?;
         self.nodes[key.node].journal(end.peer, end.edition)
     }
@@ -137,7 +138,7 @@ impl World {
     }
 
     /// The other end of a connection, if an honest node still stands there.
-    fn honest_peer(&self, key: EndKey) -> Option<EndKey> {
+    pub(crate) fn honest_peer(&self, key: EndKey) -> Option<EndKey> {
         let node = self.ends.get(&key)?.peer;
         let peer = EndKey { node, ..key };
         Some(peer).filter(|peer| self.nodes[node].is_honest() && self.ends.contains_key(peer))
@@ -156,10 +157,12 @@ impl World {
                 assert!(self.ends[&key].watch.manifests.contains(&bodies.index), "bodies before their manifest");
                 self.assert_may_cross(key, self.entry(key, bodies.index));
             }
-            Kind::Gone(gone) => self.check_gone(key, gone.index, &gone.id),
+            Kind::Gone(gone) => self.check_gone(key, &gone),
             Kind::Want(want) => self.check_want(key, &want),
             Kind::WantBodies(want) => self.check_want_bodies(key, &want),
             Kind::Ack(ack) => self.check_ack(key, &ack),
+            Kind::Reconcile(sketch) => self.check_sketch(key, &sketch),
+            Kind::Missing(missing) => self.check_missing(key, &missing),
             _ => {}
         }
     }
@@ -198,21 +201,26 @@ impl World {
         if settled.is_none_or(|settled| *settled >= end.opened) {
             return;
         }
-        let is_known = POOL.sample(id).origin == key.node && end.journal_complete;
-        assert!(!is_known && !RELEASES_ARE_SETTLED, "{id:?} comes again from {} to {}", key.node, peer.node);
-        self.counts.came_again += 1;
+        panic!("{id:?} comes again from {} to {}", key.node, peer.node);
     }
 
-    fn check_gone(&mut self, key: EndKey, index: u64, id: &[u8]) {
-        let entry = self.entry(key, index);
-        assert_eq!(entry.as_bytes()[..], *id, "something else is gone than the journal has");
+    fn check_gone(&mut self, key: EndKey, gone: &Gone) {
+        let (index, entry) = (gone.index, self.entry(key, gone.index));
+        assert_eq!(entry.as_bytes()[..], gone.id, "something else is gone than the journal has");
         let to = self.ends[&key].peer;
         let may = self.may_cross(key.node, to, entry);
         assert!(may.is_err(), "{entry:?} may go from {} to {to} and is said to be gone", key.node);
         assert!(self.watch(key).gone.insert(index), "an entry is gone twice in one session");
-        self.records.gone.insert((key.node, to, entry));
+        self.note_gone(key, gone);
         self.counts.gone += 1;
         self.counts.gone_midway += usize::from(self.ends[&key].watch.manifests.contains(&index));
+    }
+
+    /// A cursor may pass what the peer was told may not go.
+    pub(crate) fn note_gone(&mut self, key: EndKey, gone: &Gone) {
+        if let (Ok(id), Some(end)) = (gone.id[..].try_into(), self.ends.get(&key)) {
+            self.records.gone.insert((key.node, end.peer, ReleaseId::from_bytes(id)));
+        }
     }
 
     /// What is not wanted is held, and the peer may know that.
@@ -221,72 +229,81 @@ impl World {
         for (place, index) in (want.first..want.first + u64::from(want.count)).enumerate() {
             let id = self.entry(peer, index);
             if !is_set(&want.bitmap, place) {
-                let may_know = POOL.sample(id).origin == peer.node
-                    || self.nodes[key.node].disk.disclosed.contains(&(peer.node, id))
-                    || self.records.settled.contains_key(&(peer.node, key.node, id));
-                assert!(may_know, "{} tells {} that it holds {id:?}", key.node, peer.node);
-                assert!(self.nodes[key.node].disk.holds(id), "{} says that it holds {id:?}", key.node);
+                self.check_told(key.node, peer.node, id);
             }
         }
     }
 
-    fn check_want_bodies(&mut self, key: EndKey, want: &WantBodies) {
-        let Some(peer) = self.honest_peer(key) else { return };
-        let contents = POOL.contents(self.entry(peer, want.index)).to_vec();
-        let mut wanted = Vec::new();
-        for (place, content) in contents.into_iter().enumerate() {
-            let is_told = self.may_tell(key.node, peer.node, content);
-            if is_set(&want.bitmap, place) {
-                assert!(!is_told, "{} asks for a body that it holds and may say so", key.node);
-                wanted.push(content);
-            } else {
-                // What another peer is about to bring is not asked for either, whether this one may know of it or not.
-                let is_claimed = BODIES_ARE_CLAIMED && self.is_on_its_way(key, content);
-                assert!(is_told || is_claimed, "{} tells {} that it holds a body", key.node, peer.node);
-            }
-        }
-        let twice = wanted.iter().filter(|content| self.is_on_its_way(key, **content)).count();
-        assert!(twice == 0 || !BODIES_ARE_CLAIMED, "{} asks {} for what is on its way", key.node, peer.node);
-        self.counts.bodies_wanted += wanted.len();
-        self.counts.bodies_wanted_twice += twice;
-        self.watch(key).wanted.entry(want.index).or_default().extend(wanted);
+    /// What a node tells a peer that it holds it does hold, and the peer may know.
+    fn check_told(&self, node: usize, peer: usize, id: ReleaseId) {
+        let may_know = POOL.sample(id).origin == peer
+            || self.nodes[node].disk.disclosed.contains(&(peer, id))
+            || self.records.came.contains(&(peer, node, id));
+        assert!(may_know, "{node} tells {peer} that it holds {id:?}");
+        assert!(self.nodes[node].disk.holds(id), "{node} says that it holds {id:?}");
     }
 
     /// Whether a node holds a body and a peer may know.
-    fn may_tell(&self, node: usize, peer: usize, content: ContentId) -> bool {
+    pub(crate) fn may_tell(&self, node: usize, peer: usize, content: ContentId) -> bool {
         let disk = &self.nodes[node].disk;
         let may_know = |id: &ReleaseId| POOL.sample(*id).origin == peer || self.may_cross(node, peer, *id).is_ok();
         disk.bodies.contains(&content) && disk.named_by(content).iter().any(may_know)
     }
 
-    /// Whether a body was asked of another peer and is not durable yet.
-    fn is_on_its_way(&self, key: EndKey, content: ContentId) -> bool {
-        let asks = |(other, end): (&EndKey, &End)| {
-            other.node == key.node
-                && *other != key
-                && end.watch.wanted.values().flatten().any(|wanted| *wanted == content)
-        };
-        let mut storers = self.nodes[key.node].storers.values();
-        self.ends.iter().any(asks) || storers.any(|storer| storer.waiting().any(|waits| waits == content))
-    }
-
     /// What is acknowledged is durable, once.
     fn check_ack(&mut self, key: EndKey, ack: &Ack) {
         let (peer, is_receipt) = (self.ends[&key].peer, !ack.signature.is_empty());
+        // Whoever was put back meanwhile hears of it no more.
+        let is_heard = self.other_end(key).is_some();
         for index in &ack.indexes {
-            self.watch(key).wanted.remove(index);
             assert!(self.watch(key).acknowledged.insert(*index), "an entry is acknowledged twice");
             if is_receipt {
                 let stored = self.ends[&key].watch.stored.get(index).copied();
                 let id = stored.unwrap_or_else(|| panic!("{} acknowledges what never came", key.node));
                 assert!(self.nodes[key.node].disk.holds(id), "{} acknowledges what is not durable", key.node);
                 self.records.keeps(key.node, id);
-                self.records.settled.insert((peer, key.node, id), self.now);
+                if is_heard {
+                    self.records.settled.insert((peer, key.node, id), self.now);
+                }
             }
         }
     }
 
-    fn watch(&mut self, key: EndKey) -> &mut Watch {
+    /// A sketch is that of the journal, of which all is in the ledger.
+    fn check_sketch(&mut self, key: EndKey, sketch: &Reconcile) {
+        let (end, through) = (&self.ends[&key], usize::try_from(sketch.through).unwrap());
+        let instance = end.session.peer_instance().unwrap();
+        let name = SketchKey::new(end.agreement, self.nodes[key.node].instance(), instance);
+        let journal = self.journal_of(key).unwrap();
+        let ids: Vec<ReleaseId> = journal.ids().take(through).collect();
+        assert_eq!(ids.len(), through, "a sketch of entries that are not durable");
+        let chain = journal.chain(sketch.through).unwrap();
+        assert_eq!(chain.as_bytes()[..], sketch.chain, "a sketch with a chain of its own");
+        assert_eq!(digest_of(name, ids.iter().copied()).to_bytes()[..], sketch.digest, "a sketch of something else");
+        ids.into_iter().for_each(|id| self.assert_disclosed(key, id));
+        self.watch(key).sketch = Some((name, through));
+        self.counts.sketched += 1;
+    }
+
+    /// What is not named as lacking is held, and the peer may know that.
+    fn check_missing(&mut self, key: EndKey, missing: &Missing) {
+        let Some(peer) = self.honest_peer(key) else { return };
+        self.counts.unreadable += usize::from(missing.give_up);
+        let shorts = missing.shorts.as_chunks::<8>().0.iter().map(|short| u64::from_be_bytes(*short));
+        self.watch(key).named.extend(shorts);
+        let Some((name, through)) = self.ends[&peer].watch.sketch.filter(|_| missing.last && !missing.give_up) else {
+            return;
+        };
+        let named = std::mem::take(&mut self.watch(key).named);
+        let ids: Vec<ReleaseId> = self.journal_of(peer).into_iter().flat_map(Journal::ids).take(through).collect();
+        for id in ids.into_iter().filter(|id| !named.contains(&name.mark(*id).short)) {
+            self.check_told(key.node, peer.node, id);
+        }
+        self.counts.agreed += usize::from(named.is_empty());
+        self.counts.named += named.len();
+    }
+
+    pub(crate) fn watch(&mut self, key: EndKey) -> &mut Watch {
         &mut self.ends.get_mut(&key).unwrap().watch
     }
 
@@ -299,9 +316,10 @@ impl World {
             assert!(is_for_us, "{} takes what is for others", key.node);
         }
         let watch = self.watch(key);
-        watch.wanted.remove(&index);
         let before = watch.stored.insert(index, release.id());
         assert!(before.is_none(), "an entry is stored twice in one session");
+        self.records.came.insert((peer, key.node, release.id()));
+        self.requests.came_whole(key, index, self.now);
         self.counts.stored += 1;
         self.counts.relayed += usize::from(sample.origin != peer);
     }
@@ -317,7 +335,8 @@ impl World {
             assert!(self.nodes[node].disk.holds(*id), "{node} stores a release without all of its bodies");
         }
         let source = EndKey { connection, node: *peer };
-        if let Some(cursor) = cursor.filter(|_| self.nodes[*peer].is_honest()) {
+        let vice = self.nodes[*peer].vice;
+        if let Some(cursor) = cursor.filter(|_| vice.is_none_or(Vice::has_honest_journals)) {
             self.check_cursor(node, source, &cursor);
         }
     }
@@ -390,10 +409,20 @@ impl World {
             let mut kept = self.records.kept[node.number].iter();
             let lost = kept.find(|id| !node.disk.holds(**id));
             assert!(lost.is_none(), "{} has lost {lost:?}", node.number);
+            node.pacts.keys().for_each(|peer| node.assert_sketches_are_right(*peer));
+        }
+        for (source, sink, id) in self.records.settled.keys().filter(|(_, sink, _)| self.nodes[*sink].is_honest()) {
+            let is_held = self.nodes[*sink].disk.held.contains(&(*source, *id));
+            assert!(is_held, "{sink} has acknowledged {id:?} to {source} and does not know");
+        }
+        if self.plan.vices.is_empty() {
+            assert!(self.requests.are_done(), "{:?}", self.requests);
+            let claimed = self.nodes.iter().map(|node| node.claims.claimed()).sum::<usize>();
+            assert_eq!(claimed, 0, "bodies are claimed that nobody fetches");
         }
     }
 }
 
-fn is_set(bitmap: &[u8], place: usize) -> bool {
+pub(crate) fn is_set(bitmap: &[u8], place: usize) -> bool {
     bitmap[place / 8] >> (place % 8) & 1 == 1
 }

@@ -65,8 +65,13 @@ pub(crate) enum Change {
     /// Entries of a journal of ours, which count as disclosed from then on.
     Disclosed { peer: usize, edition: Edition, scanned: usize, ids: Vec<ReleaseId> },
     /// Releases of a peer's journal, with the bodies that came, and how far we have it.
-    Received { peer: usize, agreement: AgreementId, releases: Vec<(ReleaseId, Vec<ContentId>)>, cursor: Option<Cursor> },
+    Received { peer: usize, agreement: AgreementId, releases: Vec<Lot>, cursor: Option<Cursor> },
+    /// Bodies of releases that did not come whole.
+    Staged { peer: usize, parts: Vec<Lot> },
 }
+
+/// A release and those of its bodies that came.
+pub(crate) type Lot = (ReleaseId, Vec<ContentId>);
 
 /// The store of a node.
 #[derive(Debug, Clone)]
@@ -84,6 +89,10 @@ pub(crate) struct Disk {
     /// The ledger: whom we were about to give what.
     pub(crate) disclosed: BTreeSet<(usize, ReleaseId)>,
     cursors: BTreeMap<(usize, AgreementId), Cursor>,
+    /// What a peer may be told that we hold.
+    pub(crate) held: BTreeSet<(usize, ReleaseId)>,
+    /// Bodies that a peer gave for a release that did not come whole.
+    lots: BTreeMap<(usize, ReleaseId), BTreeSet<ContentId>>,
 }
 
 impl Disk {
@@ -98,6 +107,8 @@ impl Disk {
             journals: BTreeMap::new(),
             disclosed: BTreeSet::new(),
             cursors: BTreeMap::new(),
+            held: BTreeSet::new(),
+            lots: BTreeMap::new(),
         }
     }
 
@@ -129,12 +140,39 @@ impl Disk {
                 self.disclosed.extend(ids.into_iter().map(|id| (peer, id)));
             }
             Change::Received { peer, agreement, releases, cursor } => {
-                releases.iter().for_each(|(id, bodies)| self.take(*id, bodies));
+                releases.iter().for_each(|(id, bodies)| self.complete(peer, *id, bodies));
                 if let Some(cursor) = cursor {
                     self.cursors.insert((peer, agreement), cursor);
                 }
             }
+            Change::Staged { peer, parts } => {
+                parts.into_iter().for_each(|(id, bodies)| self.lots.entry((peer, id)).or_default().extend(bodies));
+            }
         }
+    }
+
+    /// Takes a release with the bodies that came with it and those that were staged before, whoever gave them.
+    fn complete(&mut self, peer: usize, id: ReleaseId, bodies: &[ContentId]) {
+        let staged: Vec<ContentId> = POOL.contents(id).iter().copied().filter(|content| self.has(*content)).collect();
+        self.bodies.extend(staged);
+        self.take(id, bodies);
+        self.lots.remove(&(peer, id));
+    }
+
+    /// Whether a body is here, be it only staged.
+    pub(crate) fn has(&self, content: ContentId) -> bool {
+        self.bodies.contains(&content) || self.lots.values().any(|lot| lot.contains(&content))
+    }
+
+    /// Whether a peer gave this body for a release that did not come whole.
+    pub(crate) fn was_given(&self, peer: usize, id: ReleaseId, content: ContentId) -> bool {
+        self.lots.get(&(peer, id)).is_some_and(|lot| lot.contains(&content))
+    }
+
+    /// What a peer may be told that we hold.
+    pub(crate) fn held_for(&self, peer: usize) -> impl Iterator<Item = ReleaseId> {
+        let of_peer = move |(to, _): &&(usize, ReleaseId)| *to == peer;
+        self.held.iter().filter(of_peer).map(|(_, id)| *id)
     }
 
     fn take(&mut self, id: ReleaseId, bodies: &[ContentId]) {

@@ -5,15 +5,18 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use mithaq_core::{
+    body::Body,
     id::{AgreementId, ContentId, ReleaseId},
     release::VerifiedRelease,
 };
-use mithaq_sync::{Cursor, GROUP_BYTES, INLINE_BYTES_MAX, Input, Output, Prompt, Session, Setup};
+use mithaq_sync::{
+    Cursor, GROUP_BYTES, INLINE_BYTES_MAX, Input, Output, Part, Pending, Prompt, Session, SessionId, Setup, Waiting,
+};
 
 use crate::{
     cast::at,
     checks::Watch,
-    disk::{Edition, Journal},
+    disk::{Edition, Journal, Lot},
     node::Node,
     pool::{Deed, POOL},
     storer::{Item, Received, Storer},
@@ -22,6 +25,9 @@ use crate::{
 
 /// The kind of document by which a side ends an agreement.
 const TERMINATION: u32 = 4;
+
+/// How long a journal that is being made anew is waited for before it is reconciled as far as it is.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Names one end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,8 +47,13 @@ pub(crate) struct End {
     /// The cursor of our hello.
     pub(crate) cursor: Option<Cursor>,
     pub(crate) opened: Duration,
-    /// Whether all that may go stood in the journal when the session began.
-    pub(crate) journal_complete: bool,
+    /// Its place among those who fetch.
+    pub(crate) seat: SessionId,
+    /// Releases whose bodies are on their way from elsewhere.
+    pub(crate) waiting: Waiting,
+    /// Of how many rows of the log the rule must have been asked before our journal's length is told, and until when
+    /// that is waited for.
+    settling: (usize, Duration),
     pub(crate) established: bool,
     /// Whether the peer's hello came, which ends older connections with it.
     pub(crate) claimed: bool,
@@ -58,10 +69,16 @@ pub(crate) struct End {
 impl World {
     /// Begins a session at one end of a new connection.
     pub(crate) fn open(&mut self, key: EndKey, peer: usize) {
+        let node = &mut self.nodes[key.node];
+        let (cursor, seat) = (node.cursor(peer), node.claims.open());
+        let (mut held, vice) = (node.about_held(peer, cursor), node.vice);
+        if node.is_honest() {
+            node.assert_sketches_are_right(peer);
+        }
+        let cursor = vice.map_or(cursor, |vice| vice.cursor(cursor, &mut self.rng));
+        held = vice.map_or(held, |vice| vice.held(held, &mut self.rng));
         let node = &self.nodes[key.node];
-        let cursor = node.cursor(peer);
-        let cursor = node.vice.map_or(cursor, |vice| vice.cursor(cursor, &mut self.rng));
-        let setup = setup(node, peer, cursor);
+        let setup = setup(node, peer, cursor, held);
         let agreement = setup.agreement;
         let end = End {
             peer,
@@ -70,7 +87,9 @@ impl World {
             edition: node.edition(peer),
             cursor,
             opened: self.now,
-            journal_complete: node.is_extended(peer),
+            seat,
+            waiting: Waiting::default(),
+            settling: (0, Duration::ZERO),
             established: false,
             claimed: false,
             early: Vec::new(),
@@ -79,7 +98,7 @@ impl World {
             watch: Watch::default(),
         };
         self.ends.insert(key, end);
-        self.nodes[key.node].storers.insert(key.connection, Storer::new(key.connection, peer, agreement));
+        self.nodes[key.node].storers.insert(key.connection, Storer::new(key.connection, peer, agreement, seat));
         self.settle(key);
     }
 
@@ -112,10 +131,12 @@ impl World {
                 let bodies = bodies.iter().map(|body| body.id()).collect();
                 self.store(key, index, &release, bodies, cursor);
             }
-            // Nothing is kept of releases that did not come whole.
-            Output::Stage(_) => {}
-            // No node fetches one body from two peers at once here: nobody asks who fetches what.
-            Output::BodiesCame { .. } | Output::BodiesGone { .. } => {}
+            Output::Stage(parts) => self.stage(key, parts),
+            Output::CheckBodies { index, release, contents } => {
+                self.check_bodies(key, Pending::new(index, release, contents));
+            }
+            Output::BodiesCame { index, bodies } => self.bodies_came(key, index, bodies),
+            Output::BodiesGone { index } => self.bodies_gone(key, index),
             Output::SaveCursor(cursor) => self.hand_over(key, Item::Cursor(cursor)),
             Output::Close(fault) => self.fail(key, &fault),
             question => self.ask(key, question),
@@ -127,8 +148,17 @@ impl World {
     fn ask(&mut self, key: EndKey, question: Output) {
         let Some(end) = self.ends.get_mut(&key) else { return };
         end.asked += 1;
-        let is_of_journal =
-            matches!(question, Output::OpenJournal { .. } | Output::ReadJournal { .. } | Output::ReadTail { .. });
+        let is_of_journal = matches!(
+            question,
+            Output::OpenJournal { .. }
+                | Output::ReadJournal { .. }
+                | Output::ReadTail { .. }
+                | Output::OpenSketch { .. }
+                | Output::CompareSketch { .. }
+        );
+        if matches!(question, Output::SettleJournal) {
+            end.settling = (self.nodes[key.node].disk.log.len(), self.now + SETTLE_TIMEOUT);
+        }
         let takes = self.rng.duration(self.plan.answer);
         let early = if is_of_journal && self.rng.below(2) == 0 { self.find_out(key, &question) } else { None };
         let event = match early {
@@ -145,7 +175,19 @@ impl World {
         }
         let end = self.ends.get(&key)?;
         let limit = if self.plan.short_reads { 1 + self.rng.size(200) } else { usize::MAX };
-        Some(look_up(&self.nodes[key.node], end, question, limit))
+        let node = &mut self.nodes[key.node];
+        let answer = node.ask_sketches(end.peer, end.edition, question, self.now);
+        if node.is_honest() && matches!(question, Output::OpenSketch { .. } | Output::CompareSketch { .. }) {
+            node.assert_sketches_are_right(end.peer);
+        }
+        Some(answer.unwrap_or_else(|| look_up(node, end, question, limit)))
+    }
+
+    /// Whether a question has no answer yet: the rule was not asked of all that the log had.
+    pub(crate) fn must_wait(&self, key: EndKey, question: &Output) -> bool {
+        let (Output::SettleJournal, Some(end)) = (question, self.ends.get(&key)) else { return false };
+        let (rows, until) = end.settling;
+        self.now < until && !self.nodes[key.node].is_scanned(end.peer, end.edition, rows)
     }
 
     /// Gives a session the answer to a question.
@@ -203,6 +245,27 @@ impl World {
         }
     }
 
+    /// Keeps bodies of releases that did not come whole.
+    fn stage(&mut self, key: EndKey, parts: Vec<Part>) {
+        let ids = |part: Part| (part.release, part.bodies.iter().map(Body::id).collect());
+        let lots: Vec<Lot> = parts.into_iter().map(ids).collect();
+        // In a crash there is nobody to hand it to.
+        if self.nodes[key.node].is_honest() && self.nodes[key.node].storers.contains_key(&key.connection) {
+            lots.iter().for_each(|lot| self.check_staged(key, lot));
+        }
+        self.hand_over(key, Item::Parts(lots));
+    }
+
+    /// A session is over: what came of releases that are not whole is staged.
+    pub(crate) fn abandon(&mut self, key: EndKey, session: &mut Session) {
+        session.abandon();
+        while let Some(output) = session.poll_output() {
+            if let Output::Stage(parts) = output {
+                self.stage(key, parts);
+            }
+        }
+    }
+
     fn hand_over(&mut self, key: EndKey, item: Item) {
         if let Some(storer) = self.nodes[key.node].storers.get_mut(&key.connection) {
             storer.push(item);
@@ -211,22 +274,18 @@ impl World {
     }
 }
 
-fn setup(node: &Node, peer: usize, cursor: Option<Cursor>) -> Setup {
+fn setup(node: &Node, peer: usize, cursor: Option<Cursor>, held: u64) -> Setup {
     let (ours, theirs) = (&POOL.certs[node.number], &POOL.certs[peer]);
-    let mut instance = [0; 16];
-    instance[0] = u8::try_from(node.number).unwrap();
-    instance[1..5].copy_from_slice(&node.boot.to_be_bytes());
     Setup {
         us: ours.card.cert_id(),
         key: Arc::clone(&ours.signing),
         agreement: node.agreement(peer),
         store: node.disk.store,
-        instance,
+        instance: node.instance(),
         card_serial: 1,
         peer: Arc::clone(&theirs.card),
         cursor,
-        // No node tells what it holds, so that journals are offered and never sketched.
-        held: 0,
+        held,
         ledger_size: 0,
         seen: None,
         third_party: node.pacts[&peer].terms.third_party,
@@ -256,9 +315,11 @@ fn look_up(node: &Node, end: &End, question: &Output, limit: usize) -> Input {
             let is_known = |id: &ReleaseId| is_held_openly(node, end.peer, *id);
             Input::ReleasesKnown { first: *first, known: ids.iter().map(is_known).collect() }
         }
-        Output::CheckBodies { index, contents, .. } => {
-            let held = contents.iter().map(|content| holds_openly(node, end.peer, *content)).collect();
-            Input::BodiesHeld { index: *index, held }
+        Output::SettleJournal => Input::JournalSettled { head: journal.map_or(0, Journal::head) },
+        Output::ReadEntries { indexes } => {
+            let id =
+                |index: &u64| journal?.entries.get(usize::try_from(*index).ok()?.checked_sub(1)?).map(|(id, _)| *id);
+            Input::EntriesRead { ids: indexes.iter().take(limit).map_while(id).collect() }
         }
         other => panic!("nobody performs {other:?}"),
     }
@@ -266,8 +327,7 @@ fn look_up(node: &Node, end: &End, question: &Output, limit: usize) -> Input {
 
 /// Whether a node has a release and may say so to a peer: it is the peer's own, or was disclosed to it.
 pub(crate) fn is_held_openly(node: &Node, peer: usize, id: ReleaseId) -> bool {
-    let may_know = POOL.sample(id).origin == peer || node.disk.disclosed.contains(&(peer, id));
-    may_know && node.disk.releases.contains(&id)
+    node.disk.held.contains(&(peer, id))
 }
 
 /// What of a journal need not wait for older entries.
@@ -304,10 +364,4 @@ fn load_group(contents: &[ContentId]) -> Vec<Vec<u8>> {
         is_first || bytes <= GROUP_BYTES
     };
     contents.iter().map(|content| POOL.body(*content)).take_while(fits).map(<[u8]>::to_vec).collect()
-}
-
-/// Whether a node holds a body and may say so to a peer: it is the peer's own, or the peer may have it.
-fn holds_openly(node: &Node, peer: usize, content: ContentId) -> bool {
-    let may_know = |id: &ReleaseId| POOL.sample(*id).origin == peer || node.may_go(peer, *id);
-    node.disk.bodies.contains(&content) && node.disk.named_by(content).iter().any(may_know)
 }

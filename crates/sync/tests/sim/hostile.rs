@@ -2,7 +2,11 @@
 
 use bytes::{Bytes, BytesMut};
 use mithaq_core::receipt::Status;
-use mithaq_sync::{Chain, Cursor, Input, wire::frame_length};
+use mithaq_sync::{
+    Chain, Cursor, Input,
+    sketch::{CELL_BYTES, Cell, Compared, Digest},
+    wire::frame_length,
+};
 
 use crate::cast::Rng;
 
@@ -25,12 +29,34 @@ pub(crate) enum Vice {
     Echo,
     /// Bits flip in what it sends.
     Garbler,
+    /// Its sketches leave out the newest of what it has; all else that it says of its journals is true.
+    Omitter,
+    /// Its sketches, and what it finds in them, are made up, as is how much it holds.
+    Muddler,
+    /// What it says that a sketch shows it to lack is made up, as is how much it holds.
+    Grasper,
 }
 
 impl Vice {
     /// Each of them.
-    pub(crate) const ALL: [Self; 8] =
-        [Self::Mute, Self::Braggart, Self::Hoarder, Self::Liar, Self::Forger, Self::Gossip, Self::Echo, Self::Garbler];
+    pub(crate) const ALL: [Self; 11] = [
+        Self::Mute,
+        Self::Braggart,
+        Self::Hoarder,
+        Self::Liar,
+        Self::Forger,
+        Self::Gossip,
+        Self::Echo,
+        Self::Garbler,
+        Self::Omitter,
+        Self::Muddler,
+        Self::Grasper,
+    ];
+
+    /// Whether what it sends as its journal, its chain and what of it may not go, is that.
+    pub(crate) fn has_honest_journals(self) -> bool {
+        self == Self::Omitter
+    }
 
     /// What it tells its own session in place of the truth; nothing at all to keep it waiting.
     pub(crate) fn distort(self, input: Input, rng: &mut Rng) -> Option<Input> {
@@ -44,8 +70,16 @@ impl Vice {
             (Self::Liar, Input::BodiesHeld { index, held }) => {
                 Some(Input::BodiesHeld { index, held: made_up(held.len(), rng) })
             }
+            (Self::Muddler, input) => Some(muddle(input, rng)),
+            (Self::Grasper, Input::SketchCompared(compared)) => Some(Input::SketchCompared(grasp(compared, rng))),
             (_, input) => Some(input),
         }
+    }
+
+    /// How much of ours its hello says that it holds.
+    pub(crate) fn held(self, held: u64, rng: &mut Rng) -> u64 {
+        let is_made_up = matches!(self, Self::Muddler | Self::Grasper) && rng.below(2) == 0;
+        if is_made_up { rng.pick(&[0, 1, 100, 1_000_000, u64::MAX]) } else { held }
     }
 
     /// What goes out in place of a frame.
@@ -75,6 +109,55 @@ impl Vice {
 
 fn made_up(count: usize, rng: &mut Rng) -> Vec<bool> {
     (0..count).map(|_| rng.below(2) == 0).collect()
+}
+
+/// Makes something else of what a sketch of its own journal is, and of what it finds in that.
+fn muddle(input: Input, rng: &mut Rng) -> Input {
+    match input {
+        Input::SketchOpened { through, chain, digest, cells } => {
+            let count = cells.len();
+            match rng.below(5) {
+                0 => Input::SketchOpened { through, chain, digest, cells: cells_made_up(count, rng) },
+                1 => Input::SketchOpened { through, chain, digest: Digest { sum: rng.next(), ..digest }, cells },
+                2 => Input::SketchOpened { through, chain: Chain::from_bytes([9; 32]), digest, cells },
+                3 => Input::SketchOpened { through: through + rng.below(9), chain, digest, cells },
+                _ => Input::SketchOpened { through, chain, digest, cells: cells[..rng.size(count + 1)].to_vec() },
+            }
+        }
+        Input::CellsRead { cells } if rng.below(2) == 0 => Input::CellsRead { cells: cells_made_up(cells.len(), rng) },
+        Input::MarksFound { mut indexes } => {
+            indexes.iter_mut().for_each(|index| {
+                *index = if rng.below(9) == 0 { rng.pick(&[None, Some(1), Some(7), *index]) } else { *index };
+            });
+            Input::MarksFound { indexes }
+        }
+        Input::EntriesRead { mut ids } => {
+            let most = ids.len().min(2);
+            ids.rotate_left(rng.size(most + 1));
+            Input::EntriesRead { ids }
+        }
+        input => input,
+    }
+}
+
+fn cells_made_up(count: usize, rng: &mut Rng) -> Vec<Cell> {
+    let bytes: Vec<u8> = (0..CELL_BYTES * count).map(|_| rng.next().to_le_bytes()[0]).collect();
+    Cell::read_all(&bytes).unwrap()
+}
+
+/// Makes something else of what a peer's sketch has shown.
+fn grasp(compared: Compared, rng: &mut Rng) -> Compared {
+    let Compared::Differs { mut missing, mut common } = compared else {
+        return Compared::Undecided { cells: rng.pick(&[0, 40, 5_000, usize::MAX]) };
+    };
+    match rng.below(4) {
+        0 => missing.extend((0..1 + rng.below(5)).map(|_| rng.next())),
+        1 => missing.truncate(missing.len() / 2),
+        2 => return Compared::Undecided { cells: rng.pick(&[0, 40, 5_000, usize::MAX]) },
+        _ => {}
+    }
+    common.count = common.count.wrapping_sub(rng.below(3));
+    Compared::Differs { missing, common }
 }
 
 /// Flips one bit behind the frame's length.

@@ -8,9 +8,13 @@ use std::{
 
 use bytes::Bytes;
 use mithaq_core::id::sha256_of;
-use mithaq_sync::{Channel, Fault, Input, wire::frame_length};
+use mithaq_sync::{
+    Channel, Fault, Input,
+    wire::{Kind, frame_length},
+};
 
 use crate::{
+    cast::decode,
     driver::{End, EndKey},
     world::{Event, World},
 };
@@ -93,6 +97,9 @@ impl World {
             self.check_frame(key, channel, frame);
             return self.carry(key, channel, frame.clone());
         };
+        if let (true, Kind::Gone(gone)) = (vice.has_honest_journals(), decode(frame)) {
+            self.note_gone(key, &gone);
+        }
         for frame in vice.garble(frame.clone(), &mut self.rng) {
             self.carry(key, channel, frame);
         }
@@ -202,7 +209,8 @@ impl World {
 
     /// One end is over, and the other hears nothing of it. Says who the other is.
     pub(crate) fn lose(&mut self, key: EndKey) -> Option<usize> {
-        let end = self.ends.remove(&key)?;
+        let mut end = self.ends.remove(&key)?;
+        self.abandon(key, &mut end.session);
         if let Some(connection) = self.connections.get_mut(&key.connection) {
             connection.disturbed = true;
         }
@@ -213,11 +221,14 @@ impl World {
         Some(end.peer)
     }
 
-    /// All ends of a node are over at once, and nobody hears of it in time.
+    /// All ends of a node are over at once, and nobody hears of it in time. What it was sending is lost with it, or is not.
     pub(crate) fn lose_all(&mut self, node: usize) {
         let keys: Vec<EndKey> = self.ends.keys().filter(|key| key.node == node).copied().collect();
         for key in keys {
             if let Some(peer) = self.lose(key) {
+                if let Some(connection) = self.connections.get_mut(&key.connection) {
+                    connection.dead |= self.rng.below(2) == 0;
+                }
                 self.schedule(IDLE, Event::Lost(EndKey { node: peer, ..key }));
             }
         }

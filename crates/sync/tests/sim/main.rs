@@ -4,7 +4,10 @@
 //! crash loses what no commit has made durable (`disk.rs`), a release rule, an outbox for each peer and one committer
 //! (`node.rs`), and for each session a storer (`storer.rs`), as the daemon has them: a disclosure is in journal and ledger
 //! before its bytes leave, the rule is asked when an entry is written and again when it is loaded, releases and the cursor
-//! behind them are one commit, acknowledgements follow it, and what a session verified is stored also when it is over.
+//! behind them are one commit, acknowledgements follow it, and what a session verified is stored also when it is over. What
+//! peers may be told to be held, and the sketches of that and of the journals (`sketches.rs`), are kept from one session to
+//! the next; the sessions of a node share one table of claims (`fetching.rs`); parts of releases that a cut leaves behind are
+//! staged.
 //! Connections (`links.rs`) have latency, jitter, a rate, and loss that shows as delay; there is no order between streams.
 //! Nodes publish, withdraw, crash, and are put back from backups, with their store's id or a new one; links are cut for
 //! moments and for minutes; agreements are renewed, widened, narrowed and ended, policies change. In a fifth of the worlds
@@ -17,9 +20,12 @@
 //! - **No loss.** What is acknowledged is durable, and stays so but for a store that is put back. A cursor covers nothing
 //!   that is neither durable nor gone, and its chain is that of the journal.
 //! - **Nothing twice.** No entry is sent, stored or acknowledged twice in a session; nothing durable that we may say that
-//!   we hold is asked for; what was acknowledged to a source does not come from it again. Bodies that are asked of two
-//!   peers at once are counted (`BODIES_ARE_CLAIMED`), as are releases of third origins that come again
-//!   (`RELEASES_ARE_SETTLED`): these two switches make faults of them.
+//!   we hold is asked for; what was acknowledged to a source does not come from it again, also not by a journal that was
+//!   made anew. A body that was asked for is asked for again only of another peer, and only once the first has delivered
+//!   nothing for as long as a claim lasts, or the release has waited for as long as any does (`requests.rs`). What came before
+//!   a cut does not come again, nor what came before a crash but for the last moments.
+//! - **No idle wait.** What waits for another session is asked for as soon as that is given up or over.
+//! - **True sketches.** A sketch is that of the journal or of what is held, at every moment at which it is used.
 //! - **Bounds.** What is on its way keeps to the limits of the protocol, whatever a peer does.
 //! - **No blame.** No session between honest nodes ends in a fault that the world did not cause.
 //! - **Peace.** Once nothing happens any more each honest node soon has all that its honest peers may give it, all is
@@ -28,7 +34,8 @@
 //! A failure names its seed. `MITHAQ_SEED=7` replays it, and with `MITHAQ_TOLD=1` each event is told on standard error;
 //! `MITHAQ_SEEDS=100000` is the long run, which begins at `MITHAQ_SEED` if that is set too.
 //!
-//! What sessions can ask for and be told stands in `driver.rs` alone, what is checked of frames in `checks.rs`.
+//! What sessions can ask for and be told stands in `driver.rs` alone, what is checked of frames in `checks.rs` and, of
+//! requests for bodies, in `requests.rs`. Worlds by hand are in `scenarios.rs` and `savings.rs`.
 
 // A failed expectation is how a test fails, and its helpers stand outside of `#[test]` functions.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
@@ -38,12 +45,16 @@ mod cast;
 mod checks;
 mod disk;
 mod driver;
+mod fetching;
 mod hostile;
 mod links;
 mod node;
 mod plan;
 mod pool;
+mod requests;
+mod savings;
 mod scenarios;
+mod sketches;
 mod storer;
 mod trees;
 mod world;

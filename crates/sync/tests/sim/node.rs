@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use mithaq_core::id::{AgreementId, ReleaseId};
-use mithaq_sync::Cursor;
+use mithaq_sync::{Claims, Cursor};
 
 use crate::{
     cast::Rng,
@@ -11,6 +11,7 @@ use crate::{
     hostile::Vice,
     plan::{Policy, Terms},
     pool::{Deed, POOL, Sample},
+    sketches::Sketches,
     storer::Storer,
     trees::Grove,
 };
@@ -54,6 +55,11 @@ pub(crate) enum Done {
         entries: Vec<(u64, ReleaseId)>,
         last: bool,
     },
+    /// A storer, of parts of releases that are durable from now on.
+    Staged {
+        connection: u64,
+        last: bool,
+    },
 }
 
 /// Where the journal towards a peer stands.
@@ -83,6 +89,10 @@ pub(crate) struct Node {
     pub(crate) storers: BTreeMap<u64, Storer>,
     /// Who brings what first.
     pub(crate) grove: Grove,
+    /// Which of its sessions fetches what.
+    pub(crate) claims: Claims,
+    /// By peer: what outlives sessions, and no crash.
+    pub(crate) sketches: BTreeMap<usize, Sketches>,
     waiting: VecDeque<Job>,
     committing: VecDeque<Job>,
 }
@@ -102,6 +112,8 @@ impl Node {
             outboxes: BTreeMap::new(),
             storers: BTreeMap::new(),
             grove: Grove::default(),
+            claims: Claims::default(),
+            sketches: BTreeMap::new(),
             waiting: VecDeque::new(),
             committing: VecDeque::new(),
         }
@@ -109,6 +121,14 @@ impl Node {
 
     pub(crate) fn is_honest(&self) -> bool {
         self.vice.is_none()
+    }
+
+    /// What names this run of the node.
+    pub(crate) fn instance(&self) -> [u8; 16] {
+        let mut instance = [0; 16];
+        instance[0] = u8::try_from(self.number).unwrap();
+        instance[1..5].copy_from_slice(&self.boot.to_be_bytes());
+        instance
     }
 
     pub(crate) fn agreement(&self, peer: usize) -> AgreementId {
@@ -194,6 +214,12 @@ impl Node {
         })
     }
 
+    /// Whether the rule was asked of the first rows of the log for a peer, and what may go is in the journal.
+    pub(crate) fn is_scanned(&self, peer: usize, edition: Edition, rows: usize) -> bool {
+        let outbox = self.outboxes.get(&peer).filter(|outbox| outbox.edition == edition);
+        rows == 0 || outbox.is_some_and(|outbox| outbox.scanned >= rows && !outbox.writing)
+    }
+
     pub(crate) fn enqueue(&mut self, job: Job) {
         self.waiting.push_back(job);
     }
@@ -220,13 +246,15 @@ impl Node {
     /// The process dies. Of the commit that was under way any part may be durable, without anyone having been told.
     pub(crate) fn die(&mut self, rng: &mut Rng) {
         let durable = rng.size(self.committing.len() + 1);
-        for job in self.committing.drain(..).take(durable) {
-            self.disk.apply(job.change);
+        for job in std::mem::take(&mut self.committing).into_iter().take(durable) {
+            self.apply(job.change);
         }
         self.waiting.clear();
         self.outboxes.clear();
         self.storers.clear();
         self.grove = Grove::default();
+        self.claims = Claims::default();
+        self.sketches.clear();
         self.up = false;
     }
 

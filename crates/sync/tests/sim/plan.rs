@@ -7,6 +7,9 @@ use crate::{cast::Rng, hostile::Vice, pool::NODES_MAX};
 /// The most seconds in which things happen; what follows is the peace in which all must come to rest.
 const SECONDS_MAX: u64 = 40;
 
+/// In one of so many worlds journals are long.
+const CROWDED: u64 = 10;
+
 /// How long after a large release it may be taken back.
 pub(crate) const REGRET_MAX: Duration = Duration::from_secs(6);
 
@@ -117,10 +120,14 @@ impl Plan {
     /// The world of a seed.
     pub(crate) fn of(seed: u64) -> Self {
         let mut rng = Rng(seed);
-        let nodes = how_many(&mut rng);
+        let is_crowded = rng.below(CROWDED) == 0;
+        let nodes = if is_crowded { 2 + rng.size(3) } else { how_many(&mut rng) };
         let edges: Vec<Edge> = topology(nodes, &mut rng).into_iter().map(|ends| edge(ends, &mut rng)).collect();
         let vices = if nodes > 2 && rng.below(5) == 0 { vices(nodes, &mut rng) } else { BTreeMap::new() };
-        let actions = actions(nodes, edges.len(), &mut rng);
+        let mut actions = actions(nodes, edges.len(), &mut rng);
+        if is_crowded {
+            actions.extend(crowd(nodes, edges.len(), &mut rng));
+        }
         let slowest_answer = rng.pick(&[5, 40, 300, 3_000]);
         let answer = millis(&mut rng, slowest_answer);
         Self {
@@ -221,6 +228,26 @@ fn actions(nodes: usize, edges: usize, rng: &mut Rng) -> Vec<(Duration, Action)>
     }
     let restored: Vec<_> = actions.iter().filter_map(|(at, action)| Some((*at, action.restored()?))).collect();
     actions.extend(restored.into_iter().map(|(at, node)| (at.mul_f64(0.5), Action::Backup(node))));
+    actions
+}
+
+/// Journals that are worth a sketch, and what makes cursors into them useless.
+fn crowd(nodes: usize, edges: usize, rng: &mut Rng) -> Vec<(Duration, Action)> {
+    let mut actions = vec![(millis(rng, 3_000), Action::Crowd(rng.size(2)))];
+    for _ in 0..1 + rng.below(4) {
+        let (node, edge) = (rng.size(nodes), rng.size(edges));
+        let at = Duration::from_secs(8) + seconds(rng, SECONDS_MAX - 8);
+        let action = match rng.below(4) {
+            0 => Action::Renew { edge, terms: terms(rng), later: seconds(rng, 5) },
+            1 => Action::Restrict { node, policy: Policy { amber: true, onward: true } },
+            2 => Action::Restore { node, fresh_id: true, down: seconds(rng, 9) },
+            _ => Action::Publish(node),
+        };
+        if matches!(action, Action::Restore { .. }) {
+            actions.push((at - seconds(rng, 8), Action::Backup(node)));
+        }
+        actions.push((at, action));
+    }
     actions
 }
 

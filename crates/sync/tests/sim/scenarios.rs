@@ -12,12 +12,12 @@ use crate::{
 
 const OPEN: Terms = Terms { amber: true, third_party: true };
 
-fn seconds(seconds: u64) -> Duration {
+pub(crate) fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
 /// A world of these links, on which all goes smoothly but for these events, at these seconds.
-fn world(nodes: usize, ends: &[[usize; 2]], actions: &[(u64, Action)]) -> Plan {
+pub(crate) fn world(nodes: usize, ends: &[[usize; 2]], actions: &[(u64, Action)]) -> Plan {
     let line = Line { delay: Duration::from_millis(20), jitter: Duration::ZERO, rate: None, loss: 0 };
     Plan {
         seed: 1,

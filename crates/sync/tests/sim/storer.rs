@@ -4,10 +4,10 @@
 use std::collections::VecDeque;
 
 use mithaq_core::id::{AgreementId, ContentId, ReleaseId};
-use mithaq_sync::Cursor;
+use mithaq_sync::{Cursor, SessionId};
 
 use crate::{
-    disk::Change,
+    disk::{Change, Lot},
     node::{Done, Job},
     pool::{Deed, POOL},
 };
@@ -19,6 +19,8 @@ const ITEMS: usize = 256;
 #[derive(Debug)]
 pub(crate) enum Item {
     Release(Received),
+    /// Bodies of releases that did not come whole.
+    Parts(Vec<Lot>),
     Cursor(Cursor),
 }
 
@@ -37,6 +39,8 @@ pub(crate) struct Storer {
     connection: u64,
     peer: usize,
     agreement: AgreementId,
+    /// Where other sessions see what this one fetches, until all of it is durable.
+    pub(crate) seat: SessionId,
     items: VecDeque<Item>,
     /// A cursor that moved without a release; it waits for the next one or the end.
     cursor: Option<Cursor>,
@@ -46,8 +50,8 @@ pub(crate) struct Storer {
 }
 
 impl Storer {
-    pub(crate) fn new(connection: u64, peer: usize, agreement: AgreementId) -> Self {
-        Self { connection, peer, agreement, items: VecDeque::new(), cursor: None, working: false, ended: false }
+    pub(crate) fn new(connection: u64, peer: usize, agreement: AgreementId, seat: SessionId) -> Self {
+        Self { connection, peer, agreement, seat, items: VecDeque::new(), cursor: None, working: false, ended: false }
     }
 
     pub(crate) fn push(&mut self, item: Item) {
@@ -69,44 +73,48 @@ impl Storer {
         self.ended && !self.working && self.items.is_empty() && self.cursor.is_none()
     }
 
-    /// Bodies that wait here.
-    pub(crate) fn waiting(&self) -> impl Iterator<Item = ContentId> {
-        let bodies = |item: &Item| match item {
-            Item::Release(received) => received.bodies.clone(),
-            Item::Cursor(_) => Vec::new(),
-        };
-        self.items.iter().flat_map(bodies)
-    }
-
     /// The next commits, if there is work and none is under way.
     pub(crate) fn work(&mut self) -> Vec<Job> {
         if self.working {
             return Vec::new();
         }
-        let mut received = Vec::new();
+        let (mut received, mut parts, mut has_parts) = (Vec::new(), Vec::new(), false);
         let mut cursor = self.cursor.take();
         for item in self.items.drain(..self.items.len().min(ITEMS)) {
             match item {
                 Item::Release(release) => {
                     cursor = Some(release.cursor);
+                    // Whole, it needs its parts no longer.
+                    parts.retain(|(id, _): &Lot| *id != release.id);
                     received.push(release);
+                }
+                Item::Parts(lots) => {
+                    has_parts = true;
+                    parts.extend(lots);
                 }
                 Item::Cursor(moved) => cursor = Some(moved),
             }
         }
-        if received.is_empty() && !self.ended {
-            self.cursor = cursor;
-            return Vec::new();
+        let moves = !received.is_empty() || self.ended;
+        self.cursor = cursor.filter(|_| !moves);
+        let mut jobs = self.jobs(received, cursor.filter(|_| moves));
+        if has_parts {
+            jobs.insert(0, self.stage(parts, jobs.is_empty()));
         }
-        self.jobs(received, cursor)
+        self.working = !jobs.is_empty();
+        jobs
     }
 
-    fn jobs(&mut self, received: Vec<Received>, cursor: Option<Cursor>) -> Vec<Job> {
+    fn stage(&self, parts: Vec<Lot>, last: bool) -> Job {
+        let change = Change::Staged { peer: self.peer, parts };
+        Job { change, done: Done::Staged { connection: self.connection, last } }
+    }
+
+    fn jobs(&self, received: Vec<Received>, cursor: Option<Cursor>) -> Vec<Job> {
         let mut parts = in_parts(received);
         if parts.is_empty() && cursor.is_some() {
             parts.push(Vec::new());
         }
-        self.working = !parts.is_empty();
         let count = parts.len();
         let numbered = (1..).zip(parts);
         numbered.map(|(number, part)| self.job(part, number == count, cursor)).collect()

@@ -3,19 +3,27 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use mithaq_core::{id::ReleaseId, receipt::Status};
-use mithaq_sync::{Channel, Input, Output};
+use mithaq_sync::{Channel, Input, Output, Pending};
 
 use crate::{
     cast::Rng,
     checks::Records,
     disk::{Change, Edition, Journal},
     driver::{End, EndKey},
+    fetching::Look,
     links::{Connection, Link},
     node::{Done, Job, Node, Pact},
     plan::{Action, Plan, Policy, REGRET_MAX, Terms},
     pool::{Deed, LARGEST, POOL},
+<<<<<<< HEAD
     trees::Gauge,
+=======
+    requests::Requests,
+>>>>>>> S/main
 };
+
+/// How often it is looked whether a journal is complete.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// What happens next.
 #[derive(Debug)]
@@ -27,6 +35,10 @@ pub(crate) enum Event {
     Lost(EndKey),
     Question(EndKey, Box<Output>),
     Answer(EndKey, Input),
+    /// A session claims the bodies of a release that it lacks.
+    Claim(EndKey, Box<Pending>, Option<Look>),
+    /// The sessions of a node that wait for what others fetch look again.
+    Review(usize),
     Give(EndKey, Input),
     /// A commit of a node is durable, if the node still runs as it did.
     Committed {
@@ -62,11 +74,19 @@ pub(crate) struct Counts {
     /// Journals that went on behind a cursor, and such that began anew for one.
     pub(crate) resumed: usize,
     pub(crate) restarted: usize,
-    /// Bodies that were asked for, and of those the ones that were on their way from another peer.
+    /// Bodies that were asked for, and of those the ones that another peer did not bring in time.
     pub(crate) bodies_wanted: usize,
     pub(crate) bodies_wanted_twice: usize,
-    /// Releases that came again although they had been acknowledged to the very same peer.
-    pub(crate) came_again: usize,
+    /// How often a release waited for what was on its way from elsewhere.
+    pub(crate) waits: usize,
+    /// Bodies of releases that did not come whole, and those that need not come again for it.
+    pub(crate) staged: usize,
+    pub(crate) spared: usize,
+    /// Sketches, those that showed no difference, those that were given up, and the releases that others showed to lack.
+    pub(crate) sketched: usize,
+    pub(crate) agreed: usize,
+    pub(crate) unreadable: usize,
+    pub(crate) named: usize,
     pub(crate) crashes: usize,
     pub(crate) restores: usize,
     pub(crate) cuts: usize,
@@ -81,7 +101,11 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
+<<<<<<< HEAD
     fn all(&mut self) -> [&mut usize; 25] {
+=======
+    fn all(&mut self) -> [&mut usize; 29] {
+>>>>>>> S/main
         [
             &mut self.connections,
             &mut self.published,
@@ -98,7 +122,13 @@ impl Counts {
             &mut self.restarted,
             &mut self.bodies_wanted,
             &mut self.bodies_wanted_twice,
-            &mut self.came_again,
+            &mut self.waits,
+            &mut self.staged,
+            &mut self.spared,
+            &mut self.sketched,
+            &mut self.agreed,
+            &mut self.unreadable,
+            &mut self.named,
             &mut self.crashes,
             &mut self.restores,
             &mut self.cuts,
@@ -133,6 +163,7 @@ pub(crate) struct World {
     pub(crate) now: Duration,
     pub(crate) rng: Rng,
     pub(crate) records: Records,
+    pub(crate) requests: Requests,
     pub(crate) counts: Counts,
     pub(crate) gauge: Gauge,
     /// A hash over every frame that was sent, in order.
@@ -162,6 +193,7 @@ impl World {
             now: Duration::ZERO,
             rng: Rng(plan.seed ^ 0x5117),
             records: Records::new(plan.nodes),
+            requests: Requests::default(),
             counts: Counts::default(),
             gauge: Gauge::default(),
             trace: [0; 32],
@@ -210,12 +242,20 @@ impl World {
             Event::Dial(edge) => self.dial(edge),
             Event::Arrive(key, channel) => self.arrive(key, channel),
             Event::Lost(key) => drop(self.lose(key)),
+            Event::Question(key, question) if self.must_wait(key, &question) => {
+                self.schedule(LOOK_AGAIN, Event::Question(key, question));
+            }
             Event::Question(key, question) => {
                 if let Some(input) = self.find_out(key, &question) {
                     self.answer(key, input);
                 }
             }
             Event::Answer(key, input) => self.answer(key, input),
+            Event::Claim(key, pending, look) => {
+                self.ends.entry(key).and_modify(|end| end.asked -= 1);
+                self.claim_bodies(key, *pending, look);
+            }
+            Event::Review(node) => self.review(node),
             Event::Give(key, input) => self.give(key, input),
             Event::Committed { node, boot } if self.nodes[node].boot == boot => self.committed(node),
             Event::Committed { .. } => {}
@@ -224,6 +264,8 @@ impl World {
             Event::Second => {
                 let keys: Vec<EndKey> = self.ends.keys().copied().collect();
                 keys.into_iter().for_each(|key| self.give(key, Input::Tick));
+                (0..self.nodes.len()).for_each(|node| self.review(node));
+                self.check_waits();
                 self.schedule(Duration::from_secs(1), Event::Second);
             }
         }
@@ -289,6 +331,7 @@ impl World {
         if self.nodes[node].up {
             self.counts.crashes += 1;
             self.nodes[node].die(&mut self.rng);
+            self.requests.crash(node, self.plan.commit, self.now);
             self.lose_all(node);
             self.schedule(down, Event::Start(node));
         }
@@ -305,6 +348,7 @@ impl World {
             self.nodes[node].disk.store = store;
         }
         self.records.restored(node, &self.nodes[node].disk);
+        self.requests.restored(node);
     }
 
     fn start(&mut self, node: usize) {
@@ -324,6 +368,8 @@ impl World {
     fn install(&mut self, node: usize, peer: usize, pact: Pact) {
         if self.nodes[node].pacts[&peer].version < pact.version {
             self.nodes[node].pacts.insert(peer, pact);
+            // The peer is taken up anew.
+            self.nodes[node].sketches.remove(&peer);
             self.hang_up(node);
             self.stir(node);
         }
@@ -368,8 +414,12 @@ impl World {
         let Some(storer) = self.nodes[node].storers.get_mut(&connection) else { return };
         let jobs = storer.work();
         if storer.is_over() {
+<<<<<<< HEAD
             self.nodes[node].storers.remove(&connection);
             self.nodes[node].grove.close(connection);
+=======
+            self.leave(EndKey { connection, node });
+>>>>>>> S/main
         }
         jobs.into_iter().for_each(|job| self.nodes[node].enqueue(job));
         self.stir(node);
@@ -379,8 +429,13 @@ impl World {
         let jobs = self.nodes[node].end_commit();
         let mut done = Vec::with_capacity(jobs.len());
         for job in jobs {
+<<<<<<< HEAD
             self.place(node, &job);
             self.nodes[node].disk.apply(job.change.clone());
+=======
+            let rows = self.nodes[node].apply(job.change.clone());
+            self.nodes[node].note_held(rows);
+>>>>>>> S/main
             self.check_durable(node, &job);
             done.push(job.done);
         }
@@ -400,7 +455,17 @@ impl World {
                 if let Some(storer) = self.nodes[node].storers.get_mut(&connection) {
                     storer.stored(last);
                 }
-                self.report(EndKey { connection, node }, Input::Stored { entries });
+                let (key, indexes): (_, Vec<u64>) =
+                    (EndKey { connection, node }, entries.iter().map(|(index, _)| *index).collect());
+                self.bodies_settled(key, &indexes);
+                self.report(key, Input::Stored { entries });
+                self.drive_storer(node, connection);
+            }
+            Done::Staged { connection, last } => {
+                if let Some(storer) = self.nodes[node].storers.get_mut(&connection) {
+                    storer.stored(last);
+                }
+                self.report(EndKey { connection, node }, Input::Staged);
                 self.drive_storer(node, connection);
             }
         }
