@@ -12,7 +12,6 @@ use mithaq_api::export::EXPORT_VALUES_MAX;
 use mithaq_core::{
     id::ContentId,
     stix::{
-        marking::Tlp,
         object::{Object, ObjectClass},
         observable::Observable,
         pattern::Pattern,
@@ -78,10 +77,10 @@ pub(crate) struct Gathered {
 /// Reads the state of a collection. Blocks.
 pub(crate) fn gather(node: &Arc<Node>, scope: Scope) -> Result<Gathered, ExportError> {
     let mut gathered = Gathered { current: HashMap::new(), values: 0, certs: Certs::default(), next_expiry: None };
-    let mut feed = Feed::new(Arc::clone(node), scope.visibility);
+    let mut feed = Feed::new(Arc::clone(node), scope.visibility.clone());
     let mut is_too_much = false;
     let came_to_its_end = feed.each_shown(&mut |source, content, body| {
-        gathered.take(scope, source, content, body);
+        gathered.take(&scope, source, content, body);
         is_too_much = gathered.current.len().max(gathered.values) > EXPORT_VALUES_MAX;
         if is_too_much { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
@@ -96,7 +95,7 @@ pub(crate) fn gather(node: &Arc<Node>, scope: Scope) -> Result<Gathered, ExportE
 }
 
 impl Gathered {
-    fn take(&mut self, scope: Scope, source: &Source, content: ContentId, body: &[u8]) {
+    fn take(&mut self, scope: &Scope, source: &Source, content: ContentId, body: &[u8]) {
         // The store holds no object that does not parse, but for a damaged one, which was named in the log.
         let Ok(object) = Object::parse(body) else { return };
         let version = object.modified().or_else(|| object.created()).map(|time| time.unix_nanos());
@@ -153,7 +152,7 @@ impl Gathered {
 }
 
 impl Current {
-    fn of(scope: Scope, object: &Object<'_>, rank: Rank, word: Word) -> Self {
+    fn of(scope: &Scope, object: &Object<'_>, rank: Rank, word: Word) -> Self {
         let until = object.valid_until().map(|time| Time::from_micros(time.unix_micros()));
         let validity = match until {
             _ if object.revoked() => Validity::Over(Reason::Revoked),
@@ -179,7 +178,7 @@ impl Current {
 }
 
 /// The values that an object asks to be looked for, or why an indicator has none.
-fn values_of(scope: Scope, object: &Object<'_>) -> (Vec<Observable>, Option<Reason>) {
+fn values_of(scope: &Scope, object: &Object<'_>) -> (Vec<Observable>, Option<Reason>) {
     if object.object_type() != "indicator" {
         let is_asked_for = scope.observables && object.class() == ObjectClass::Observable;
         return (if is_asked_for { object.observables() } else { Vec::new() }, None);
@@ -193,4 +192,3 @@ fn values_of(scope: Scope, object: &Object<'_>) -> (Vec<Observable>, Option<Reas
     let barren = values.is_empty().then_some(Reason::Pattern);
     (values, barren)
 }
-

@@ -95,7 +95,9 @@ impl Visibility {
 
     /// The same, with no level stricter than this one.
     pub(crate) fn narrowed(&self, tlp_max: Tlp) -> Self {
-        let Some(sight) = &self.0 else { return Self::new(CollectionRule { tlp_max, ..CollectionRule::default() }, None, 1) };
+        let Some(sight) = &self.0 else {
+            return Self::new(CollectionRule { tlp_max, ..CollectionRule::default() }, None, 1);
+        };
         let rule = CollectionRule { tlp_max: sight.rule.tlp_max.min(tlp_max), ..sight.rule.clone() };
         // Rows that show what several CERTs have seen name the rule as it is configured.
         let narrowed = Sight { rule, kinds: sight.kinds.clone(), corroboration: sight.corroboration };

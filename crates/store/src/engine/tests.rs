@@ -3,8 +3,8 @@
 mod compaction;
 mod copies;
 mod damage;
-mod search;
 mod repair;
+mod search;
 mod staging;
 
 use std::{

@@ -15,11 +15,8 @@ use crate::{
     node::{Done, Job, Node, Pact},
     plan::{Action, Plan, Policy, REGRET_MAX, Terms},
     pool::{Deed, LARGEST, POOL},
-<<<<<<< HEAD
-    trees::Gauge,
-=======
     requests::Requests,
->>>>>>> S/main
+    trees::Gauge,
 };
 
 /// How often it is looked whether a journal is complete.
@@ -101,11 +98,7 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-<<<<<<< HEAD
-    fn all(&mut self) -> [&mut usize; 25] {
-=======
-    fn all(&mut self) -> [&mut usize; 29] {
->>>>>>> S/main
+    fn all(&mut self) -> [&mut usize; 31] {
         [
             &mut self.connections,
             &mut self.published,
@@ -414,12 +407,8 @@ impl World {
         let Some(storer) = self.nodes[node].storers.get_mut(&connection) else { return };
         let jobs = storer.work();
         if storer.is_over() {
-<<<<<<< HEAD
-            self.nodes[node].storers.remove(&connection);
             self.nodes[node].grove.close(connection);
-=======
             self.leave(EndKey { connection, node });
->>>>>>> S/main
         }
         jobs.into_iter().for_each(|job| self.nodes[node].enqueue(job));
         self.stir(node);
@@ -429,13 +418,9 @@ impl World {
         let jobs = self.nodes[node].end_commit();
         let mut done = Vec::with_capacity(jobs.len());
         for job in jobs {
-<<<<<<< HEAD
             self.place(node, &job);
-            self.nodes[node].disk.apply(job.change.clone());
-=======
             let rows = self.nodes[node].apply(job.change.clone());
             self.nodes[node].note_held(rows);
->>>>>>> S/main
             self.check_durable(node, &job);
             done.push(job.done);
         }
