@@ -12,7 +12,7 @@ use crate::{
     RunArgs,
     commands::{
         agreement, backup, canon, card, consent, evidence, explain, init, key, ledger, pattern, peer, push, quarantine,
-        reload, restore, show, status, store, tail, upgrade, validate, why, withdraw,
+        reload, restore, search, show, status, store, tail, upgrade, validate, why, withdraw,
     },
 };
 
