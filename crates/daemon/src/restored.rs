@@ -38,6 +38,12 @@ use crate::{
 /// The key of what is known of the restore.
 const RESTORED: &[u8] = b"rs/";
 
+/// Before the keys of our cursors into the journals of peers: peer, agreement.
+const CURSOR: &[u8] = b"c/";
+
+/// How many rows of state are read at a time.
+const ROWS: usize = 1_024;
+
 /// How often it is looked.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -84,11 +90,13 @@ pub(crate) struct Gate {
     restored: Mutex<Option<Restored>>,
     /// Whether readers have to wait.
     is_closed: AtomicBool,
+    /// The CERTs whose journals the backup has a cursor into: what it holds of them they may have withdrawn.
+    givers: BTreeSet<CertId>,
     waits: Mutex<Waits>,
 }
 
 /// What readers wait for.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Waits {
     /// The names of the peers that were not heard.
     peers: Vec<String>,
@@ -111,7 +119,8 @@ impl Gate {
         let damaged = |_| StoreError::Corrupt { what: "the note of a restore".into() };
         let restored: Restored = serde_json::from_slice(&value).map_err(damaged)?;
         let is_closed = AtomicBool::new(!restored.serves);
-        Ok(Self { restored: Mutex::new(Some(restored)), is_closed, ..Self::default() })
+        let givers = if restored.serves { BTreeSet::new() } else { givers(store)? };
+        Ok(Self { restored: Mutex::new(Some(restored)), is_closed, givers, ..Self::default() })
     }
 
     /// Whether readers have to wait.
@@ -164,12 +173,12 @@ impl Gate {
         let restored = self.restored.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
         let lost = restored.lost.iter();
         let lost = lost.map(|(peer, entries)| LostEntries { peer: node.name_of(*peer), entries: *entries });
-        let waits = self.waits();
+        let waits = if self.is_closed() { self.waits().clone() } else { Waits::default() };
         Some(mithaq_api::http::Restored {
             backup_at: restored.backup_at,
             serves: !self.is_closed(),
-            waits_for: waits.peers.clone(),
-            blocked_by: waits.unread.iter().chain(&waits.unheard).cloned().collect(),
+            waits_for: waits.peers,
+            blocked_by: [waits.unread, waits.unheard].concat(),
             lost: lost.collect(),
         })
     }
@@ -180,6 +189,18 @@ impl Gate {
         *self.waits() = Waits::default();
         self.is_closed.store(false, Ordering::Release);
         Ok(())
+    }
+}
+
+/// The CERTs whose journals we have cursors into. Blocks.
+fn givers(store: &dyn Store) -> Result<BTreeSet<CertId>, StoreError> {
+    let (mut givers, mut after) = (BTreeSet::new(), None::<Vec<u8>>);
+    loop {
+        let rows = store.state_range(CURSOR, after.as_deref(), ROWS)?;
+        let Some((last, _)) = rows.last() else { return Ok(givers) };
+        after = Some(last.clone());
+        let certs = rows.iter().filter_map(|(key, _)| key.get(CURSOR.len()..)?.first_chunk::<32>());
+        givers.extend(certs.copied().map(CertId::from_bytes));
     }
 }
 
@@ -217,7 +238,7 @@ pub(crate) async fn watch(node: Arc<Node>) {
 /// Notes which active peers were heard, and tells once of each that cannot be. Says whether nothing is waited for.
 fn listen(node: &Node, heard: &mut BTreeSet<CertId>) -> bool {
     let (mut peers, mut unheard) = (Vec::new(), Vec::new());
-    for entry in node.peers().into_iter().filter(|entry| is_active(entry)) {
+    for entry in node.peers().into_iter().filter(|entry| is_awaited(&node.gate, entry)) {
         if entry.status.lock().unwrap_or_else(PoisonError::into_inner).heard {
             heard.insert(entry.cert());
         }
@@ -234,12 +255,15 @@ fn listen(node: &Node, heard: &mut BTreeSet<CertId>) -> bool {
     waits.is_over()
 }
 
-/// Whether sessions with a peer come about, unless it is stopped.
-fn is_active(entry: &PeerEntry) -> bool {
+/// Whether sessions with a peer come about, or would if it were not stopped, and it has given us something.
+fn is_awaited(gate: &Gate, entry: &PeerEntry) -> bool {
+    if entry.peer.state.is_stopped() {
+        return gate.givers.contains(&entry.cert());
+    }
     entry.peer.agreement.as_ref().is_some_and(|agreement| agreement.agreement().valid_from <= clock::wall())
 }
 
-/// Why no session with a peer comes about although there is an agreement.
+/// Why no session with a peer comes about.
 fn stopped(entry: &PeerEntry) -> Option<Problem> {
     let name = &entry.peer.name;
     let text = format!(
