@@ -266,8 +266,8 @@ fn look_up(node: &Node, end: &End, question: &Output, limit: usize) -> Input {
 
 /// Whether a node has a release and may say so to a peer: it is the peer's own, or was disclosed to it.
 pub(crate) fn is_held_openly(node: &Node, peer: usize, id: ReleaseId) -> bool {
-    let may_know = POOL.sample(id).origin == peer || node.disk.disclosed.contains(&(peer, id));
-    may_know && node.disk.releases.contains(&id)
+    let may_know = || POOL.sample(id).origin == peer || node.disk.disclosed.contains(&(peer, id));
+    node.disk.releases.contains(&id) && may_know()
 }
 
 /// What of a journal need not wait for older entries.

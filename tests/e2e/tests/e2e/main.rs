@@ -35,5 +35,6 @@ mod starting;
 mod strangers;
 mod tampering;
 mod taxii;
+mod trees;
 mod validation;
 mod withdrawal;
