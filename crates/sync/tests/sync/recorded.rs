@@ -296,6 +296,8 @@ fn releases_of_third_origins_and_for_some_alone() {
         pair.run();
         along_a_tree(pair, &three);
     });
+    // Its cursor tells what it was offered lazily and held.
+    recording.session(|_| {});
     recording.check("relay");
 }
 
