@@ -22,18 +22,19 @@ from check import canonical, sha256, tree
 from frames import Violation, bits, need, read_frame, split, unpack
 from journals import Side, chain
 from reconcile import Reconciling
+from trees import Trees
 from signed import (follows, read_card, read_checkpoint, read_cosignature, read_manifest, read_notice,
                     read_statement, signed_by, when, written)
 
 HERE = pathlib.Path(__file__).parent
 RELEASES = {"Manifest", "Bodies", "Gone"}
 CHANNELS = {"control": frames.NAMES - {"Manifest", "Bodies"}, "urgent": RELEASES, "live": RELEASES, "backfill": RELEASES}
-BEFORE_START = {"Hello", "Start", "Want", "WantBodies", "WantCells", "Missing", "Ack", "Document"}
+BEFORE_START = {"Hello", "Start", "Want", "WantBodies", "WantCells", "Missing", "Ack", "Document", "Tree"}
 # Without zstandard nobody can tell which bodies are still to come.
 BODIES_TO_COME = ("asked",) if frames.zstandard else ("asked", "delivered")
 
 
-class Follower(Reconciling):
+class Follower(Reconciling, Trees):
     """Follows both sides; each frame has a method of its name, which gives what the transcript tells of it."""
 
     def __init__(self, sides, clock, third_party):
@@ -75,6 +76,7 @@ class Follower(Reconciling):
         for index, release in enumerate(named, said.first):
             source.name_entry(index, release)
         source.offers[said.first] = len(named)
+        self.note_lazy(source, said, len(named))
         return f"{said.first}..{said.first + len(named) - 1}: {' '.join(one.hex()[:8] for one in named)}"
 
     def want(self, sink, source, said, _channel):
@@ -92,8 +94,8 @@ class Follower(Reconciling):
         entry = source.entry(said.index, "wanted") if is_asked else source.name_entry(said.index, release)
         need(entry.id == release, "another release than was offered")
         fresh = "urgent" if manifest["kind"] == "withdraw" else "live"
-        is_on_its_stream = channel == ("backfill" if is_asked or not said.bodies else fresh)
-        need(is_on_its_stream, f"{'a wanted' if is_asked else 'an unasked'} release on {channel}")
+        is_prompt = said.bodies and (not is_asked or said.index in source.lazy)
+        need(channel == (fresh if is_prompt else "backfill"), f"a release, asked for or not, on {channel}")
         open_most = min(frames.OPEN, source.hello.releases_open_max, sink.hello.releases_open_max)
         need(source.open() < open_most, "too many releases at once")
         contents = split(said.contents)

@@ -64,7 +64,7 @@ FRAMES = {
         12: ("seen", exactly(0, 20)), 13: ("held", U64), 14: ("dictionaries", several(8, 16, 0)),
         15: ("ahead_max", U64)}),
     2: ("Start", CONTROL, {1: ("after", U64)}),
-    3: ("Offer", CONTROL, {1: ("first", U64), 2: ("ids", several(32, 1_024))}),
+    3: ("Offer", CONTROL, {1: ("first", U64), 2: ("ids", several(32, 1_024)), 3: ("lazy", 2)}),
     4: ("Want", CONTROL, {1: ("first", U64), 2: ("bitmap", at_most(128)), 3: ("count", U32)}),
     5: ("Manifest", FRAME, {
         1: ("index", U64), 2: ("manifest", at_most(16_384)), 3: ("signature", exactly(64)),
@@ -82,6 +82,7 @@ FRAMES = {
     12: ("Cells", CONTROL, {1: ("from_", U64), 2: ("cells", several(12, 4_096))}),
     13: ("WantCells", CONTROL, {1: ("from_", U64), 2: ("count", 32_769)}),
     14: ("Missing", CONTROL, {1: ("shorts", several(8, 4_096, 0)), 2: ("last", 2), 3: ("give_up", 2)}),
+    15: ("Tree", CONTROL, {1: ("origin", exactly(32)), 2: ("eager", 2)}),
 }
 NAMES = {name for name, _, _ in FRAMES.values()}
 

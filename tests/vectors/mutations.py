@@ -80,7 +80,7 @@ def changed_frames(data):
     yield "two fields", whole(frame + frame)
     yield "a field beside it", whole(frame + b"\x78\x01")
     yield "empty", b"\0"
-    yield "an unknown kind", whole(b"\x7a" + frame[1:])
+    yield "an unknown kind", whole(b"\x82" + frame[1:])
     yield "another wire type", whole(bytes([frame[0] ^ 1]) + frame[1:])
 
 

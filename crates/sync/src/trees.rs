@@ -84,10 +84,7 @@ impl Trees {
         }
         let tree = self.origins.entry(origin).or_default();
         match (manner, is_new) {
-            (Manner::AskedLate, true) => {
-                tree.graft(session);
-                Some(Branch::Grafted)
-            }
+            (Manner::AskedLate, true) => tree.graft(session).then_some(Branch::Grafted),
             (Manner::AskedLate, false) => Some(Branch::Hasty),
             (_, true) => {
                 tree.lead(session);
@@ -136,12 +133,12 @@ impl Tree {
     }
 
     /// A session has brought what nobody else brought in time. The next time it is put up with for longer before it is pruned:
-    /// it may have what the others have not.
-    fn graft(&mut self, session: SessionId) {
-        self.pruned.remove(&session);
+    /// it may have what the others have not. Says whether its peer must be told.
+    fn graft(&mut self, session: SessionId) -> bool {
         let (copies, granted) = self.copies.entry(session).or_default();
         (*copies, *granted) = (0, (*granted * 2 + 1).min(COPIES_MAX));
         self.newest = Some(session);
+        self.pruned.remove(&session)
     }
 
     /// A session has brought what was here; says whether it is pruned for that.
@@ -258,7 +255,7 @@ mod tests {
         assert!(trees.claim(B, release, moment + LAZY_CLAIM_TTL));
         trees.close(B);
         assert!(trees.claim(A, release, moment + LAZY_CLAIM_TTL));
-        assert_eq!(trees.arrived(A, of(1, Manner::AskedLate, true)), Some(Branch::Grafted));
+        assert_eq!(trees.arrived(A, of(1, Manner::AskedLate, true)), None, "it was no pruned branch");
         assert!(trees.claims.is_empty());
     }
 

@@ -320,7 +320,7 @@ impl World {
         }
     }
 
-    fn crash(&mut self, node: usize, down: Duration) {
+    pub(crate) fn crash(&mut self, node: usize, down: Duration) {
         if self.nodes[node].up {
             self.counts.crashes += 1;
             self.nodes[node].die(&mut self.rng);

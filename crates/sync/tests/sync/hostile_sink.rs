@@ -25,6 +25,31 @@ fn ack(indexes: &[u64]) -> Kind {
 /// The release that [`offering`] names as entry 1.
 const ENTRY: ReleaseId = ReleaseId::from_bytes([0; 32]);
 
+/// What an unsigned acknowledgement has beside indexes nobody has signed.
+#[test]
+fn an_unsigned_acknowledgement_with_more_than_indexes() {
+    let unsigned = Ack { indexes: vec![1], ..Ack::default() };
+    let gone = || {
+        let mut lone = offering(1);
+        lone.receive(want(1, &[1], 1));
+        lone.give(Input::ReleaseLoaded { index: 1, release: None, card: None, inline: None });
+        lone.take_all();
+        lone
+    };
+    for more in [
+        Ack { statuses: vec![1].into(), ..unsigned.clone() },
+        Ack { at: 1, ..unsigned.clone() },
+        Ack { key: Bytes::from_static(&[7; 32]), ..unsigned.clone() },
+    ] {
+        let mut lone = gone();
+        lone.receive(Kind::Ack(more));
+        lone.assert_closed(Code::MISBEHAVED);
+    }
+    let mut lone = gone();
+    lone.receive(Kind::Ack(unsigned));
+    assert!(!lone.take_all().iter().any(|output| matches!(output, Output::Close(_))));
+}
+
 fn ours() -> Parcel {
     parcel_of(&cert(1), 1, 3, 400)
 }

@@ -152,7 +152,8 @@ fn frames_that_are_not_one_message() {
     check(&[]);
     check(b"GET / HTTP/1.1\r\n\r\n");
     // An unknown kind, a number in place of a message, two acknowledgements, one that is cut, a length without end.
-    check(&[0x7a, 0]);
+    check(&[0x82, 0]);
+    check(&[0x82, 0x01, 0]);
     check(&[0x48, 1]);
     check(&[0x4a, 0, 0x4a, 0]);
     check(&[0x4a, 2, 0x0a]);

@@ -29,4 +29,5 @@ mod sketches;
 mod slow;
 mod staging;
 mod star;
+mod trees;
 mod vectors;

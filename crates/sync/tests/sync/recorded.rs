@@ -21,7 +21,7 @@ use mithaq_core::{
     stix::marking::Tlp,
 };
 use mithaq_sync::{
-    Claims, DICTIONARY, Input, LATER_INTERVAL, Pending, Seen, Setup,
+    Branch, Claims, DICTIONARY, Input, LATER_INTERVAL, LAZY_WAIT, Pending, Seen, Setup,
     wire::{Bodies, Kind, Manifest, Missing},
 };
 
@@ -293,8 +293,32 @@ fn releases_of_third_origins_and_for_some_alone() {
         // The card goes once more, since there is no order between streams.
         pair.push(0, &parcel_of(&three, 31, 1, 400));
         pair.push(0, &withdrawal(&three, &relayed));
+        pair.run();
+        along_a_tree(pair, &three);
     });
+    // Its cursor tells what it was offered lazily and held.
+    recording.session(|_| {});
     recording.check("relay");
+}
+
+/// B says that it gets the releases of a third CERT sooner from another: one is there when A offers it, one never comes.
+fn along_a_tree(pair: &mut Pair, three: &Cert) {
+    let origin = three.card.cert_id();
+    pair.give(1, Input::Placed { origin, branch: Branch::Pruned });
+    pair.run();
+    let (held, missing) = (parcel_of(three, 41, 1, 400), parcel_of(three, 51, 1, 400));
+    pair.nodes[1].store.put(&held);
+    for parcel in [&held, &missing] {
+        pair.push(0, parcel);
+        pair.run();
+    }
+    pair.tick_until(pair.now + 2 * LAZY_WAIT);
+    pair.run();
+    assert!(pair.nodes[1].store.releases.contains_key(&missing.id()), "it was not asked for");
+    pair.give(1, Input::Placed { origin, branch: Branch::Grafted });
+    pair.run();
+    pair.push(0, &parcel_of(three, 61, 1, 400));
+    pair.run();
 }
 
 /// A's ledger towards B: a leaf for each release that it disclosed.

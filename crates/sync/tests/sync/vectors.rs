@@ -19,8 +19,8 @@ use mithaq_sync::{
     Chain, Cursor, DICTIONARY, Input, Output, Seen, Session, Setup,
     sketch::{Cell, Sketch, SketchKey, compare},
     wire::{
-        Ack, Bodies, Cells, Document, Frame, Gone, Kind, Manifest, Missing, Offer, Reconcile, Start, Want, WantBodies,
-        WantCells,
+        Ack, Bodies, Cells, Document, Frame, Gone, Kind, Manifest, Missing, Offer, Reconcile, Start, Tree, Want,
+        WantBodies, WantCells,
     },
 };
 
@@ -87,6 +87,15 @@ fn group_with_dictionary() -> Bytes {
     compressor.compress(&members.concat()).unwrap().into()
 }
 
+fn relayed_id() -> Bytes {
+    Bytes::copy_from_slice(relayed().id().as_bytes())
+}
+
+/// How CERT 2 takes what CERT 1 passes on of CERT 3.
+fn tree(eager: bool) -> Tree {
+    Tree { origin: Bytes::copy_from_slice(cert(3).card.cert_id().as_bytes()), eager }
+}
+
 fn frames() -> Vec<(&'static str, Bytes)> {
     let id = Bytes::copy_from_slice(example().id().as_bytes());
     let plain = manifest(1, &example());
@@ -98,6 +107,7 @@ fn frames() -> Vec<(&'static str, Bytes)> {
         ("hello", hello()),
         ("start", encode(Kind::Start(Start { after: 0 }))),
         ("offer", encode(Kind::Offer(Offer { first: 1, ids: id.clone(), lazy: false }))),
+        ("offer-lazy", encode(Kind::Offer(Offer { first: 2, ids: relayed_id(), lazy: true }))),
         ("want", encode(Kind::Want(Want { first: 1, bitmap: Bytes::from_static(&[0b1]), count: 1 }))),
         ("manifest", encode(Kind::Manifest(plain))),
         ("manifest-inline", encode(Kind::Manifest(inline))),
@@ -114,6 +124,8 @@ fn frames() -> Vec<(&'static str, Bytes)> {
         ("cells", encode(Kind::Cells(Cells { from: 4, cells: cells(4..6) }))),
         ("want-cells", encode(Kind::WantCells(WantCells { from: 4, count: 2 }))),
         ("missing", encode(Kind::Missing(missing()))),
+        ("prune", encode(Kind::Tree(tree(false)))),
+        ("graft", encode(Kind::Tree(tree(true)))),
         ("give-up", encode(Kind::Missing(Missing { give_up: true, ..Missing::default() }))),
     ]
 }

@@ -42,5 +42,6 @@ mod starting;
 mod strangers;
 mod tampering;
 mod taxii;
+mod trees;
 mod validation;
 mod withdrawal;
