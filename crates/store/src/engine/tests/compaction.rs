@@ -290,9 +290,8 @@ fn of_schema_2() -> (TempDir, MemoryStore) {
 #[test]
 fn what_an_older_program_purged_and_compacted_stays_so() {
     let (dir, model) = of_schema_2();
-    let old = fs::read_dir(dir.path().join("packs")).unwrap().count();
-    let schemas =
-        || (0..old).map(|number| fs::read(dir.path().join("packs").join(file_name(number as u32))).unwrap()[12]);
+    let old = u32::try_from(fs::read_dir(dir.path().join("packs")).unwrap().count()).unwrap();
+    let schemas = || (0..old).map(|number| fs::read(dir.path().join("packs").join(file_name(number))).unwrap()[12]);
     assert!(schemas().all(|schema| schema == 2));
     for rebuilds in [false, false, true] {
         if rebuilds {
@@ -309,7 +308,7 @@ fn what_an_older_program_purged_and_compacted_stays_so() {
     open(&dir, lazy()).commit(staged.clone(), time(9)).unwrap();
     model.commit(staged, time(9)).unwrap();
     assert!(schemas().all(|schema| schema == 2));
-    assert_eq!(fs::read(dir.path().join("packs").join(file_name(old as u32))).unwrap()[12], 3);
+    assert_eq!(fs::read(dir.path().join("packs").join(file_name(old))).unwrap()[12], 3);
     fs::remove_dir_all(dir.path().join("index")).unwrap();
     assert_same(&open(&dir, lazy()), &model);
 }
