@@ -7,7 +7,7 @@
 //!
 //! Peers do not send our own releases back, so what we released ourselves is named, to be pushed again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mithaq_core::{
     id::{CertId, ReleaseId},
@@ -72,11 +72,13 @@ pub(crate) fn repair(store: &dyn Store, us: CertId, now: Time) -> Result<Repair,
 }
 
 /// Of what is lacking, the releases that came from a peer.
-fn wanted(store: &dyn Store, peer: CertId, us: CertId, lacking: &Lacking) -> Result<Vec<ReleaseId>, StoreError> {
-    let mut wanted = Vec::new();
+fn wanted(store: &dyn Store, peer: CertId, us: CertId, lacking: &Lacking) -> Result<BTreeSet<ReleaseId>, StoreError> {
+    let mut wanted = BTreeSet::new();
     let mut failed = None;
     held::each_in(store, peer, |release| match is_wanted(store, release, us, lacking) {
-        Ok(true) => wanted.push(release),
+        Ok(true) => {
+            wanted.insert(release);
+        }
         Ok(false) => {}
         Err(error) => failed = Some(error),
     })?;
@@ -99,14 +101,14 @@ fn is_wanted(store: &dyn Store, release: ReleaseId, us: CertId, lacking: &Lackin
 }
 
 /// Forgets that we hold releases of a peer, and has it find out anew what we lack.
-fn ask_again(store: &dyn Store, peer: CertId, releases: &[ReleaseId], now: Time) -> Result<(), StoreError> {
+fn ask_again(store: &dyn Store, peer: CertId, releases: &BTreeSet<ReleaseId>, now: Time) -> Result<(), StoreError> {
     // The mark first: what comes of a crash between the two is at the worst a needless sketch.
     let key = [&marks_of(peer)[..], &now.as_micros().to_be_bytes()].concat();
     let mark = StateChange::set(key, Vec::new());
     store.commit(Batch { state: vec![mark], ..Batch::default() }, now)?;
-    for releases in releases.chunks(CHANGES) {
-        let state = releases.iter().map(|release| held::forget(peer, *release)).collect();
-        store.commit(Batch { state, ..Batch::default() }, now)?;
+    let changes: Vec<_> = releases.iter().map(|release| held::forget(peer, *release)).collect();
+    for changes in changes.chunks(CHANGES) {
+        store.commit(Batch { state: changes.to_vec(), ..Batch::default() }, now)?;
     }
     Ok(())
 }

@@ -175,7 +175,10 @@ impl Lane {
             (Arc::clone(&self.node), self.from, self.cursor_row.clone(), Arc::clone(&self.order));
         let (has_parts, seat) = (work.has_parts, Arc::clone(&self.seat));
         if !work.takes_back() {
-            self.node.room.wait_above_floor().await;
+            tokio::select! {
+                () = self.node.room.wait_above_floor() => {}
+                () = self.node.shutdown.cancelled() => {}
+            }
         }
         let stored = tokio::task::spawn_blocking(move || {
             let numbers = work.numbers.clone();

@@ -304,7 +304,7 @@ impl Store for SledStore {
     }
 
     fn has_bodies(&self, ids: &[ContentId]) -> Result<Vec<bool>, StoreError> {
-        Ok(self.shared.index.find_bodies(ids)?.iter().map(Option::is_some).collect())
+        Ok(self.shared.index.find_any_bodies(ids)?.iter().map(Option::is_some).collect())
     }
 
     fn are_staged(&self, ids: &[ContentId]) -> Result<Vec<bool>, StoreError> {

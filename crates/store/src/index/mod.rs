@@ -22,6 +22,7 @@ mod table;
 
 use std::{
     collections::BTreeMap,
+    ops::Range,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
@@ -129,6 +130,32 @@ impl Index {
         let view = self.view();
         let mut finder = view.finder(&self.engine.tree, Table::Contents);
         contents.iter().map(|content| Ok(view.newest_sound(finder.find(&content_key(content))?))).collect()
+    }
+
+    /// The ordinals of sound bodies of each content, of any copy: quicker than [`Self::find_bodies`], which has to look at
+    /// all runs to know the newest.
+    pub(crate) fn find_any_bodies(&self, contents: &[ContentId]) -> Result<Vec<Option<u64>>, StoreError> {
+        let view = self.view();
+        let mut finder = view.finder(&self.engine.tree, Table::Contents);
+        finder.largest_first();
+        contents
+            .iter()
+            .map(|content| finder.find_first(&content_key(content), |ordinal| view.is_sound(ordinal)))
+            .collect()
+    }
+
+    /// Whether a release is in the log with all of its bodies, told by its row alone; a no is no answer.
+    pub(crate) fn holds_all_of(&self, release: ReleaseId) -> Result<bool, StoreError> {
+        let Some(seq) = self.find_sound_release(release)? else { return Ok(false) };
+        let view = self.view();
+        let rows = view.rows.range(&self.engine.tree, seq.saturating_sub(1), 1)?;
+        let is_whole = |row: &Row| {
+            let mut ordinals = row.first..row.first + u64::from(row.stored);
+            row.stored == row.objects
+                && view.has_groups_of(ordinals.clone())
+                && ordinals.all(|ordinal| view.is_sound(ordinal))
+        };
+        Ok(rows.first().is_some_and(|(found, row)| *found == seq && is_whole(row)))
     }
 
     /// Like [`Self::find_bodies`] for one content that came since the last flush.
@@ -372,6 +399,15 @@ impl View {
         !self.memory.is_damaged(ordinal) && !self.gone.contains(ordinal)
     }
 
+    /// Whether each of these bodies lies in a group that was sound when the index was built.
+    fn has_groups_of(&self, mut ordinals: Range<u64>) -> bool {
+        while !ordinals.is_empty() {
+            let Some((extent, _)) = dense::find_extent(&self.bodies, ordinals.start) else { return false };
+            ordinals.start = extent.first + u64::from(extent.count);
+        }
+        true
+    }
+
     fn newest_sound(&self, ordinals: &[u64]) -> Option<u64> {
         ordinals.iter().copied().filter(|ordinal| self.is_sound(*ordinal)).max()
     }
@@ -404,6 +440,27 @@ struct Finder<'a> {
 }
 
 impl Finder<'_> {
+    /// Lets those runs be searched first that hold the most.
+    fn largest_first(&mut self) {
+        self.runs.sort_by_key(|run| std::cmp::Reverse(run.postings()));
+    }
+
+    /// The first value that is wanted, wherever it is.
+    fn find_first(&mut self, key: &Key, is_wanted: impl Fn(u64) -> bool) -> Result<Option<u64>, StoreError> {
+        let recent = self.memory.find(self.table, key).concat();
+        if let Some(found) = recent.into_iter().find(|value| is_wanted(*value)) {
+            return Ok(Some(found));
+        }
+        for run in &mut self.runs {
+            self.found.clear();
+            run.find(key, &mut self.found)?;
+            if let Some(found) = self.found.iter().find(|value| is_wanted(**value)) {
+                return Ok(Some(*found));
+            }
+        }
+        Ok(None)
+    }
+
     fn find(&mut self, key: &Key) -> Result<&[u64], StoreError> {
         self.found.clear();
         for run in &mut self.runs {

@@ -301,6 +301,11 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// How many postings the run has.
+    pub(super) fn postings(&self) -> u64 {
+        self.run.meta.postings
+    }
+
     /// Adds the values of `key` to `found`.
     pub(super) fn find(&mut self, key: &Key, found: &mut Vec<u64>) -> Result<(), StoreError> {
         if !self.run.filter.may_hold(key) {

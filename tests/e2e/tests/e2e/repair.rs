@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use crate::harness::{Cert, Daemon, Place, bundle, indicators, read_stream, settle, two_peers, until};
 
-/// Changes a byte at each tenth of a segment, behind its header.
-fn damage(pack: &Path) {
+/// Changes a byte of a segment behind its header, at each of these parts of a hundred.
+fn damage(pack: &Path, percents: impl IntoIterator<Item = usize>) {
     let mut bytes = fs::read(pack).unwrap();
-    for tenth in 1..10 {
-        let at = 64 + (bytes.len() - 64) * tenth / 10;
+    for percent in percents {
+        let at = 64 + (bytes.len() - 64) * percent / 100;
         bytes[at] ^= 1;
     }
     fs::write(pack, bytes).unwrap();
@@ -48,7 +48,8 @@ fn what_is_damaged_comes_again_from_the_peer() {
     assert!(cn.home.join("store/packs/pack-00000001.seg").exists(), "the first segment is not sealed");
     assert_eq!(check(cn, &[])["ok"], true);
 
-    damage(&pack);
+    // The bodies of the first release, which lie first, and whatever lies further behind.
+    damage(&pack, [4, 40, 80]);
     let named = check(cn, &[]);
     cn.run(&["store", "check"]).exits(1);
     let problems: Vec<_> = named["problems"].as_array().unwrap().iter().map(|what| what.as_str().unwrap()).collect();
@@ -102,7 +103,7 @@ fn what_is_damaged_of_our_own_is_named_and_pushed_again() {
     let offline = pk.run(&["store", "stats", "--json"]).exits(0).last();
     assert_eq!((&offline["objects"], &offline["store"]), (&stats["objects"], &stats["store"]), "{offline}");
     assert_eq!(check(pk, &[])["ok"], true);
-    damage(&pack);
+    damage(&pack, (10..100).step_by(10));
     pk.run(&["store", "check"]).exits(1);
     let repair = &check(pk, &["--repair"])["repair"];
     assert!(!repair["unasked"].as_array().unwrap().is_empty(), "{repair}");

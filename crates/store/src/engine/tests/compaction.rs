@@ -275,6 +275,44 @@ fn a_store_of_an_older_schema_goes_on_in_this_one() {
     assert_same(&open(&dir, lazy()), &model);
 }
 
+/// A copy of the store of schema 2 that lies beside the sources, which was purged and compacted, and a model of it.
+fn of_schema_2() -> (TempDir, MemoryStore) {
+    let (_, model) = of_schema_1();
+    let dir = TempDir::new().unwrap();
+    copy_all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/schema-2"), &dir.path().join("packs"));
+    let release = model.log(0, 9).unwrap()[1].release;
+    let contents = vec![indicator(2, 0).id(), indicator(23, 0).id()];
+    model.commit(conformance::purge(vec![release], contents), time(5)).unwrap();
+    model.commit(push(indicators(40, 45), 6), time(6)).unwrap();
+    (dir, model)
+}
+
+#[test]
+fn what_an_older_program_purged_and_compacted_stays_so() {
+    let (dir, model) = of_schema_2();
+    let old = u32::try_from(fs::read_dir(dir.path().join("packs")).unwrap().count()).unwrap();
+    let schemas = || (0..old).map(|number| fs::read(dir.path().join("packs").join(file_name(number))).unwrap()[12]);
+    assert!(schemas().all(|schema| schema == 2));
+    for rebuilds in [false, false, true] {
+        if rebuilds {
+            fs::remove_dir_all(dir.path().join("index")).unwrap();
+        }
+        let store = open(&dir, lazy());
+        assert_eq!(store.problems(), [""; 0]);
+        assert_same(&store, &model);
+        assert_eq!(store.verify().unwrap().problems, [""; 0]);
+        assert_eq!(store.holding(indicator(2, 0).id()).unwrap(), Holding::Purged);
+    }
+    // What schema 2 did not know goes into segments of this one.
+    let staged = Batch { staged: indicators(90, 95), ..Batch::default() };
+    open(&dir, lazy()).commit(staged.clone(), time(9)).unwrap();
+    model.commit(staged, time(9)).unwrap();
+    assert!(schemas().all(|schema| schema == 2));
+    assert_eq!(fs::read(dir.path().join("packs").join(file_name(old))).unwrap()[12], 3);
+    fs::remove_dir_all(dir.path().join("index")).unwrap();
+    assert_same(&open(&dir, lazy()), &model);
+}
+
 #[test]
 fn an_index_of_another_schema_is_built_anew_without_a_word_of_damage() {
     let (mut temporary, model) = filled(tiny());
