@@ -108,7 +108,7 @@ pub(crate) async fn run(node: Arc<Node>) {
     loop {
         node.expiry.next.store(i64::MAX, Ordering::Release);
         let worker = Arc::clone(&node);
-        let swept = tokio::task::spawn_blocking(move || complete(&worker).and_then(|()| sweep(&worker)));
+        let swept = tokio::task::spawn_blocking(move || tell(&worker));
         let pause = match swept.await {
             Ok(Ok(next)) => {
                 next.iter().for_each(|micros| node.expiry.note(*micros));
@@ -132,6 +132,12 @@ pub(crate) async fn run(node: Arc<Node>) {
 fn until(micros: i64) -> Duration {
     let left = micros.saturating_sub(clock::wall().as_micros());
     Duration::from_micros(u64::try_from(left).unwrap_or(0)).min(SLEEP_MAX)
+}
+
+/// Writes rows of all that has expired and was not told; says when something expires next. Blocks.
+pub(crate) fn tell(node: &Node) -> Result<Option<i64>, Problem> {
+    complete(node)?;
+    sweep(node)
 }
 
 /// Has releases looked at that were stored before this was kept.
