@@ -189,7 +189,10 @@ fn look(node: &Node, key: Vec<u8>, look_at: i64, id: ReleaseId) -> Result<(), Pr
         && let Ok(manifest) = release.stored_manifest()
         && matches!(manifest.kind, Kind::Publish | Kind::Accept | Kind::Corroborate)
     {
-        let ends = ends_of(node, release.contents).map_err(failed)?;
+        // Of what is held nobody is told; if it is accepted, that is a release of its own.
+        let holds = node.standing.holds(&*node.store, id).map_err(failed)?;
+        let contents = release.contents.into_iter().filter(|content| !holds.contains_key(content)).collect();
+        let ends = ends_of(node, contents).map_err(failed)?;
         let is_due = |end: i64| end <= now.as_micros() && end >= look_at;
         let due: Vec<_> = ends.iter().filter(|(_, end)| is_due(*end)).map(|(content, _)| *content).collect();
         let next = ends.iter().map(|(_, end)| *end).filter(|end| *end > now.as_micros()).min();
