@@ -72,6 +72,12 @@ impl Kind {
         matches!(self, Self::Publish | Self::Tally)
     }
 
+    /// Whether it only speaks again, to our own readers, of contents that other releases brought.
+    #[must_use]
+    pub fn is_echo(self) -> bool {
+        matches!(self, Self::Corroborate | Self::Expire)
+    }
+
     /// Whether it is of its own store alone.
     #[must_use]
     pub fn is_local(self) -> bool {

@@ -108,7 +108,7 @@ pub(crate) async fn run(node: Arc<Node>) {
     loop {
         node.expiry.next.store(i64::MAX, Ordering::Release);
         let worker = Arc::clone(&node);
-        let swept = tokio::task::spawn_blocking(move || complete(&worker).and_then(|()| sweep(&worker)));
+        let swept = tokio::task::spawn_blocking(move || tell(&worker));
         let pause = match swept.await {
             Ok(Ok(next)) => {
                 next.iter().for_each(|micros| node.expiry.note(*micros));
@@ -132,6 +132,12 @@ pub(crate) async fn run(node: Arc<Node>) {
 fn until(micros: i64) -> Duration {
     let left = micros.saturating_sub(clock::wall().as_micros());
     Duration::from_micros(u64::try_from(left).unwrap_or(0)).min(SLEEP_MAX)
+}
+
+/// Writes rows of all that has expired and was not told; says when something expires next. Blocks.
+pub(crate) fn tell(node: &Node) -> Result<Option<i64>, Problem> {
+    complete(node)?;
+    sweep(node)
 }
 
 /// Has releases looked at that were stored before this was kept.
@@ -183,7 +189,10 @@ fn look(node: &Node, key: Vec<u8>, look_at: i64, id: ReleaseId) -> Result<(), Pr
         && let Ok(manifest) = release.stored_manifest()
         && matches!(manifest.kind, Kind::Publish | Kind::Accept | Kind::Corroborate)
     {
-        let ends = ends_of(node, release.contents).map_err(failed)?;
+        // Of what is held nobody is told; if it is accepted, that is a release of its own.
+        let holds = node.standing.holds(&*node.store, id).map_err(failed)?;
+        let contents = release.contents.into_iter().filter(|content| !holds.contains_key(content)).collect();
+        let ends = ends_of(node, contents).map_err(failed)?;
         let is_due = |end: i64| end <= now.as_micros() && end >= look_at;
         let due: Vec<_> = ends.iter().filter(|(_, end)| is_due(*end)).map(|(content, _)| *content).collect();
         let next = ends.iter().map(|(_, end)| *end).filter(|end| *end > now.as_micros()).min();

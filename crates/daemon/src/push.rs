@@ -349,7 +349,7 @@ fn held_label(node: &Node, stix_id: &str) -> Result<Option<Label>, StoreError> {
     let mut strictest: Option<Label> = None;
     for version in node.store.versions(stix_id)? {
         for seq in node.store.rows_of(version.content)? {
-            if let Some((row, _, manifest)) = node.release_at(seq)? {
+            if let Some((row, _, manifest)) = node.release_at(seq)?.filter(|(.., manifest)| !manifest.kind.is_echo()) {
                 let hold = node.standing.hold(&*node.store, row.release, version.content)?;
                 if hold.is_some_and(|hold| hold.cause.is_quarantine()) {
                     // What is not trusted must not raise the label of what speaks of it.

@@ -10,12 +10,12 @@ import json
 import sys
 
 import stix2
-from taxii2client.v21 import Collection
+from taxii2client.v21 import Server
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--url", required=True, help="of a collection, such as .../taxii2/mithaq/collections/default/")
+    parser.add_argument("--url", required=True, help="such as http://127.0.0.1:8771/taxii2/")
     parser.add_argument("--token", required=True, help="the listener's token")
     parser.add_argument("--expect", required=True, type=int, help="how many objects there are, each version counted once")
     parser.add_argument("--id", required=True, help="an object that has several versions")
@@ -46,7 +46,8 @@ def check(source, options):
 
 def main():
     options = arguments()
-    collection = Collection(options.url, user="siem", password=options.token)
+    # By its id: the client refuses a collection whose URL has the alias.
+    (collection,) = Server(options.url, user="siem", password=options.token).default.collections
     source = stix2.TAXIICollectionSource(collection, allow_custom=True)
     problems = list(check(source, options))
     for problem in problems:

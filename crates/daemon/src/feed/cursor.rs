@@ -51,13 +51,12 @@ impl Cursor {
             return Ok(Err(CursorError::Foreign));
         }
         let found = row_at(&*node.store, self.row_micros)?;
-        let newest = match &found {
-            Some(row) if row.seq < node.store.head() => None,
-            Some(row) => Some(row.added_at.as_micros()),
-            None => Some(0),
-        };
         // A time that our log has not reached is of a store that was restored from an older backup.
-        if newest.is_some_and(|newest| self.row_micros > newest) {
+        let reached = match &found {
+            Some(row) => row.seq < node.store.head() || row.added_at.as_micros() == self.row_micros,
+            None => node.store.head() > 0 || self.row_micros == 0,
+        };
+        if !reached {
             return Ok(Err(CursorError::Foreign));
         }
         Ok(Ok(match found {

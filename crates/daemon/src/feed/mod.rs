@@ -231,7 +231,7 @@ impl Feed {
     fn read_row(&mut self, row: &LogRow, start: usize, limit: usize) -> Result<(Vec<Item>, Place), StoreError> {
         let Some((release, manifest)) = self.open(row)? else { return Ok((Vec::new(), Place::behind(row))) };
         match manifest.kind {
-            Kind::Corroborate | Kind::Expire => self.read_echo(row, &release, &manifest, start, limit),
+            kind if kind.is_echo() => self.read_echo(row, &release, &manifest, start, limit),
             kind if kind.has_notice() => self.read_notice(row, &release, manifest, start, limit),
             _ => self.read_objects(row, &release, manifest, start, limit),
         }

@@ -105,7 +105,7 @@ fn last_published(node: &Node, content: ContentId) -> Result<Option<Time>, Store
     let mut last = None;
     for seq in node.store.rows_of(content)? {
         let Some((row, _, manifest)) = node.release_at(seq)? else { continue };
-        if node.standing.hold(&*node.store, row.release, content)?.is_none() {
+        if !manifest.kind.is_echo() && node.standing.hold(&*node.store, row.release, content)?.is_none() {
             last = last.max(Some(manifest.published_at));
         }
     }
@@ -165,7 +165,9 @@ pub(super) fn why(node: &Arc<Node>, query: &WhyQuery) -> Result<Why, Failed> {
     let entry = node.peer_named(&query.peer).ok_or_else(|| no_such_peer(node, &query.peer))?;
     let mut answers = Vec::new();
     for seq in rows_for(node, &query.id)? {
-        if let Some((row, release, manifest)) = node.release_at(seq)? {
+        // What only speaks to our own readers goes nowhere, and says nothing of why.
+        let found = node.release_at(seq)?.filter(|(.., manifest)| !manifest.kind.is_echo());
+        if let Some((row, release, manifest)) = found {
             let decision = outbox::ask(node, row.release, &release, &manifest, &entry)?;
             let reasons = decision.reasons.iter().map(push::why_reason).collect();
             answers.push(Why { released: decision.released, reasons });

@@ -70,10 +70,11 @@ impl Delivery {
         Self { node, collection, reader, _place: None }
     }
 
-    fn begin(node: &Arc<Node>, access: Access, collection: Arc<Collection>) -> Result<Self, Response> {
-        let place = Arc::clone(&node.collections.streams).try_acquire_owned().map_err(|_| too_many())?;
+    /// A reader with a place among the streams, if one is left.
+    fn begin(node: &Arc<Node>, access: Access, collection: Arc<Collection>) -> Option<Self> {
+        let place = Arc::clone(&node.collections.streams).try_acquire_owned().ok()?;
         let delivery = Self::new(Arc::clone(node), collection, access.reader);
-        Ok(Self { _place: Some(place), ..delivery })
+        Some(Self { _place: Some(place), ..delivery })
     }
 
     /// The collection that is read.
@@ -109,7 +110,7 @@ async fn read_stream(
     }
     let visibility = collection.visibility.clone();
     let reader = Reader::new(&node, query, visibility).await.map_err(refuse)?;
-    let delivery = Delivery::begin(&node, access, collection)?;
+    let delivery = Delivery::begin(&node, access, collection).ok_or_else(too_many)?;
     Ok(stream::answer(reader.in_form(form), Some(delivery)))
 }
 
@@ -131,7 +132,7 @@ async fn read_snapshot(
     Ask(query): Ask<SnapshotQuery>,
 ) -> Result<Response, Response> {
     let collection = access.pick(query.collection.as_deref()).map_err(IntoResponse::into_response)?;
-    let delivery = Delivery::begin(&node, access, Arc::clone(&collection))?;
+    let delivery = Delivery::begin(&node, access, Arc::clone(&collection)).ok_or_else(too_many)?;
     let worker = Arc::clone(&node);
     let newest = blocking(move || collection.newest(&worker)).await.map_err(IntoResponse::into_response)?;
     let newest = newest.map_err(|error| Failed::from(error).into_response())?;

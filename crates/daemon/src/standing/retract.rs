@@ -254,8 +254,7 @@ fn void_releases(
                 is_kept |= hold.as_ref().is_some_and(|hold| hold.cause.is_quarantine());
                 is_served |= hold.is_none_or(|hold| hold.cause == Cause::Accepted);
             }
-            // These only speak again of what another row brought.
-            Kind::Corroborate | Kind::Expire => {}
+            kind if kind.is_echo() => {}
             // A notice goes on being told, whoever else has published its bytes.
             _ => is_kept = true,
         }

@@ -119,7 +119,7 @@ fn the_stix2_library_finds_objects_and_their_versions() {
     let mut newer = indicators(1, 7..8).remove(0);
     newer["modified"] = "2026-03-20T04:30:00.000Z".into();
     pk.push(bundle(&[newer.clone()]), &[]).exits(0);
-    let url = format!("http://127.0.0.1:{port}/taxii2/mithaq/collections/default/");
+    let url = format!("http://127.0.0.1:{port}/taxii2/");
     let id = newer["id"].as_str().unwrap();
     let args = ["--url", &url, "--token", TOKEN, "--expect", "250", "--id", id, "--versions", "2"];
     run_client(&python, "stix2_source.py", &args);

@@ -36,6 +36,18 @@ impl Cert {
         answer.ids()
     }
 
+    /// What the reader of one collection gets of a path beside TAXII.
+    async fn streamed(&self, collection: &str, path: &str) -> Answer {
+        let collections = self.node.collections.named(collection).into_iter().collect();
+        let access = Access { reader: "uid:0".into(), collections };
+        let router = open(crate::local::siem::router(Arc::clone(&self.node), None), access);
+        let request = Request::get(path).body(HttpBody::empty()).unwrap();
+        let (parts, body) = router.oneshot(request).await.unwrap().into_parts();
+        let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        Answer { status: parts.status, headers: parts.headers, text, json: serde_json::Value::Null }
+    }
+
     /// Counts what the log brought for collections that ask for it.
     fn count(&self) {
         crate::corroboration::count_all(&self.node).unwrap();
@@ -172,6 +184,60 @@ async fn two_stores_that_differ_in_hidden_objects_alone_answer_alike() {
             let names = |answer: &Answer| answer.headers.keys().map(ToString::to_string).collect::<Vec<_>>();
             assert_eq!(names(&left), names(&right), "{path}");
         }
+    }
+}
+
+#[tokio::test]
+async fn streams_and_snapshots_tell_nothing_of_what_is_hidden() {
+    let over = |number: usize| {
+        let indicator = indicator(number, "2020-01-01T00:00:00.000Z");
+        indicator.replace(r#""valid_from":"#, r#""valid_until":"2021-01-01T00:00:00Z","valid_from":"#)
+    };
+    let [with, without] = [true, false].map(|hidden| {
+        let cert = Cert::configured(1, None, TABLES);
+        for number in 0..4 {
+            if hidden {
+                cert.release_of(9, Tlp::Red, &[over(100 + number), url(200 + number, "hidden"), url(10 + number, "x")]);
+            }
+            cert.release(Tlp::Amber, &[over(number), url(10 + number, "x")]);
+        }
+        cert.count();
+        crate::expiry::tell(&cert.node).unwrap();
+        cert
+    });
+    // Cursors and `added` tell times, and releases are signed anew.
+    let plain = |answer: &Answer| -> Vec<String> {
+        let line = |line: &str| {
+            let mut line: serde_json::Value = serde_json::from_str(line).unwrap();
+            ["cursor", "added", "release"].iter().for_each(|name| drop(line.as_object_mut().unwrap().remove(*name)));
+            line.to_string()
+        };
+        answer.text.lines().map(line).collect()
+    };
+    for name in ["default", "green", "urls", "ours", "seen"] {
+        for path in ["/v1/stream", "/v1/stream?limit=1", "/v1/snapshot", "/v1/stream?cursor=end", "/v1/stream?limit=0"]
+        {
+            let (left, right) = (with.streamed(name, path).await, without.streamed(name, path).await);
+            assert_eq!((left.status, plain(&left)), (right.status, plain(&right)), "{name} {path}");
+            let names = |answer: &Answer| answer.headers.keys().map(ToString::to_string).collect::<Vec<_>>();
+            assert_eq!(names(&left), names(&right), "{name} {path}");
+        }
+    }
+    let told = with.streamed("default", "/v1/stream").await.text;
+    assert_eq!((told.matches(r#""op":"put""#).count(), told.matches(r#""op":"expire""#).count()), (8, 4));
+    assert_eq!(with.streamed("urls", "/v1/snapshot").await.text.lines().count(), 5);
+    assert_eq!(with.streamed("default", "/v1/snapshot").await.text.lines().count(), 5);
+    // Telling again tells nothing twice.
+    let head = with.node.store.head();
+    crate::expiry::tell(&with.node).unwrap();
+    assert_eq!(with.node.store.head(), head);
+    // Each line's cursor goes on right behind it.
+    let lines: Vec<&str> = told.lines().collect();
+    for (number, line) in lines.iter().enumerate() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        let path = format!("/v1/stream?cursor={}", line["cursor"].as_str().unwrap());
+        let rest = with.streamed("default", &path).await.text;
+        assert_eq!(rest.lines().collect::<Vec<_>>(), lines[number + 1..], "behind line {number}");
     }
 }
 
