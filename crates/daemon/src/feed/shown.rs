@@ -11,13 +11,13 @@ use super::{Feed, ROWS, RowKind, Source, is_covered};
 /// How many bodies are read at a time.
 const BODIES: usize = 256;
 
+/// Takes an object with the release that shows it; says whether it wants more.
+type Take<'t> = dyn FnMut(&Source, ContentId, &[u8]) -> ControlFlow<()> + 't;
+
 impl Feed {
     /// Hands every object of every release that the reader may see to `take`, in the order of the log, until `take` has
     /// enough or the daemon stops; says whether it came to the end. What is held back is not shown. Blocks.
-    pub(crate) fn each_shown(
-        &mut self,
-        take: &mut dyn FnMut(&Source, ContentId, &[u8]) -> ControlFlow<()>,
-    ) -> Result<bool, StoreError> {
+    pub(crate) fn each_shown(&mut self, take: &mut Take<'_>) -> Result<bool, StoreError> {
         let mut last = 0;
         loop {
             let rows = self.node.store.log(last, ROWS)?;
@@ -32,11 +32,7 @@ impl Feed {
     }
 
     /// A damaged release is named in the log and shows nothing, as in [`Feed::read`].
-    fn show_sound_row(
-        &mut self,
-        row: &LogRow,
-        take: &mut dyn FnMut(&Source, ContentId, &[u8]) -> ControlFlow<()>,
-    ) -> Result<ControlFlow<()>, StoreError> {
+    fn show_sound_row(&mut self, row: &LogRow, take: &mut Take<'_>) -> Result<ControlFlow<()>, StoreError> {
         match self.show_row(row, take) {
             Err(StoreError::Corrupt { what }) => {
                 tracing::error!(what, row.seq, "a damaged release is not shown: run `mithaq store check`");
@@ -46,11 +42,7 @@ impl Feed {
         }
     }
 
-    fn show_row(
-        &mut self,
-        row: &LogRow,
-        take: &mut dyn FnMut(&Source, ContentId, &[u8]) -> ControlFlow<()>,
-    ) -> Result<ControlFlow<()>, StoreError> {
+    fn show_row(&mut self, row: &LogRow, take: &mut Take<'_>) -> Result<ControlFlow<()>, StoreError> {
         let shown = ControlFlow::Continue(());
         let damaged = || StoreError::Corrupt { what: format!("release {}", row.release.fmt_short()) };
         if !matches!(self.row_kind(row.seq)?, RowKind::Brings(_)) {
