@@ -18,7 +18,10 @@ pub(crate) const STIX_2_0: Code = Code::new(1013);
 
 /// The command that deals with what a code says, as a sentence.
 pub(crate) fn remedy(code: Code) -> Option<&'static str> {
-    (code == STIX_2_0).then_some("`mithaq upgrade FILE` converts it and reports what STIX 2.1 cannot carry.")
+    (code == STIX_2_0).then_some(
+        "`mithaq upgrade FILE` converts it and reports what STIX 2.1 cannot carry; `mithaq push FILE --from stix` does \
+         that and pushes the result.",
+    )
 }
 
 /// Say what a code means and what to do; without a code, list them all.

@@ -13,7 +13,7 @@ use super::{
 };
 
 /// How much of a line is looked at as one: longer than any value.
-const PIECE_BYTES_MAX: usize = 16 * 1024;
+const PIECE_BYTES_MAX: usize = 4 * 1024;
 /// What lists begin their comments with.
 const COMMENTS: [&str; 3] = ["#", "//", ";"];
 /// What stands before the points of a list.
@@ -24,6 +24,8 @@ const AROUND: &[char] = &[
     '*', '|', '=', '،', '؛', '؟', '。', '，', '；', '：', '、', '（', '）', '「', '」', '《', '》', '…', '۔',
 ];
 
+/// The same without brackets, which a defanged word may begin or end with.
+const AROUND_PLAIN: &[char] = &['.', ',', ';', '"', '\'', '<', '>', '“', '”', '،', '。', '，'];
 /// Marks of scripts that are written without blanks; no value holds them.
 const BREAKS: &[char] = &[
     '，', '。', '、', '；', '：', '（', '）', '「', '」', '『', '』', '《', '》', '“', '”', '！', '？', '،', '؛', '؟',
@@ -162,7 +164,7 @@ impl Line<'_> {
                 if touches {
                     found.notes.push("stands against letters of another script: look whether it is whole".to_owned());
                 }
-                self.push(text, found);
+                self.push(as_it_stood(line, text), found);
             }
             None => self.no_word(word),
         }
@@ -229,6 +231,13 @@ fn looks_meant(text: &str) -> bool {
 fn is_sentence(text: &str) -> bool {
     let is_cut = scripts(text).len() > 1 || text.contains(BREAKS);
     is_cut && value::guess(&refang(text), DefangedDomains::OfKnownEndings).is_none()
+}
+
+/// The word of a line as it stood there before it was refanged.
+fn as_it_stood<'t>(line: &'t str, text: &'t str) -> &'t str {
+    let is_it = |word: &&str| refang(word).contains(text);
+    let stood = || line.split(is_blank).find(is_it).map(|word| word.trim_matches(AROUND_PLAIN));
+    if line.contains(text) { text } else { stood().unwrap_or(text) }
 }
 
 /// Marks of direction that stand between words, as mail programs put them around Latin words.
@@ -324,6 +333,14 @@ mod tests {
     }
 
     #[test]
+    fn what_stood_there_is_told_as_it_stood() {
+        let mut intake = Intake::default();
+        text("see hxxps[:]//evil[.]com/a, or bad.com now".as_bytes(), &mut intake);
+        let found: Vec<_> = intake.drafts().iter().map(|draft| draft.found.as_str()).collect();
+        assert_eq!(found, ["hxxps[:]//evil[.]com/a", "bad.com"]);
+    }
+
+    #[test]
     fn what_hides_itself_is_refused_and_told() {
         let (values, left) = read("from ١٩٢.٠.٢.١ today\nsee ev\u{202e}il.com now\n^evil[.]example$\n");
         assert!(values.is_empty(), "{values:?}");
@@ -334,7 +351,7 @@ mod tests {
 
     #[test]
     fn a_text_without_line_ends_is_read_in_pieces() {
-        let input = format!("{} evil.com", "evil[.]example and words, ".repeat(40_000));
+        let input = format!("{} evil.com", "evil[.]example and words, ".repeat(4_000));
         assert_eq!(read(&input).0, ["evil.example", "evil.com"]);
         let line = "مx ".repeat(20_000);
         assert_eq!(pieces(&line).collect::<String>(), line);
