@@ -410,6 +410,7 @@ impl World {
         let mut done = Vec::with_capacity(jobs.len());
         for job in jobs {
             let rows = self.nodes[node].apply(job.change.clone());
+            self.check_rows(node, &rows);
             self.nodes[node].note_held(rows);
             self.check_durable(node, &job);
             done.push(job.done);
