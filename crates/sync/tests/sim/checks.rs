@@ -341,6 +341,16 @@ impl World {
         }
     }
 
+    /// What a peer may be told from now on that we hold is its own, or it gave it to us, or was about to be given it.
+    pub(crate) fn check_rows(&self, node: usize, rows: &[(usize, ReleaseId)]) {
+        let disclosed = &self.nodes[node].disk.disclosed;
+        for (peer, id) in rows {
+            let came = self.records.came.contains(&(*peer, node, *id));
+            let may_know = came || POOL.sample(*id).origin == *peer || disclosed.contains(&(*peer, *id));
+            assert!(may_know, "{node} would tell {peer} that it holds {id:?}");
+        }
+    }
+
     /// A cursor is into the journal of the session that it came from, and all that it covers is durable or gone.
     fn check_cursor(&self, node: usize, sender: EndKey, cursor: &Cursor) {
         let Some(journal) = self.journal_of(sender) else { return };

@@ -6,7 +6,7 @@ use mithaq_sync::CLAIM_TTL;
 
 use crate::{
     hostile::Vice,
-    plan::{Action, Plan},
+    plan::{Action, Plan, Policy},
     pool::POOL,
     run,
     scenarios::{seconds, world},
@@ -103,15 +103,30 @@ fn lies_about_sketches_cost_a_list_and_nothing_is_lost() {
     for vice in [Vice::Omitter, Vice::Muddler, Vice::Grasper] {
         let mut sketched = 0;
         for seed in 0..4 {
-            let mut actions = vec![(1, Action::Crowd(0)), (2, Action::Publish(1)), (20, Action::Backup(1))];
-            actions.extend([(20, Action::Backup(2)), (21, Action::Publish(0)), (21, Action::Publish(2))]);
-            actions.push((40, Action::Restore { node: 1, fresh_id: true, down: seconds(3) }));
-            actions.push((60, Action::Restore { node: 2, fresh_id: true, down: seconds(3) }));
+            // Of two releases that the others lack the liar's sketch leaves out one.
+            let mut actions = vec![(1, Action::Crowd(0)), (20, Action::Isolate { node: 1, lasts: seconds(40) })];
+            actions.extend([(21, Action::Publish(1)), (22, Action::Publish(1)), (23, Action::Backup(1))]);
+            actions.push((24, Action::Restore { node: 1, fresh_id: true, down: seconds(3) }));
+            actions.extend([(25, Action::Publish(2)), (26, Action::Backup(2))]);
+            actions.push((27, Action::Restore { node: 2, fresh_id: true, down: seconds(3) }));
             let plan = Plan { seed, vices: [(1, vice)].into(), ..world(4, &ring, &actions) };
             let world = run(plan);
             sketched += world.counts.sketched;
             assert_eq!(of_crowd(&world, 2, 0), POOL.crowd(0).len());
         }
         assert!(sketched > 0, "{vice:?} was sent no sketch");
+    }
+}
+
+/// A new policy makes the journal anew, which takes longer than to open it: what then stands in it was there before, and
+/// is no news to the peer.
+#[test]
+fn a_journal_that_is_made_anew_is_offered_and_sends_nothing_again() {
+    for seed in 0..6 {
+        let mut actions = vec![(1, Action::Publish(0)); 3];
+        actions.push((10, Action::Restrict { node: 0, policy: Policy { amber: true, onward: true } }));
+        let slow = Duration::from_secs(2);
+        let world = run(Plan { seed, commit: slow, ..world(2, &[[0, 1]], &actions) });
+        assert_eq!(world.counts.manifests, 3, "seed {seed}");
     }
 }

@@ -420,6 +420,7 @@ impl World {
         for job in jobs {
             self.place(node, &job);
             let rows = self.nodes[node].apply(job.change.clone());
+            self.check_rows(node, &rows);
             self.nodes[node].note_held(rows);
             self.check_durable(node, &job);
             done.push(job.done);
