@@ -458,7 +458,8 @@ impl Source {
     /// Settles entries. Releases take a receipt; what is gone is acknowledged without one.
     pub(crate) fn ack(&mut self, ack: &Ack, receipts: &Receipts, now: Now, outputs: &mut Outputs) -> Result<(), Fault> {
         let is_receipt = !ack.signature.is_empty();
-        if !is_receipt && !(ack.statuses.is_empty() && ack.key.is_empty() && ack.at == 0) {
+        let has_more = !ack.statuses.is_empty() || !ack.key.is_empty() || ack.at > 0;
+        if has_more && !is_receipt {
             return Err(Fault::Misbehaved("an unsigned acknowledgement with more than indexes"));
         }
         let mut settled = Vec::with_capacity(ack.indexes.len());
