@@ -246,6 +246,9 @@ pub struct PeerStatus {
     pub objects_received: u64,
     /// Objects that it released and that we held already, since the daemon started.
     pub objects_deduplicated: u64,
+    /// CERTs whose fresh releases it gets sooner from others, so that they are only offered to it; left out if there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pruned: Option<usize>,
     /// Bytes sent to it on the wire since the daemon started, all of QUIC.
     pub bytes_sent: u64,
     /// Bytes received from it.

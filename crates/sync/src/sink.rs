@@ -1,23 +1,19 @@
 //! The receiving half: what the peer offers, what of it we lack, and the checks that stand before the store.
 
 mod late;
+mod origin;
 mod reconcile;
 mod staging;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use mithaq_core::{
     body::Body,
     card::VerifiedCard,
     id::{CertId, ContentId, ReleaseId},
     keys::Signature,
     receipt::Status,
-    release::{self, RELEASE_OBJECTS_MAX, SignedRelease, VerifiedRelease},
+    release::{RELEASE_OBJECTS_MAX, SignedRelease, VerifiedRelease},
     time::Time,
 };
 
@@ -29,7 +25,7 @@ use crate::{
     io::{Channel, Manner, Output, Outputs},
     journal::Cursor,
     limits::{
-        AHEAD_MAX, GROUP_BYTES_MAX, INDEX_MAX, INLINE_BYTES_MAX, LINK_BYTES_PER_SECOND_MIN, OFFER_IDS_MAX, ORIGINS_MAX,
+        AHEAD_MAX, GROUP_BYTES_MAX, INDEX_MAX, INLINE_BYTES_MAX, LINK_BYTES_PER_SECOND_MIN, OFFER_IDS_MAX,
         RELEASE_BYTES_MAX, RELEASES_OPEN_MAX, STALL_TIMEOUT, WINDOW_BYTES,
     },
     receipts::Receipts,
@@ -323,42 +319,6 @@ impl Sink {
             return Err(Fault::Misbehaved("a release with some of its bodies missing"));
         }
         Ok(())
-    }
-
-    /// The card of a release's origin if that is not the peer, which must have shown it with this release or an earlier
-    /// one.
-    fn origin_card(&mut self, signed: &SignedRelease, shown: &Bytes) -> Result<Option<Arc<VerifiedCard>>, Fault> {
-        let unreadable = |error| Fault::Release(release::ReleaseError::Manifest(error));
-        let release::Manifest { origin, kind, .. } = signed.stored_manifest().map_err(unreadable)?;
-        // What was taken under an earlier agreement can be taken back under one that takes nothing of others.
-        let is_taken = self.third_party || kind == release::Kind::Withdraw;
-        if origin == self.peer.cert_id() || origin == self.us || !is_taken {
-            // What the peer may not pass on does not verify against its own card.
-            return Ok(None);
-        }
-        if !shown.is_empty() {
-            let card = VerifiedCard::from_json(shown).map_err(|_| Fault::Misbehaved("a card that does not verify"))?;
-            let shown_before = self.origins.get(&card.cert_id());
-            if shown_before.is_none() && self.origins.len() >= ORIGINS_MAX {
-                return Err(Fault::Misbehaved("cards of more CERTs than we take"));
-            }
-            // An older one may come late: there is no order between streams.
-            if shown_before.is_none_or(|before| before.card().serial < card.card().serial) {
-                self.origins.insert(card.cert_id(), Arc::new(card));
-            }
-        }
-        let card = self.origins.get(&origin);
-        Ok(Some(Arc::clone(card.ok_or(Fault::Misbehaved("a release of a CERT whose card was not shown"))?)))
-    }
-
-    /// Refuses what is for others, and what no CERT may send.
-    fn check_address(&self, release: &VerifiedRelease) -> Result<(), Fault> {
-        let manifest = release.manifest();
-        let is_for = |recipients: &BTreeSet<CertId>| recipients.is_empty() || recipients.contains(&self.us);
-        if manifest.kind.is_local() {
-            return Err(Fault::Misbehaved("a release that never leaves its store"));
-        }
-        if is_for(&manifest.recipients) { Ok(()) } else { Err(Fault::Misbehaved("a release that is for others")) }
     }
 
     fn open_entry(&mut self, index: u64) -> Option<&mut Open> {

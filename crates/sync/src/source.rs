@@ -2,6 +2,7 @@
 
 mod branches;
 mod reconcile;
+mod sending;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -9,7 +10,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use mithaq_core::{
     card::VerifiedCard,
     id::{CertId, ContentId, ReleaseId},
@@ -20,18 +20,18 @@ use self::{branches::Branches, reconcile::Reconciling};
 use crate::{
     dictionary,
     fault::Fault,
-    freight::{Weight, channel_of},
+    freight::Weight,
     group::{self, Packed},
     io::{Channel, Now, Output, Outputs},
     limits::{
-        AHEAD_MAX, EAGER_OPEN_MAX, FRAME_BYTES_MAX, GROUP_BYTES_MAX, INLINE_BYTES_MAX, LINK_BYTES_PER_SECOND_MIN,
-        OFFER_IDS_MAX, OFFERS_OPEN_MAX, PROMPT_WINDOW_BYTES, RELEASE_BYTES_MAX, RELEASES_OPEN_MAX, STALL_TIMEOUT,
-        WINDOW_BYTES, WINDOW_BYTES_MIN,
+        AHEAD_MAX, EAGER_OPEN_MAX, FRAME_BYTES_MAX, GROUP_BYTES_MAX, LINK_BYTES_PER_SECOND_MIN, OFFER_IDS_MAX,
+        OFFERS_OPEN_MAX, PROMPT_WINDOW_BYTES, RELEASE_BYTES_MAX, RELEASES_OPEN_MAX, STALL_TIMEOUT, WINDOW_BYTES,
+        WINDOW_BYTES_MIN,
     },
     receipts::Receipts,
     sketch::SketchKey,
     tail::{Prompt, Tail},
-    wire::{self, Ack, Bodies, Gone, Hello, Kind, Manifest, Offer, Start, Want, WantBodies},
+    wire::{self, Ack, Bodies, Hello, Kind, Offer, Start, Want, WantBodies},
 };
 
 /// An entry of our journal that was read in this session and that the peer has not done with.
@@ -407,82 +407,6 @@ impl Source {
         Ok(())
     }
 
-    pub(crate) fn release_loaded(&mut self, index: u64, loaded: Loaded, outputs: &mut Outputs) -> Result<(), Fault> {
-        if !matches!(self.entries.get(&index), Some(Entry { state: State::Loading, .. })) {
-            return Ok(());
-        }
-        self.loading -= 1;
-        let Loaded { release, card, inline } = loaded;
-        match release {
-            Some(release) if self.is_lazy(index, &release, card.as_deref()) => self.offer_lazily(index, outputs),
-            Some(release) => {
-                let channel = channel_of(&release, inline.is_some());
-                let card = card.and_then(|card| self.show(channel, &card)).unwrap_or_default();
-                self.send_release(index, channel, release, inline, card, outputs)?;
-            }
-            None => self.withdraw(index, Channel::Control, Weight::default(), outputs),
-        }
-        self.pump(outputs);
-        Ok(())
-    }
-
-    /// The card as it travels, if this stream has carried none of that CERT or an older one.
-    fn show(&mut self, channel: Channel, card: &VerifiedCard) -> Option<Bytes> {
-        let serial = card.card().serial;
-        let before = self.shown.insert((channel, card.cert_id()), serial);
-        (before != Some(serial)).then(|| card.envelope().to_json().into())
-    }
-
-    fn send_release(
-        &mut self,
-        index: u64,
-        channel: Channel,
-        release: SignedRelease,
-        inline: Option<Vec<Vec<u8>>>,
-        card: Bytes,
-        outputs: &mut Outputs,
-    ) -> Result<(), Fault> {
-        let inline = inline.unwrap_or_default();
-        let bytes = inline.iter().map(Vec::len).sum();
-        let fits = bytes <= INLINE_BYTES_MAX
-            && self.unconfirmed.window + bytes <= self.window_bytes
-            && inline.len() == release.contents.len();
-        let (window, packed) = if fits {
-            self.objects_sent += inline.len() as u64;
-            (bytes, group::pack(&inline, self.dictionary)?)
-        } else {
-            (0, Packed::default())
-        };
-        let manifest = Manifest {
-            index,
-            manifest: release.manifest.into(),
-            signature: Bytes::copy_from_slice(release.signature.as_bytes()),
-            contents: wire::join_ids(release.contents.iter().map(ContentId::as_bytes)),
-            bodies: packed.group,
-            card,
-            dictionary: packed.dictionary,
-        };
-        let wire = outputs.send(channel, Kind::Manifest(manifest));
-        let weight = Weight { window, wire };
-        self.unconfirmed.add(weight);
-        if let Some(entry) = self.entries.get_mut(&index) {
-            entry.state =
-                State::Sent(Sent { channel, contents: release.contents, wanted: VecDeque::new(), asked: fits, weight });
-        }
-        Ok(())
-    }
-
-    /// Tells the peer not to wait for an entry that may not go.
-    fn withdraw(&mut self, index: u64, channel: Channel, weight: Weight, outputs: &mut Outputs) {
-        let Some(entry) = self.entries.get_mut(&index) else {
-            return;
-        };
-        entry.state = State::Gone(weight);
-        let id = Bytes::copy_from_slice(entry.id.as_bytes());
-        outputs.send(channel, Kind::Gone(Gone { index, id }));
-        self.begun = self.begun.filter(|begun| *begun != index);
-    }
-
     pub(crate) fn want_bodies(&mut self, want: &WantBodies, now: Duration, outputs: &mut Outputs) -> Result<(), Fault> {
         let not_sent = Fault::Misbehaved("a want of bodies of a release that was not sent");
         let sent = match self.entries.get_mut(&want.index).map(|entry| &mut entry.state) {
@@ -534,7 +458,8 @@ impl Source {
     /// Settles entries. Releases take a receipt; what is gone is acknowledged without one.
     pub(crate) fn ack(&mut self, ack: &Ack, receipts: &Receipts, now: Now, outputs: &mut Outputs) -> Result<(), Fault> {
         let is_receipt = !ack.signature.is_empty();
-        if !is_receipt && !(ack.statuses.is_empty() && ack.key.is_empty() && ack.at == 0) {
+        let has_more = !ack.statuses.is_empty() || !ack.key.is_empty() || ack.at > 0;
+        if has_more && !is_receipt {
             return Err(Fault::Misbehaved("an unsigned acknowledgement with more than indexes"));
         }
         let mut settled = Vec::with_capacity(ack.indexes.len());

@@ -262,7 +262,7 @@ mod tests {
     #[test]
     fn what_is_remembered_is_bounded() {
         let mut trees = Trees::default();
-        for number in 0..2 * LAZY_CLAIMS_MAX as u32 {
+        for number in 0..2 * LAZY_CLAIMS_MAX {
             let id = mithaq_core::id::sha256(&number.to_be_bytes());
             trees.arrived(A, Arrival { origin: CertId::from_bytes(id), ..new(1) });
             assert!(trees.claim(A, ReleaseId::from_bytes(id), Duration::ZERO));

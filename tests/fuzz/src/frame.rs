@@ -56,6 +56,13 @@ pub fn frame(data: &[u8]) {
             assert!(session.poll_output().is_none(), "a closed session goes on");
             return;
         }
+        // What was offered lazily is looked up once more when it is due.
+        if let Some(monotonic) = session.wakes_at() {
+            session.handle(Input::Tick, Now { monotonic, ..at() });
+            if perform(&mut session, &mut documents) {
+                return;
+            }
+        }
         let flight = session.in_flight();
         assert!(flight.entries_in <= usize::try_from(OFFERS_OPEN_MAX).unwrap());
         assert!(flight.releases_in <= RELEASES_OPEN_MAX && flight.bytes_in <= WINDOW_BYTES);

@@ -31,7 +31,7 @@ use mithaq_core::{
 use mithaq_fuzz::cast::{Cert, ONE, THREE, TWO, details, now, time};
 use mithaq_sync::{
     Input, Now, Output, Session, Setup,
-    wire::{Ack, Document, Frame, Gone, Hello, Kind, Manifest, Offer, Start},
+    wire::{Ack, Document, Frame, Gone, Hello, Kind, Manifest, Offer, Start, Tree},
 };
 
 /// A seed: its target, its name, and itself.
@@ -426,6 +426,9 @@ fn frames() -> Vec<Seed> {
     let own = manifest(1, &TWO, ReleaseKind::Publish);
     let passed_on = Manifest { card, ..manifest(2, &THREE, ReleaseKind::Withdraw) };
     let offered = Offer { first: 1, ids: id.clone(), lazy: false };
+    let lazy = Offer { lazy: true, ..offered.clone() };
+    let prune = Kind::Tree(Tree { origin: Bytes::copy_from_slice(THREE.card.cert_id().as_bytes()), eager: false });
+    let inline = own.clone();
     let receipt = Ack {
         indexes: vec![1],
         statuses: vec![2].into(),
@@ -444,6 +447,7 @@ fn frames() -> Vec<Seed> {
             "valid-offered",
             stream(vec![start.clone(), Kind::Offer(offered), Kind::Manifest(Manifest { bodies: Bytes::new(), ..own })]),
         ),
+        ("frame", "valid-lazy", stream(vec![start.clone(), prune, Kind::Offer(lazy), Kind::Manifest(inline)])),
         ("frame", "valid-gone", stream(vec![start.clone(), Kind::Gone(Gone { index: 1, id })])),
         ("frame", "hostile-hellos", [hello(), hello()].concat()),
         ("frame", "hostile-receipt", stream(vec![start.clone(), Kind::Ack(receipt)])),

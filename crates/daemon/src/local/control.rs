@@ -227,6 +227,7 @@ fn peer_status(node: &Arc<Node>, entry: &Arc<PeerEntry>) -> PeerStatus {
         objects_sent: traffic.objects_sent,
         objects_received: traffic.objects_received,
         objects_deduplicated: traffic.objects_deduplicated,
+        pruned: Some(link.progress.pruned).filter(|pruned| link.connected && *pruned > 0),
         bytes_sent: traffic.bytes_sent,
         bytes_received: traffic.bytes_received,
         traffic: traffic_by_purpose(&traffic.frames_sent, &traffic.frames_received),

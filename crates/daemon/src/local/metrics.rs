@@ -98,6 +98,8 @@ fn write_peers(page: &mut Page, peers: &[PeerStatus]) {
     page.of_peers(peers, acknowledged, |peer| Some(peer.sent));
     let received = ("mithaq_peer_received_releases", "gauge", "Releases held of the peer.");
     page.of_peers(peers, received, |peer| Some(peer.received));
+    let pruned = ("mithaq_peer_pruned_origins", "gauge", "CERTs whose releases the peer gets sooner from others.");
+    page.of_peers(peers, pruned, |peer| Some(peer.pruned.unwrap_or(0) as u64));
     let rate = ("mithaq_peer_rate_bits_per_second", "gauge", "The configured rate of the link to the peer.");
     page.of_peers(peers, rate, |peer| peer.link.rate_bits);
     let round_trip = ("mithaq_peer_round_trip_microseconds", "gauge", "The round trip of the link, smoothed.");
@@ -174,6 +176,7 @@ mod tests {
             "mithaq_store_read_only 0",
             "mithaq_peer_connected{peer=\"cn\"} 1",
             "mithaq_peer_lag_releases{peer=\"cn\"} 3",
+            "mithaq_peer_pruned_origins{peer=\"cn\"} 0",
             "mithaq_peer_wire_bytes_total{peer=\"cn\",direction=\"sent\"} 6000",
             "mithaq_peer_frame_bytes_total{peer=\"cn\",direction=\"received\",purpose=\"documents\"} 10",
         ] {

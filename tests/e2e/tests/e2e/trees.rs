@@ -67,6 +67,8 @@ fn what_is_passed_on_in_a_mesh_comes_once_and_finds_another_way() {
     // Unasked, each gets one copy from each of its peers: eight for every three.
     assert!((least..=least + least / 4).contains(&came), "{came} bodies came, and {least} were needed");
 
+    assert!([1, 2].iter().any(|relay| certs[*relay].peer(&certs[3]).unwrap()["pruned"] == 1), "no relay is pruned");
+
     // The relay is gone from which CN gets what is fresh.
     let from = |relay: usize| certs[3].peer(&certs[relay]).unwrap()["objects_received"].as_u64().unwrap();
     let eager = if from(1) > from(2) { 1 } else { 2 };
