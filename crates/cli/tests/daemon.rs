@@ -205,7 +205,7 @@ fn a_status_is_degraded_only_where_it_is_asked() {
         id = id()
     );
     let status = format!(
-        r#"{{"cert":"{}","name":"CNCERT","version":"0.1.0","objects":1,"releases":1,"references":1,"store_bytes":1,"body_bytes":1,"uptime_seconds":1,"listen":"[::]:8770","peers":[{peer}]}}"#,
+        r#"{{"cert":"{}","name":"CNCERT","version":"0.1.0","objects":1,"releases":1,"references":1,"store_bytes":1,"body_bytes":1,"uptime_seconds":1,"listen":"[::]:8770","peers":[{peer}],"read_only":false}}"#,
         id()
     );
     let (run, _) = ask(&["status", "--json"], 200, &status);

@@ -49,17 +49,12 @@ impl Work {
         let number = if repeats { u32::try_from(rng.below(place.number.into()))? } else { place.number };
         let arrivals = arrivals(seed, Place { number, ..place })?;
         let state = changes(&mut rng, place);
-        let staged = match rng.chance(STAGED_PERCENT) {
-            true => arrivals(seed, Place { number: place.number + 1, ..place })?,
-            false => Vec::new(),
-        };
-        let staged = staged.into_iter().flat_map(|arrival| arrival.bodies).collect();
         let expect = match place.number.checked_sub(1) {
             Some(previous) => Expect::Value(progress(previous)),
             None => Expect::Absent,
         };
         let progress = StateChange { key: progress_key(place), expect, value: Some(progress(place.number)) };
-        Ok(Self { arrivals, state, staged, progress })
+        Ok(Self { arrivals, state, staged: staged(&mut rng, seed, place)?, progress })
     }
 
     /// The batch as the store takes it: the thread's progress is set from one number to the next, so that no batch
@@ -101,6 +96,15 @@ fn changes(rng: &mut Rng, place: Place) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
     let bytes = if rng.chance(6) { rng.below(20_000) } else { rng.below(300) };
     let value = (!rng.chance(20)).then(|| (0..bytes).map(|_| rng.next().to_le_bytes()[0]).collect());
     vec![(key, value)]
+}
+
+/// The bodies of the thread's next releases, now and then.
+fn staged(rng: &mut Rng, seed: u64, place: Place) -> anyhow::Result<Vec<Body>> {
+    if !rng.chance(STAGED_PERCENT) {
+        return Ok(Vec::new());
+    }
+    let next = arrivals(seed, Place { number: place.number + 1, ..place })?;
+    Ok(next.into_iter().flat_map(|arrival| arrival.bodies).collect())
 }
 
 fn arrivals(seed: u64, place: Place) -> anyhow::Result<Vec<Arrival>> {

@@ -11,6 +11,7 @@ use crate::home::Home;
 #[serde(deny_unknown_fields, default)]
 pub struct CheckQuery {
     /// Whether what is damaged is to be set aside and asked of peers again.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub repair: bool,
 }
 
