@@ -147,8 +147,7 @@ mod tests {
 
     #[test]
     fn words_are_found_in_scripts_without_spaces() {
-        let members = r#""name":"钓鱼邮件 CHAOS勒索","aliases":["بدافزار جدید"],"description":"フィッシング"}"#
-            .trim_end_matches('}');
+        let members = r#""name":"钓鱼邮件 CHAOS勒索","aliases":["بدافزار جدید"],"description":"フィッシング""#;
         for query in ["钓鱼", "钓鱼邮件", "邮件", "勒索", "بدافزار", "フィッシング", "جدید 钓鱼"]
         {
             finds(members, query, true);
