@@ -130,3 +130,16 @@ fn a_journal_that_is_made_anew_is_offered_and_sends_nothing_again() {
         assert_eq!(world.counts.manifests, 3, "seed {seed}");
     }
 }
+
+/// Each policy makes another journal, of which the cursor fits none: two sketches are made for one run of both nodes.
+#[test]
+fn a_sketch_is_of_one_edition_of_the_journal() {
+    let amber = |amber| Action::Restrict { node: 0, policy: Policy { amber, onward: true } };
+    // The third release is for peers alone.
+    let mut actions =
+        vec![(0, amber(false)), (1, Action::Publish(0)), (1, Action::Publish(0)), (1, Action::Publish(0))];
+    actions.extend([(4, Action::Crowd(0)), (40, amber(true)), (110, amber(false))]);
+    let world = run(world(2, &[[0, 1]], &actions));
+    assert_eq!((world.counts.sketched, world.counts.named, world.counts.agreed), (2, 1, 1));
+    assert_eq!(world.counts.manifests, POOL.crowd(0).len() + 3);
+}
