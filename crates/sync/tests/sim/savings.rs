@@ -104,7 +104,7 @@ fn lies_about_sketches_cost_a_list_and_nothing_is_lost() {
         let mut sketched = 0;
         for seed in 0..4 {
             // Of two releases that the others lack the liar's sketch leaves out one.
-            let mut actions = vec![(1, Action::Crowd(0)), (20, Action::Isolate { node: 1, lasts: seconds(40) })];
+            let mut actions = vec![(1, Action::Crowd(0)), (20, Action::Isolate { node: 1, lasts: seconds(14) })];
             actions.extend([(21, Action::Publish(1)), (22, Action::Publish(1)), (23, Action::Backup(1))]);
             actions.push((24, Action::Restore { node: 1, fresh_id: true, down: seconds(3) }));
             actions.extend([(25, Action::Publish(2)), (26, Action::Backup(2))]);
