@@ -104,7 +104,7 @@ fn lies_about_sketches_cost_a_list_and_nothing_is_lost() {
         let mut sketched = 0;
         for seed in 0..4 {
             // Of two releases that the others lack the liar's sketch leaves out one.
-            let mut actions = vec![(1, Action::Crowd(0)), (20, Action::Isolate { node: 1, lasts: seconds(40) })];
+            let mut actions = vec![(1, Action::Crowd(0)), (20, Action::Isolate { node: 1, lasts: seconds(14) })];
             actions.extend([(21, Action::Publish(1)), (22, Action::Publish(1)), (23, Action::Backup(1))]);
             actions.push((24, Action::Restore { node: 1, fresh_id: true, down: seconds(3) }));
             actions.extend([(25, Action::Publish(2)), (26, Action::Backup(2))]);
@@ -129,4 +129,17 @@ fn a_journal_that_is_made_anew_is_offered_and_sends_nothing_again() {
         let world = run(Plan { seed, commit: slow, ..world(2, &[[0, 1]], &actions) });
         assert_eq!(world.counts.manifests, 3, "seed {seed}");
     }
+}
+
+/// Each policy makes another journal, of which the cursor fits none: two sketches are made for one run of both nodes.
+#[test]
+fn a_sketch_is_of_one_edition_of_the_journal() {
+    let amber = |amber| Action::Restrict { node: 0, policy: Policy { amber, onward: true } };
+    // The third release is for peers alone.
+    let mut actions =
+        vec![(0, amber(false)), (1, Action::Publish(0)), (1, Action::Publish(0)), (1, Action::Publish(0))];
+    actions.extend([(4, Action::Crowd(0)), (40, amber(true)), (110, amber(false))]);
+    let world = run(world(2, &[[0, 1]], &actions));
+    assert_eq!((world.counts.sketched, world.counts.named, world.counts.agreed), (2, 1, 1));
+    assert_eq!(world.counts.manifests, POOL.crowd(0).len() + 3);
 }
