@@ -56,8 +56,8 @@ fn a_table_is_shared_once_and_a_fuller_one_is_a_new_version() {
     let next = newest(pk, id);
     assert_eq!((&next["created"], &next["labels"]), (&object["created"], &json!(["c2"])));
     assert!(next["modified"].as_str() > object["modified"].as_str());
-    // The agreement of these two speaks of no sector, so that only what names none is shared.
-    let shared = pk.push("bad[.]example\n", &["--tlp", "green"]).exits(0);
+    // The agreement of these two speaks of no sector and no community: only what names none and is clear is shared.
+    let shared = pk.push("bad[.]example\n", &["--tlp", "clear"]).exits(0);
     counts(&shared, [1, 0, 0]);
     cn.until_serves(&made(&shared)[0]);
 }
