@@ -50,14 +50,14 @@ fn main() {
     measure(&store, "below a domain", |number| vec![Query::Below(zone(number * 7_919 % objects))]);
     measure(&store, "below .com", |_| vec![Query::Below("com".to_owned())]);
     measure(&store, "an address that is nowhere", |number| {
-        vec![net(Ipv4Addr::from_bits(0xf000_0000 + number as u32), 32)]
+        vec![net(Ipv4Addr::from_bits(0xf000_0000 + u32::try_from(number).unwrap()), 32)]
     });
 }
 
 fn fill(store: &SledStore, objects: u64) {
     let key = SecretKey::from_seed(&[7; 32]).unwrap();
     let mut time = Duration::ZERO;
-    for first in (0..objects).step_by(PUSH as usize) {
+    for first in (0..objects).step_by(usize::try_from(PUSH).unwrap()) {
         let bodies: Vec<_> = (first..(first + PUSH).min(objects)).map(body).collect();
         let contents = bodies.iter().map(Body::id).collect();
         let draft = ReleaseDraft::publish(Label::new(Tlp::Green, Category::Threat), contents, Time::from_micros(0));
