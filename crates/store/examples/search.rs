@@ -2,7 +2,8 @@
 //!
 //! The folder is made, used and left behind for a look at it; if it is there already, its store is searched as it is.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::cast_precision_loss)] // A program for developers.
+// A program for developers.
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::cast_precision_loss, clippy::cast_possible_truncation)]
 
 use std::{
     env,
