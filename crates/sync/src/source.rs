@@ -371,8 +371,10 @@ impl Source {
     /// Offers the entries from `first` up to the next to read, but for those that went ahead.
     fn offer(&mut self, first: u64, outputs: &mut Outputs) {
         let mut offers: Vec<(u64, Vec<&ReleaseId>)> = Vec::new();
-        let offered = |entry: &Entry| matches!(entry.state, State::Offered);
-        for (index, entry) in self.entries.range(first..self.next).filter(|(_, entry)| offered(entry)) {
+        let is_due = |(index, entry): &(&u64, &Entry)| {
+            matches!(entry.state, State::Offered) && !self.branches.has_offered(**index)
+        };
+        for (index, entry) in self.entries.range(first..self.next).filter(is_due) {
             match offers.last_mut().filter(|(first, ids)| first + ids.len() as u64 == *index) {
                 Some((_, ids)) => ids.push(&entry.id),
                 None => offers.push((*index, vec![&entry.id])),

@@ -28,6 +28,11 @@ impl Branches {
         self.offered.len()
     }
 
+    /// Whether an entry was offered lazily and waits for the sink.
+    pub(super) fn has_offered(&self, index: u64) -> bool {
+        self.offered.contains(&index)
+    }
+
     /// The sink has answered for an entry; the stream on which it goes if that is wanted.
     pub(super) fn answered(&mut self, index: u64) -> Channel {
         if self.offered.remove(&index) { Channel::Live } else { Channel::Backfill }

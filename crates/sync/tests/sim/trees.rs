@@ -21,6 +21,7 @@ use crate::{
     node::{Done, Job},
     plan::{Edge, Line, Plan, Terms},
     pool::{CROWDS, POOL},
+    run,
     world::{Event, World},
 };
 
@@ -379,4 +380,10 @@ fn a_star_carries_each_body_once_to_each_node() {
 #[test]
 fn a_random_mesh_carries_each_body_once_to_each_node() {
     check("four links each", &four_each(11), 1.4);
+}
+
+/// What went ahead of a backlog and was offered lazily is not offered once more when the backlog comes to its place.
+#[test]
+fn what_was_offered_lazily_is_not_offered_in_its_turn() {
+    run(Plan::of(1_618));
 }
