@@ -241,7 +241,8 @@ mod tests {
 
     #[test]
     fn queries_are_percent_encoded() {
-        let query = SearchQuery { value: Some("hxxp://مثال[.]pk/?a=b&c".into()), limit: Some(3), ..SearchQuery::default() };
+        let query =
+            SearchQuery { value: Some("hxxp://مثال[.]pk/?a=b&c".into()), limit: Some(3), ..SearchQuery::default() };
         let path = with_query("/v1/search", &query).unwrap();
         let expect = "/v1/search?limit=3&value=hxxp%3A%2F%2F%D9%85%D8%AB%D8%A7%D9%84%5B.%5Dpk%2F%3Fa%3Db%26c";
         assert_eq!(path, expect);

@@ -78,7 +78,7 @@ pub fn find_all(store: &impl Store, any: &[Query], limit: usize) -> Vec<ContentI
 /// The numbers of the bodies that a search finds.
 #[track_caller]
 fn check(store: &impl Store, bodies: &[Body], query: Query, expect: &[usize]) {
-    let found = find_all(store, &[query.clone()], 10);
+    let found = find_all(store, std::slice::from_ref(&query), 10);
     let mut places: Vec<_> =
         found.iter().map(|id| bodies.iter().position(|body| body.id() == *id).expect("a body of ours")).collect();
     places.sort_unstable();

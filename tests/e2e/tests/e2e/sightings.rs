@@ -46,7 +46,7 @@ fn a_sighting_goes_in_full_or_as_a_count_as_each_agreement_says() {
     let own = shown(pk, "sighting");
     let [own] = own.as_slice() else { panic!("PK's own readers see {own:?}") };
     let at_cn = shown(cn, "sighting");
-    assert_eq!(at_cn, [own.clone()], "full is what was signed");
+    assert_eq!(at_cn, std::slice::from_ref(own), "full is what was signed");
     assert_eq!(own["description"], "at the gateway 10.9.8.7");
     let at_qa = shown(qa, "sighting");
     let [count] = at_qa.as_slice() else { panic!("QA's readers see {at_qa:?}") };

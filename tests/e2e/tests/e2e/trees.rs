@@ -28,7 +28,7 @@ fn mesh(place: &Place) -> [Cert; 4] {
 fn push_each(certs: &[Cert; 4], series: u32, count: u32) {
     for number in 0..count {
         let object = indicator(series, number);
-        certs[0].push(bundle(&[object.clone()]), &[]).exits(0);
+        certs[0].push(bundle(std::slice::from_ref(&object)), &[]).exits(0);
         certs[1..].iter().for_each(|cert| cert.until_serves(&id_of(&object)));
     }
 }
@@ -75,7 +75,7 @@ fn what_is_passed_on_in_a_mesh_comes_once_and_finds_another_way() {
     daemons[eager].take().unwrap().kill();
     for number in 0..3 {
         let object = indicator(3, number);
-        certs[0].push(bundle(&[object.clone()]), &[]).exits(0);
+        certs[0].push(bundle(std::slice::from_ref(&object)), &[]).exits(0);
         certs[3].until_serves(&id_of(&object));
     }
 }
