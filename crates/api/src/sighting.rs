@@ -112,7 +112,10 @@ pub struct SightingSummary {
     /// The CERTs that feedback is for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub told: Vec<CertId>,
-    /// What the rule keeps from them.
+    /// Why objects that reports were to become were refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<Problem>,
+    /// On the control socket: what the rule keeps from whom it was for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub withheld: Vec<Preview>,
 }

@@ -155,7 +155,7 @@ fn an_agreement_is_never_written_over_another_file() {
 #[test]
 fn commands_that_ask_the_daemon_say_that_none_runs() {
     let cert = Cert::new("CNCERT", "CN");
-    for command in [&["status"][..], &["show", "x"], &["search", "x"], &["tail"], &["reload"], &["store", "check"]] {
+    for command in [&["status"][..], &["show", "x"], &["search", "x"], &["tail"], &["reload"], &["store", "compact"]] {
         let run = cert.run(command);
         assert_eq!(run.exit, 7, "{command:?}");
         assert!(run.err.starts_with("error: MQ-6004: no daemon answers at "), "{}", run.err);

@@ -20,8 +20,6 @@ pub const SIGHTING_TYPE: &str = "sighting";
 /// The largest number of times that one sighting states (STIX 2.1, section 5.2).
 pub const SIGHTING_COUNT_MAX: u32 = 999_999_999;
 
-const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
-
 /// What a count keeps of a sighting.
 #[derive(Debug, Deserialize)]
 struct Sighting {
@@ -49,7 +47,7 @@ struct Sighting {
 #[derive(Debug, Serialize)]
 struct Tally<'a> {
     count: u32,
-    created: &'a str,
+    created: Time,
     #[serde(skip_serializing_if = "Option::is_none")]
     created_by_ref: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,7 +55,7 @@ struct Tally<'a> {
     id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_seen: Option<Time>,
-    modified: &'a str,
+    modified: Time,
     #[serde(skip_serializing_if = "Option::is_none")]
     object_marking_refs: Option<&'a [String]>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,14 +74,16 @@ pub fn tally(body: &Body) -> Option<Body> {
         return None;
     }
     let sighting: Sighting = serde_json::from_slice(body.bytes()).ok()?;
+    // When a first version was written is mostly when something was seen.
+    let is_first = sighting.created == sighting.modified;
     let document = Tally {
         count: sighting.count.unwrap_or(1).min(SIGHTING_COUNT_MAX),
-        created: &sighting.created,
+        created: day(&sighting.created)?,
         created_by_ref: sighting.created_by_ref.as_deref(),
         first_seen: sighting.first_seen.as_deref().and_then(day),
         id: derived_id(SIGHTING_TYPE, &[b"tally", sighting.id.as_bytes()]),
         last_seen: sighting.last_seen.as_deref().and_then(day),
-        modified: &sighting.modified,
+        modified: if is_first { day(&sighting.modified)? } else { sighting.modified.parse().ok()? },
         object_marking_refs: sighting.object_marking_refs.as_deref().filter(|refs| !refs.is_empty()),
         revoked: sighting.revoked.filter(|revoked| *revoked),
         sighting_of_ref: &sighting.sighting_of_ref,
@@ -94,10 +94,8 @@ pub fn tally(body: &Body) -> Option<Body> {
     Body::of(&Object::parse(&bytes).ok()?).ok()
 }
 
-/// The day of a time, at its first moment.
 fn day(text: &str) -> Option<Time> {
-    let micros = TimestampRef::borrow(text).ok()?.unix_micros();
-    Some(Time::from_micros(micros - micros.rem_euclid(DAY_MICROS)))
+    Some(text.parse::<Time>().ok()?.day())
 }
 
 /// A STIX id that is derived from what makes an object itself, so that the same said twice is one object.
@@ -121,7 +119,7 @@ mod tests {
     fn sighting() -> Value {
         json!({
             "type": "sighting", "spec_version": "2.1", "id": "sighting--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f",
-            "created": "2026-11-21T12:00:00.000Z", "modified": "2026-11-21T12:00:00.5Z", "count": 412,
+            "created": "2026-11-21T12:00:00.5Z", "modified": "2026-11-21T12:00:00.5Z", "count": 412,
             "first_seen": "2026-11-19T23:59:59.999Z", "last_seen": "2026-11-21T11:00:00Z",
             "created_by_ref": "identity--f431f809-377b-45e0-aa1c-6a4751cae5ff",
             "sighting_of_ref": "indicator--a932fcc6-e032-476c-826f-cb970a5a1ade",
@@ -141,7 +139,7 @@ mod tests {
             written,
             json!({
                 "type": "sighting", "spec_version": "2.1", "id": id, "count": 412,
-                "created": "2026-11-21T12:00:00.000Z", "modified": "2026-11-21T12:00:00.5Z",
+                "created": "2026-11-21T00:00:00.000000Z", "modified": "2026-11-21T00:00:00.000000Z",
                 "first_seen": "2026-11-19T00:00:00.000000Z", "last_seen": "2026-11-21T00:00:00.000000Z",
                 "created_by_ref": "identity--f431f809-377b-45e0-aa1c-6a4751cae5ff",
                 "sighting_of_ref": "indicator--a932fcc6-e032-476c-826f-cb970a5a1ade",

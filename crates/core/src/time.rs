@@ -46,6 +46,13 @@ impl Time {
         Self::from_micros(self.0.saturating_add(micros))
     }
 
+    /// The first moment of its day.
+    #[must_use]
+    pub const fn day(self) -> Self {
+        const DAY: i64 = 24 * 60 * 60 * 1_000_000;
+        Self(self.0 - self.0.rem_euclid(DAY))
+    }
+
     /// The time from `earlier` to this one; zero if `earlier` is later.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {

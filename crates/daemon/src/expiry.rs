@@ -62,16 +62,21 @@ impl Expiry {
     }
 }
 
+/// Whether releases of a kind bring readers what may expire.
+fn brings(kind: Kind) -> bool {
+    kind.publishes() || matches!(kind, Kind::Accept | Kind::Corroborate)
+}
+
 /// What is to be written with a batch, and when the first of it is due.
 pub(crate) fn changes(batch: &Batch) -> (Vec<StateChange>, Option<i64>) {
     let looks = batch.arrivals.iter().filter_map(|arrival| {
-        let brings = matches!(arrival.release.manifest().kind, Kind::Publish | Kind::Accept | Kind::Corroborate);
+        let is_brought = brings(arrival.release.manifest().kind);
         let look_at = if arrival.bodies.len() < arrival.release.contents().len() {
             Some(AT_ONCE)
         } else {
             arrival.bodies.iter().filter_map(|body| first_valid_until(body.bytes())).min()
         };
-        Some((look_at.filter(|_| brings)?, arrival.release.id()))
+        Some((look_at.filter(|_| is_brought)?, arrival.release.id()))
     });
     let looks: Vec<_> = looks.collect();
     let first = looks.iter().map(|(micros, _)| *micros).min();
@@ -185,9 +190,17 @@ fn look(node: &Node, key: Vec<u8>, look_at: i64, id: ReleaseId) -> Result<(), Pr
     let now = clock::wall();
     let mut batch = Batch::default();
     batch.state.push(StateChange { value: None, ..StateChange::set(key, Vec::new()) });
-    if let Some((_, release)) = node.store.release(id).map_err(failed)?
+    let release = match node.store.release(id) {
+        Err(StoreError::Corrupt { what }) => {
+            // It is shown to nobody, and holds up nothing behind it.
+            tracing::error!(what, "a damaged release is not looked at: run `mithaq store check`");
+            None
+        }
+        read => read.map_err(failed)?,
+    };
+    if let Some((_, release)) = release
         && let Ok(manifest) = release.stored_manifest()
-        && matches!(manifest.kind, Kind::Publish | Kind::Accept | Kind::Corroborate)
+        && brings(manifest.kind)
     {
         // Of what is held nobody is told; if it is accepted, that is a release of its own.
         let holds = node.standing.holds(&*node.store, id).map_err(failed)?;

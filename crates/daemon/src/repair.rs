@@ -20,6 +20,9 @@ use crate::held;
 /// Before the key of a mark: peer, time of the repair.
 const AGAIN: &[u8] = b"ra/";
 
+/// The key of a mark that a repair has begun and not come to its end.
+const BEGUN: &[u8] = b"rb/";
+
 /// How many marks of a peer are read at a time; more of them wait for the session after.
 const MARKS: usize = 64;
 
@@ -53,8 +56,34 @@ pub(crate) fn repair(store: &dyn Store, us: CertId, now: Time) -> Result<Repair,
     let Some(care) = store.care() else {
         return Err(StoreError::Misuse { what: "a store without files needs no repair".into() });
     };
+    let was_cut = store.state(BEGUN)?.is_some();
+    note_begun(store, true, now)?;
     let repaired = care.repair(now)?;
-    let lacking = &repaired.report.lacking;
+    let mut lacking = repaired.report.lacking.clone();
+    if was_cut {
+        // What a repair before took out of the way is not named any more: whatever is not here is asked for again.
+        lacking.rows = lacking.rows.max(1);
+        lacking.purged.clear();
+    }
+    let repair = ask_for(store, us, &lacking, repaired, now)?;
+    note_begun(store, false, now)?;
+    Ok(repair)
+}
+
+fn note_begun(store: &dyn Store, has_begun: bool, now: Time) -> Result<(), StoreError> {
+    let set = StateChange::set(BEGUN.to_vec(), Vec::new());
+    let change = StateChange { value: has_begun.then(Vec::new), ..set };
+    store.commit(Batch { state: vec![change], ..Batch::default() }, now).map(drop)
+}
+
+/// Notes of which peers what is lacking is to be asked.
+fn ask_for(
+    store: &dyn Store,
+    us: CertId,
+    lacking: &Lacking,
+    repaired: Repaired,
+    now: Time,
+) -> Result<Repair, StoreError> {
     if lacking.releases.is_empty() && lacking.rows == 0 {
         return Ok(Repair { repaired, ..Repair::default() });
     }

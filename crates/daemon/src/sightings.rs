@@ -2,7 +2,7 @@
 //! to the origins of what was a false positive.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -15,7 +15,7 @@ use mithaq_api::{
 };
 use mithaq_core::{
     code::Code,
-    id::{CertId, ContentId},
+    id::{CertId, ContentId, sha256_of},
     sighting::{SIGHTING_COUNT_MAX, SIGHTING_TYPE, derived_id},
     stix::{id::StixId, object::ObjectClass, observable::Observable},
     text::is_plain,
@@ -28,14 +28,20 @@ use crate::{
     clock,
     feed::{Feed, Visibility},
     node::Node,
-    push, standing,
+    outbox, push, standing,
 };
 
 /// How many indicators one value may stand for; those of further CERTs are left out.
 const SUBJECTS_MAX: usize = 16;
 
-/// How many objects that carry a value are looked at.
-const OBSERVED_MAX: usize = 64;
+/// How many objects that carry a value, and how many versions of an id, are looked at.
+const LOOKED_AT_MAX: usize = 64;
+
+/// How many notes are told together.
+const NOTES_MAX: usize = 16;
+
+/// What stands before our key, where ids of sightings are made.
+const ID_DOMAIN: &[u8] = b"mithaq/1 ids of sightings";
 
 /// What reports say of one object, taken together.
 #[derive(Debug, Default)]
@@ -52,7 +58,7 @@ impl Seen {
         let (first, last) = (report.first_seen.or(report.last_seen), report.last_seen.or(report.first_seen));
         self.first = self.first.into_iter().chain(first).min();
         self.last = self.last.max(last);
-        self.notes.extend(report.note.clone());
+        self.notes.extend(report.note.clone().filter(|_| self.notes.len() < NOTES_MAX));
     }
 
     fn note(&self) -> Option<String> {
@@ -60,12 +66,26 @@ impl Seen {
     }
 }
 
+/// An object that a report is about, as far as the reader is shown it.
+#[derive(Debug, Clone, Default)]
+struct Subject {
+    /// Who published it.
+    origins: BTreeSet<CertId>,
+    /// Whom its sightings are for alone; empty if the agreements decide.
+    audience: BTreeSet<CertId>,
+}
+
+type Subjects = BTreeMap<String, Subject>;
+
 /// Everything that one request says.
 #[derive(Debug, Default)]
 struct Digest {
-    sighted: BTreeMap<String, Seen>,
+    /// What was seen, by whom it may be told.
+    sighted: BTreeMap<BTreeSet<CertId>, BTreeMap<String, Seen>>,
     /// By whom feedback is for.
     harmless: BTreeMap<CertId, BTreeMap<String, Seen>>,
+    /// What values and ids stand for, as far as it was looked up.
+    subjects: HashMap<(bool, String), Subjects>,
 }
 
 /// Carries out a request of a reader with these rights: what it may not see is unknown to it. `tell` hears of each report.
@@ -84,6 +104,8 @@ pub(crate) fn report(
         let text = format!("the request has more than {SIGHTING_REPORTS_MAX} reports: nothing was done; split it");
         return Err(Problem::new(Code::TOO_LARGE, text));
     }
+    node.room.check(&*node.store)?;
+    let is_desk = visibility == Visibility::ALL;
     let mut feed = Feed::new(Arc::clone(node), visibility);
     let mut digest = Digest::default();
     let mut summary = SightingSummary::default();
@@ -102,6 +124,10 @@ pub(crate) fn report(
         tell(SightingTold { index, status, of, problem });
     }
     publish(node, query, digest, &mut summary)?;
+    if !is_desk {
+        // Labels and names of what a reader may not see could stand there.
+        summary.withheld.clear();
+    }
     Ok(summary)
 }
 
@@ -117,21 +143,28 @@ fn take(
         Ok(report) => report,
         Err(problem) => return Ok(Err(problem)),
     };
-    let subjects = subjects(node, feed, &report)?;
-    if subjects.is_empty() {
-        return Ok(Ok((SightingStatus::Unknown, Vec::new())));
+    let asked = match (&report.id, &report.value) {
+        (Some(id), _) => (true, id.clone()),
+        (None, value) => (false, value.clone().unwrap_or_default()),
+    };
+    if !digest.subjects.contains_key(&asked) {
+        let found = subjects(node, feed, &report)?;
+        digest.subjects.insert(asked.clone(), found);
     }
-    let of: Vec<String> = subjects.keys().cloned().collect();
-    if !report.false_positive {
-        of.iter().for_each(|id| digest.sighted.entry(id.clone()).or_default().add(&report));
-        return Ok(Ok((SightingStatus::Sighted, of)));
-    }
-    for (id, origins) in subjects {
-        for origin in origins {
-            digest.harmless.entry(origin).or_default().entry(id.clone()).or_default().add(&report);
+    let Digest { sighted, harmless, subjects } = digest;
+    let subjects = subjects.get(&asked).filter(|subjects| !subjects.is_empty());
+    let Some(subjects) = subjects else { return Ok(Ok((SightingStatus::Unknown, Vec::new()))) };
+    for (id, subject) in subjects {
+        if report.false_positive {
+            for origin in &subject.origins {
+                harmless.entry(*origin).or_default().entry(id.clone()).or_default().add(&report);
+            }
+        } else {
+            sighted.entry(subject.audience.clone()).or_default().entry(id.clone()).or_default().add(&report);
         }
     }
-    Ok(Ok((SightingStatus::FalsePositive, of)))
+    let status = if report.false_positive { SightingStatus::FalsePositive } else { SightingStatus::Sighted };
+    Ok(Ok((status, subjects.keys().cloned().collect())))
 }
 
 fn check(report: SightingReport) -> Result<SightingReport, Problem> {
@@ -153,23 +186,24 @@ fn check(report: SightingReport) -> Result<SightingReport, Problem> {
     Ok(report)
 }
 
-/// What a report is about, as far as the reader is shown it: the objects' STIX ids, and who published each.
-fn subjects(
-    node: &Node,
-    feed: &mut Feed,
-    report: &SightingReport,
-) -> Result<BTreeMap<String, BTreeSet<CertId>>, StoreError> {
-    let mut subjects: BTreeMap<String, BTreeSet<CertId>> = BTreeMap::new();
+/// What a report is about, as far as the reader is shown it, by STIX id.
+fn subjects(node: &Node, feed: &mut Feed, report: &SightingReport) -> Result<Subjects, StoreError> {
+    let mut subjects = Subjects::new();
     for content in candidates(node, report)? {
-        if !feed.shows(content)? {
-            continue;
-        }
-        let Some(facts) = standing::facts_of(node, content)? else { continue };
+        let facts = match standing::facts_of(node, content) {
+            Err(StoreError::Corrupt { .. }) => None,
+            read => read?,
+        };
+        let Some(facts) = facts else { continue };
         let is_meant = report.id.is_some() || facts.object_type() == "indicator";
         let may_be_sighted = matches!(ObjectClass::of(facts.object_type()), ObjectClass::Domain | ObjectClass::Custom);
         let is_known = subjects.contains_key(&facts.stix_id);
-        if is_meant && may_be_sighted && !facts.revoked && (is_known || subjects.len() < SUBJECTS_MAX) {
-            subjects.entry(facts.stix_id).or_default().extend(origins(node, content)?);
+        if !is_meant || !may_be_sighted || facts.revoked || (!is_known && subjects.len() == SUBJECTS_MAX) {
+            continue;
+        }
+        if let Some(Subject { origins, audience }) = subject(node, feed, content)? {
+            let known = subjects.entry(facts.stix_id).or_insert_with(|| Subject { origins: BTreeSet::new(), audience });
+            known.origins.extend(origins);
         }
     }
     Ok(subjects)
@@ -178,24 +212,51 @@ fn subjects(
 fn candidates(node: &Node, report: &SightingReport) -> Result<Vec<ContentId>, StoreError> {
     if let Some(id) = &report.id {
         let Ok(id) = StixId::parse(id) else { return Ok(Vec::new()) };
-        return Ok(node.store.versions(id.as_str())?.into_iter().map(|version| version.content).collect());
+        let versions = node.store.versions(id.as_str())?.into_iter().map(|version| version.content);
+        return Ok(versions.take(LOOKED_AT_MAX).collect());
     }
     let mut contents = Vec::new();
     for observable in Observable::from_query(report.value.as_deref().unwrap_or_default()) {
-        contents.extend(node.store.observed(&observable, OBSERVED_MAX)?);
+        contents.extend(node.store.observed(&observable, LOOKED_AT_MAX)?);
     }
     Ok(contents)
 }
 
-/// Who published a content.
-fn origins(node: &Node, content: ContentId) -> Result<BTreeSet<CertId>, StoreError> {
-    let mut origins = BTreeSet::new();
-    for seq in node.store.rows_of(content)? {
-        let release = node.sound_release_at(seq)?;
-        origins
-            .extend(release.filter(|(.., manifest)| manifest.kind.publishes()).map(|(.., manifest)| manifest.origin));
+/// What a reader is shown of a content, and who may hear that it was seen: whoever may not have the object must not learn
+/// of it from what points at it. So a sighting of what others published, or of what we published for some alone, is for
+/// its origins and for those peers to whom the rule lets the object itself go.
+fn subject(node: &Node, feed: &mut Feed, content: ContentId) -> Result<Option<Subject>, StoreError> {
+    let mut subject = Subject::default();
+    let (mut is_open, mut shown) = (true, Vec::new());
+    for row in node.store.rows_of(content)? {
+        if feed.is_shown_at(row, content)?
+            && let Some(named) = node.sound_release_at(row)?
+            && named.2.kind.publishes()
+        {
+            is_open &= named.2.origin == node.us && named.2.recipients.is_empty();
+            subject.origins.insert(named.2.origin);
+            shown.push(named);
+        }
     }
-    Ok(origins)
+    if shown.is_empty() {
+        return Ok(None);
+    }
+    if !is_open {
+        // Our own CERT among the recipients lets nothing go to others.
+        subject.audience.clone_from(&subject.origins);
+        subject.audience.insert(node.us);
+        for peer in node.peers().iter() {
+            for (row, release, manifest) in &shown {
+                if outbox::ask(node, row.release, release, manifest, peer)?.released {
+                    subject.audience.insert(peer.cert());
+                    break;
+                }
+            }
+        }
+        let others = subject.audience.len() > 1;
+        subject.audience.retain(|cert| !others || *cert != node.us);
+    }
+    Ok(Some(subject))
 }
 
 /// Publishes sightings to whomever agreements let have them, and feedback to each origin alone; what is said of our own
@@ -208,12 +269,20 @@ fn publish(
 ) -> Result<(), Problem> {
     let now = clock::wall();
     let query = PushQuery { tlp: query.tlp.clone(), ..PushQuery::default() };
-    let sightings = digest.sighted.iter().map(|(id, seen)| sighting(node, id, seen, now));
-    push_all(node, &query, sightings.collect(), BTreeSet::new(), summary)?;
-    for (origin, harmless) in digest.harmless {
+    for (audience, sighted) in &digest.sighted {
+        let sightings = sighted.iter().map(|(id, seen)| sighting(node, id, seen, now));
+        push_all(node, &query, sightings.collect(), audience.clone(), summary)?;
+    }
+    for (origin, harmless) in &digest.harmless {
+        let peer = node.peer(*origin).map(|entry| entry.peer.name.clone());
+        if peer.is_none() && *origin != node.us {
+            // Nobody there whom we could tell.
+            continue;
+        }
         let opinions = harmless.iter().map(|(id, seen)| opinion(node, id, seen, now));
-        push_all(node, &query, opinions.collect(), [origin].into(), summary)?;
-        summary.told.extend((origin != node.us).then_some(origin));
+        push_all(node, &query, opinions.collect(), [*origin].into(), summary)?;
+        let is_withheld = summary.withheld.iter().any(|row| Some(&row.peer) == peer.as_ref());
+        summary.told.extend((*origin != node.us && !is_withheld).then_some(*origin));
     }
     Ok(())
 }
@@ -225,25 +294,24 @@ fn push_all(
     recipients: BTreeSet<CertId>,
     summary: &mut SightingSummary,
 ) -> Result<(), Problem> {
-    if objects.is_empty() {
-        return Ok(());
-    }
     let text: String = objects.iter().map(|object| format!("{object}\n")).collect();
-    let mut refused = Refused(None);
+    let mut refused = Refused::default();
     let PushSummary { stored, duplicate, preview, .. } =
         push::push_to(node, text.as_bytes(), query, recipients, &mut refused)?;
     summary.stored += stored;
     summary.duplicate += duplicate;
     summary.withheld.extend(preview);
-    refused.0.map_or(Ok(()), Err)
+    summary.problems.extend(refused.0);
+    Ok(())
 }
 
-/// Keeps the first object of ours that was refused.
-struct Refused(Option<Problem>);
+/// Keeps why objects of ours were refused.
+#[derive(Default)]
+struct Refused(Vec<Problem>);
 
 impl push::Report for Refused {
     fn object(&mut self, object: &PushedObject) {
-        self.0 = self.0.take().or_else(|| object.problem.clone());
+        self.0.extend(object.problem.clone().filter(|_| self.0.len() < NOTES_MAX));
     }
 }
 
@@ -267,18 +335,20 @@ fn opinion(node: &Node, of: &str, seen: &Seen, now: Time) -> Value {
 }
 
 /// What every object has. Its id and times come from what it says, so that a request that comes twice is one, if it tells
-/// when something was last seen.
+/// when something was last seen. Its times tell the day alone, and its id nobody can compute who lacks our key: a count
+/// shows both.
 fn head(node: &Node, object_type: &str, of: &str, seen: &Seen, now: Time) -> Map<String, Value> {
     let at = seen.last.unwrap_or(now).min(now);
     let (first, when, note) = (json!(seen.first).to_string(), at.to_string(), seen.note().unwrap_or_default());
     let said = [
-        &node.us.as_bytes()[..],
+        secret(node).as_slice(),
         of.as_bytes(),
         first.as_bytes(),
         when.as_bytes(),
         &seen.count.to_be_bytes(),
         note.as_bytes(),
     ];
+    let at = at.day();
     let mut object = Map::new();
     object.insert("type".into(), object_type.into());
     object.insert("spec_version".into(), "2.1".into());
@@ -288,4 +358,10 @@ fn head(node: &Node, object_type: &str, of: &str, seen: &Seen, now: Time) -> Map
     let identity = node.identity().card.card().identities.first().cloned();
     object.extend(identity.map(|identity| ("created_by_ref".into(), identity.into())));
     object
+}
+
+/// What makes ids of ours unguessable; another key makes others.
+fn secret(node: &Node) -> [u8; 32] {
+    let key = node.identity().signing_key(clock::wall()).ok().and_then(|key| key.to_pkcs8_der().ok());
+    sha256_of(&[ID_DOMAIN, node.us.as_bytes(), key.unwrap_or_default().as_slice()])
 }

@@ -290,6 +290,7 @@ impl Sink {
         let contents = wire::ids(&frame.contents, RELEASE_OBJECTS_MAX, ContentId::from_bytes)?;
         let signature = Signature::from_bytes(signature);
         let signed = SignedRelease { manifest: frame.manifest.to_vec(), signature, contents };
+        let is_offered = self.entries.contains_key(&frame.index) || self.is_in_gap(frame.index);
         match self.entries.get(&frame.index) {
             None => self.take_missing(frame.index, signed.id())?,
             Some(Entry { id, state: State::Wanted }) if *id == signed.id() => {}
@@ -303,7 +304,7 @@ impl Sink {
         self.check_address(&release)?;
         let contents = release.contents().to_vec();
         let (id, objects) = (release.id(), contents.len());
-        let manner = self.lazy.manner_of(frame.index, self.entries.contains_key(&frame.index));
+        let manner = self.lazy.manner_of(frame.index, is_offered);
         let open = Open { release, card, manner, wanted: None, bodies: Vec::new(), staged: 0, bytes: 0 };
         self.put(frame.index, id, State::Open(Box::new(open)));
         if frame.bodies.is_empty() {

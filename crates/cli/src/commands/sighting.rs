@@ -158,12 +158,15 @@ fn tell(summary: &SightingSummary, console: &mut Console) -> Result<Exit, Failur
             "{sighted} sighted, {false_positives} false positives, {unknown} unknown here, {refused} refused"
         );
         console.line(text)?;
+        for problem in &summary.problems {
+            console.styled(BAD, format_args!("not stored: {}: {}", problem.code, problem.message))?;
+        }
         for row in &summary.withheld {
             let reasons: Vec<_> = row.reasons.iter().map(|reason| reason.text.as_str()).collect();
             console.styled(WARN, format_args!("withheld from {}: {}", row.peer, reasons.join("; ")))?;
         }
     }
-    Ok(if summary.refused > 0 {
+    Ok(if summary.refused > 0 || !summary.problems.is_empty() {
         Exit::Failure
     } else if summary.sighted + summary.false_positives == 0 {
         Exit::NotFound

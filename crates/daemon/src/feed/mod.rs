@@ -404,7 +404,7 @@ impl Feed {
     }
 
     /// Whether a row that names this content brings it to the reader.
-    fn is_shown_at(&mut self, row: u64, content: ContentId) -> Result<bool, StoreError> {
+    pub(crate) fn is_shown_at(&mut self, row: u64, content: ContentId) -> Result<bool, StoreError> {
         let RowKind::Brings(release) = self.row_kind(row)? else { return Ok(false) };
         Ok(self.node.standing.hold(&*self.node.store, release, content)?.is_none())
     }

@@ -1,6 +1,6 @@
 //! `POST /v1/sightings`: what a SIEM or an analyst saw.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, to_bytes},
@@ -11,9 +11,16 @@ use mithaq_api::{
     sighting::{SIGHTING_BYTES_MAX, SightingLine, SightingReport, SightingsQuery},
 };
 use mithaq_core::code::Code;
+use tokio::sync::Semaphore;
 
 use super::answer::{self, Failed, blocking};
 use crate::{feed::Visibility, node::Node, sightings};
+
+/// How long the body of a request may take to come.
+const BODY_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// One request is carried out at a time, also if whoever sent it is gone: each may look at much.
+static TURN: Semaphore = Semaphore::const_new(1);
 
 /// Answers a request of a reader with these rights: a line for each report, then a summary.
 pub(super) async fn report(
@@ -22,12 +29,15 @@ pub(super) async fn report(
     query: SightingsQuery,
     body: Body,
 ) -> Result<Response, Failed> {
-    let text = to_bytes(body, SIGHTING_BYTES_MAX).await.map_err(|_| {
+    let text = tokio::time::timeout(BODY_TIME_MAX, to_bytes(body, SIGHTING_BYTES_MAX)).await;
+    let text = text.ok().and_then(Result::ok).ok_or_else(|| {
         let text =
             format!("the request did not come whole, or has more than {SIGHTING_BYTES_MAX} bytes: nothing was done");
         Failed::from(Problem::new(Code::TOO_LARGE, text))
     })?;
+    let turn = TURN.acquire().await;
     let lines = blocking(move || {
+        let _turn = turn;
         let reports = read(&text)?;
         let mut lines = Vec::with_capacity(reports.len() + 1);
         let mut tell = |told| lines.push(SightingLine::Report(told));

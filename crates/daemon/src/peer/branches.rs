@@ -6,8 +6,9 @@ use mithaq_sync::{Arrival, Input, Manner};
 
 use crate::{fetching::Seat, held, node::Node};
 
-/// What there is to note of a release that a peer sent, before it is stored: nothing of one that is here and of which the peer
-/// may not be told so, since the peer is told when it brings what others brought before it. Blocks.
+/// What there is to note of a release that a peer sent, before it is stored. One that is here and of which the peer may not
+/// be told so counts as new where it was asked for, as if it were not here, and is passed over where it came unasked:
+/// the peer is told when it brings what others brought before it. Blocks.
 pub(super) fn arrival(
     node: &Node,
     from: CertId,
@@ -19,9 +20,15 @@ pub(super) fn arrival(
     if manner == Manner::Asked {
         return Ok(None);
     }
-    let is_new = node.store.release(id)?.is_none();
-    let is_told = is_new || held::is_held(node, from, id)?;
-    Ok(is_told.then_some(Arrival { origin, release: id, is_direct: origin == from, manner, is_new }))
+    let is_here = match node.store.release(id) {
+        // What is damaged is taken in again.
+        Err(StoreError::Corrupt { .. }) => false,
+        read => read?.is_some(),
+    };
+    let may_be_told = !is_here || held::is_held(node, from, id)?;
+    let is_new = !is_here || (manner == Manner::AskedLate && !may_be_told);
+    let is_noted = is_new || may_be_told;
+    Ok(is_noted.then_some(Arrival { origin, release: id, is_direct: origin == from, manner, is_new }))
 }
 
 /// Notes what has been stored; gives what the session is to be told of it.

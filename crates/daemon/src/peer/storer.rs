@@ -178,6 +178,8 @@ impl Lane {
             tokio::select! {
                 () = self.node.room.wait_above_floor() => {}
                 () = self.node.shutdown.cancelled() => {}
+                // What was not acknowledged comes again with the next session.
+                () = self.answers.closed() => return false,
             }
         }
         let stored = tokio::task::spawn_blocking(move || {

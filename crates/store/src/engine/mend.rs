@@ -34,7 +34,10 @@ pub(super) fn mend(store: &SledStore, now: Time) -> Result<Repaired, StoreError>
         // What is left of the damage lies elsewhere now. What was named stays named, and what may be lost may be.
         let before = std::mem::replace(&mut found, shared.verify()?);
         files.extend(set_aside(shared, &found)?);
+        let rows = before.report.lacking.rows.max(found.report.lacking.rows);
         found.report.problems = before.report.problems;
+        found.report.lacking.rows = rows;
+        found.report.lacking.purged.extend(before.report.lacking.purged);
         found.lost = before.lost;
     }
     let dropped = drop_releases(store, &found.damaged, now)?;

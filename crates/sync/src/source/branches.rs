@@ -72,6 +72,8 @@ impl Source {
         self.open -= 1;
         self.offers.insert(index, 1);
         self.branches.offered.insert(index);
+        // It takes no place any more among what goes ahead: a withdrawal behind it must not wait for its answer.
+        self.tail.settle(index);
         let ids = Bytes::copy_from_slice(id.as_bytes());
         outputs.send(Channel::Control, Kind::Offer(Offer { first: index, ids, lazy: true }));
     }

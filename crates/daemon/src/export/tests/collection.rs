@@ -223,5 +223,5 @@ fn a_collection_that_is_not_there_is_refused() {
     let query = ExportQuery { collection: Some("finance".into()), ..csv() };
     let refused = prepare(&cert.node, &query, None, NOW).unwrap_err();
     assert!(matches!(refused, ExportError::Collection { .. }), "{refused}");
-    assert_eq!(refused.problem().code, "MQ-6051");
+    assert_eq!(refused.problem().code, "MQ-6024");
 }
