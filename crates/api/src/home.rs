@@ -37,6 +37,10 @@ use mithaq_core::{
     statement::StatementError,
 };
 pub use pact::VERSIONS_MAX;
+use rustix::{
+    fs::{CWD, RenameFlags},
+    io::Errno,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -581,11 +585,33 @@ pub fn create_private_dir(path: &Path) -> Result<(), HomeError> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io_error("create", path))
 }
 
-/// Writes a new file with a mode; never over one that is there.
+/// Writes a new file with a mode; never over one that is there. It is whole from the moment on in which it is there, also if
+/// whoever writes it is killed, where the file system can give a name only if nothing has it.
 ///
 /// # Errors
 /// When the file exists or cannot be written.
 pub fn create_file(path: &Path, content: &[u8], mode: u32) -> Result<(), HomeError> {
+    let exists = || HomeError::Exists { path: path.to_owned() };
+    if path.symlink_metadata().is_ok() {
+        return Err(exists());
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = path.with_file_name(format!(".{name}.{}.part", std::process::id()));
+    write_new(&temporary, content, mode)?;
+    let named = rustix::fs::renameat_with(CWD, &temporary, CWD, path, RenameFlags::NOREPLACE);
+    match named {
+        Ok(()) => return sync_parent(path),
+        Err(_) => fs::remove_file(&temporary).map_err(io_error("remove", &temporary))?,
+    }
+    match named {
+        Err(Errno::EXIST) => Err(exists()),
+        // A file system that knows no such renaming.
+        Err(Errno::INVAL | Errno::NOSYS) => write_new(path, content, mode),
+        named => named.map_err(|source| io_error("create", path)(source.into())),
+    }
+}
+
+fn write_new(path: &Path, content: &[u8], mode: u32) -> Result<(), HomeError> {
     let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
     let mut file = file.map_err(|source| match source.kind() {
         io::ErrorKind::AlreadyExists => HomeError::Exists { path: path.to_owned() },

@@ -92,10 +92,12 @@ pub(crate) fn run(args: &Args, home: &Home, console: &mut Console) -> Result<Exi
             intake::complete(&mut made, &settings, home)?;
             let rows = intake::objects(&made, home, &client)?;
             shown::show(&made, &rows, args.verbose, console)?;
-            if made.is_empty() && made.losses.left_out_count() == 0 {
+            let is_unknown = made.is_empty() && made.losses.left_out_count() == 0 && made.losses.refused() == 0;
+            if is_unknown {
                 console.note(format_args!(
                     "{name} holds no value that Mithaq knows; `mithaq push --help` lists the formats"
                 ))?;
+                return Ok(Exit::Failure);
             }
             let lines = intake::lines(&name, &made, &rows)?;
             if asks && !lines.is_empty() && !confirmed(console)? {

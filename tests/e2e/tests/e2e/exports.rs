@@ -146,7 +146,7 @@ fn what_cannot_be_exported_is_refused_and_leaves_files_as_they_are() {
     let output = place.write("x.csv", "as it was");
     pk.run(&["export", "--format", "csv", "--output", &output]).exits(7);
     let _daemon = Daemon::start(&pk);
-    pk.run(&["export", "--format", "csv", "--output", &output, "--collection", "finance"]).refused(6, "MQ-6051");
+    pk.run(&["export", "--format", "csv", "--output", &output, "--collection", "finance"]).refused(6, "MQ-6024");
     pk.run(&["export", "--format", "csv", "--output", &format!("{output}/y")]).refused(1, "MQ-6012");
     pk.run(&["export", "--format", "misp-feed"]).exits(2);
     pk.run(&["export", "--format", "misp-feed", "--output", "-"]).exits(2);

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use serde_json::Value;
 
-use crate::harness::{Cert, Daemon, Place, bundle, indicators, read_stream, settle, two_peers, until};
+use crate::harness::{Cert, Daemon, Place, bundle, indicator, indicators, read_stream, settle, two_peers, until};
 
 /// Changes a byte of a segment behind its header, at each of these parts of a hundred.
 fn damage(pack: &Path, percents: impl IntoIterator<Item = usize>) {
@@ -110,6 +110,8 @@ fn what_is_damaged_of_our_own_is_named_and_pushed_again() {
 
     let _of_pk = Daemon::start(pk);
     pk.push(&input, &[]).exits(0);
+    // The probe may be among it.
+    pk.push(bundle(&[indicator(0xfeed, 1)]), &[]).exits(0);
     until_sound(pk);
     assert_eq!(pk.objects(), stats["objects"].as_u64().unwrap());
     settle(pk, cn, 2);

@@ -60,7 +60,9 @@ impl Folder {
         if !was_cut_off && self.dir.join(&next).symlink_metadata().is_ok() {
             return Err(self.foreign(&next));
         }
-        self.create(Path::new(manifest::UNFINISHED))?;
+        if !was_cut_off {
+            self.create(Path::new(manifest::UNFINISHED))?;
+        }
         files::sync_dir(&self.dir)?;
         self.make_dir(Path::new(PACKS))?;
         match self.is_plain(Path::new(PACKS), fs::FileType::is_dir) {
