@@ -4,7 +4,7 @@
 //! whoever publishes a sighting publishes its count beside it, in a release of kind [`Kind::Tally`](crate::release::Kind):
 //! the rule lets one of the two go, never both.
 
-use mithaq_stix::{object::Object, time::TimestampRef};
+use mithaq_stix::object::Object;
 use serde::{Deserialize, Serialize};
 
 use crate::{

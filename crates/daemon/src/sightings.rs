@@ -340,8 +340,9 @@ fn opinion(node: &Node, of: &str, seen: &Seen, now: Time) -> Value {
 fn head(node: &Node, object_type: &str, of: &str, seen: &Seen, now: Time) -> Map<String, Value> {
     let at = seen.last.unwrap_or(now).min(now);
     let (first, when, note) = (json!(seen.first).to_string(), at.to_string(), seen.note().unwrap_or_default());
+    let secret = secret(node);
     let said = [
-        secret(node).as_slice(),
+        secret.as_slice(),
         of.as_bytes(),
         first.as_bytes(),
         when.as_bytes(),
