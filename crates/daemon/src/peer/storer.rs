@@ -176,6 +176,8 @@ impl Lane {
         let (has_parts, seat) = (work.has_parts, Arc::clone(&self.seat));
         if !work.takes_back() {
             tokio::select! {
+                // Whoever has room stores what was verified, also behind the end of its session.
+                biased;
                 () = self.node.room.wait_above_floor() => {}
                 () = self.node.shutdown.cancelled() => {}
                 // What was not acknowledged comes again with the next session.
