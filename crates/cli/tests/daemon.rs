@@ -110,7 +110,7 @@ fn a_push_sends_the_file_and_ends_as_the_summary_says() {
     assert!(run.out.starts_with("refused    #1 (no id)  MQ-1001: no id\n1 would be stored, "), "{}", run.out);
     let requests = server.join().unwrap();
     assert_eq!(requests[0].0, "POST /v1/push?atomic=true&dry_run=false&force=false&tlp=green HTTP/1.1");
-    assert_eq!(requests[1].0, "POST /v1/push?atomic=false&dry_run=true HTTP/1.1");
+    assert_eq!(requests[1].0, "POST /v1/push?atomic=false&dry_run=true&force=false HTTP/1.1");
     assert!(requests[0].1 == content.as_bytes());
 }
 
