@@ -62,6 +62,9 @@ impl Expiry {
     }
 }
 
+/// How many bodies are read at a time: those of one release lie together, and are unpacked together.
+const BODIES: usize = 256;
+
 /// Whether releases of a kind bring readers what may expire.
 fn brings(kind: Kind) -> bool {
     kind.publishes() || matches!(kind, Kind::Accept | Kind::Corroborate)
@@ -222,15 +225,12 @@ fn look(node: &Node, key: Vec<u8>, look_at: i64, id: ReleaseId) -> Result<(), Pr
 /// The `valid_until` of those contents that are held and have one.
 fn ends_of(node: &Node, contents: Vec<ContentId>) -> Result<Vec<(ContentId, i64)>, StoreError> {
     let mut ends = Vec::new();
-    for content in contents {
-        // A damaged body is named by whoever serves it.
-        let body = match node.store.bodies(&[content]) {
-            Err(StoreError::Corrupt { .. }) => None,
-            read => read?.pop().flatten(),
-        };
-        let Some(body) = body.filter(|body| first_valid_until(body).is_some()) else { continue };
-        let end = Object::parse(&body).ok().and_then(|object| Some(object.valid_until()?.unix_micros()));
-        ends.extend(end.map(|end| (content, end.max(AT_ONCE + 1))));
+    for contents in contents.chunks(BODIES) {
+        for (content, body) in contents.iter().zip(node.sound_bodies(contents)?) {
+            let Some(body) = body.filter(|body| first_valid_until(body).is_some()) else { continue };
+            let end = Object::parse(&body).ok().and_then(|object| Some(object.valid_until()?.unix_micros()));
+            ends.extend(end.map(|end| (*content, end.max(AT_ONCE + 1))));
+        }
     }
     Ok(ends)
 }

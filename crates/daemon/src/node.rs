@@ -18,7 +18,7 @@ use mithaq_core::{
     agreement::SightingTerm,
     card::VerifiedCard,
     code::Code,
-    id::CertId,
+    id::{CertId, ContentId},
     keys::{PublicKey, SecretKey},
     policy::LocalPolicy,
     release::{Manifest, ReleaseDraft, SignedRelease, VerifiedRelease},
@@ -264,6 +264,21 @@ impl Node {
             Some(agreement.agreement().flow_from(self.us)?.sightings)
         };
         self.peers().iter().filter_map(term).any(|term| term == SightingTerm::Count)
+    }
+
+    /// Reads bodies; a damaged one is named in the log and left out. Blocks.
+    pub(crate) fn sound_bodies(&self, contents: &[ContentId]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        match self.store.bodies(contents) {
+            Err(StoreError::Corrupt { .. }) if contents.len() > 1 => {
+                let one_by_one = contents.chunks(1).map(|content| self.sound_bodies(content));
+                Ok(one_by_one.collect::<Result<Vec<_>, _>>()?.concat())
+            }
+            Err(StoreError::Corrupt { what }) => {
+                tracing::error!(what, "a damaged object is not shown: run `mithaq store check`");
+                Ok(vec![None])
+            }
+            read => read,
+        }
     }
 
     /// The newest card that we hold of a peer.

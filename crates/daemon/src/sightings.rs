@@ -242,9 +242,8 @@ fn subject(node: &Node, feed: &mut Feed, content: ContentId) -> Result<Option<Su
         return Ok(None);
     }
     if !is_open {
-        // Our own CERT among the recipients lets nothing go to others.
+        // Our own CERT as the one recipient lets nothing go to others.
         subject.audience.clone_from(&subject.origins);
-        subject.audience.insert(node.us);
         for peer in node.peers().iter() {
             for (row, release, manifest) in &shown {
                 if outbox::ask(node, row.release, release, manifest, peer)?.released {
@@ -253,8 +252,10 @@ fn subject(node: &Node, feed: &mut Feed, content: ContentId) -> Result<Option<Su
                 }
             }
         }
-        let others = subject.audience.len() > 1;
-        subject.audience.retain(|cert| !others || *cert != node.us);
+        subject.audience.remove(&node.us);
+        if subject.audience.is_empty() {
+            subject.audience.insert(node.us);
+        }
     }
     Ok(Some(subject))
 }

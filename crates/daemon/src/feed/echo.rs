@@ -54,7 +54,7 @@ impl Feed {
         if self.first_row_of(content)? != Some(row.seq) {
             return Ok(None);
         }
-        let body = self.sound_bodies(&[content])?.pop().flatten();
+        let body = self.node.sound_bodies(&[content])?.pop().flatten();
         Ok(body.map(|body| (shown_by, What::Put(body))))
     }
 
@@ -68,7 +68,7 @@ impl Feed {
                 return Ok(None);
             }
         }
-        let Some(body) = self.sound_bodies(&[content])?.pop().flatten() else { return Ok(None) };
+        let Some(body) = self.node.sound_bodies(&[content])?.pop().flatten() else { return Ok(None) };
         let Ok(object) = Object::parse(&body) else { return Ok(None) };
         let stix_id = object.id().as_str().to_owned();
         if is_revoked(&body) || self.is_outdated(&stix_id, content)? {

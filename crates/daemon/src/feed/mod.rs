@@ -199,21 +199,6 @@ impl Feed {
         }
     }
 
-    /// Reads bodies; a damaged one is named in the log and left out.
-    fn sound_bodies(&self, contents: &[ContentId]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
-        match self.node.store.bodies(contents) {
-            Err(StoreError::Corrupt { .. }) if contents.len() > 1 => {
-                let one_by_one = contents.chunks(1).map(|content| self.sound_bodies(content));
-                Ok(one_by_one.collect::<Result<Vec<_>, _>>()?.concat())
-            }
-            Err(StoreError::Corrupt { what }) => {
-                tracing::error!(what, "a damaged object is not shown: run `mithaq store check`");
-                Ok(vec![None])
-            }
-            read => read,
-        }
-    }
-
     /// The release of a row; `None` if it was purged since.
     fn open(&mut self, row: &LogRow) -> Result<Option<(Arc<SignedRelease>, Manifest)>, StoreError> {
         if let Some(opened) = self.opened.as_ref().filter(|opened| opened.id == row.release) {
@@ -255,7 +240,7 @@ impl Feed {
         let holds = self.node.standing.holds(&*self.node.store, row.release)?;
         let (shown, next) = self.shown_first(row, release, &holds, start, limit)?;
         let contents: Vec<_> = shown.iter().map(|(_, content)| *content).collect();
-        let bodies = self.sound_bodies(&contents)?;
+        let bodies = self.node.sound_bodies(&contents)?;
         let source = Arc::new(Source { row: row.clone(), release: row.release, manifest, origin });
         let items = shown.into_iter().zip(bodies).filter_map(|((position, content), body)| {
             let body = body.filter(|body| row.all_new || is_covered(&source, content, body))?;
@@ -417,7 +402,7 @@ impl Feed {
         if let Some(admitted) = self.admitted.get(&content) {
             return Ok(*admitted);
         }
-        let body = self.sound_bodies(&[content])?.pop().flatten();
+        let body = self.node.sound_bodies(&[content])?.pop().flatten();
         let admitted = body.is_some_and(|body| self.visibility.admits(&body));
         make_room(&mut self.admitted);
         self.admitted.insert(content, admitted);

@@ -56,7 +56,7 @@ impl Feed {
         let origin = self.origin_of(&manifest, &contents)?;
         let source = Arc::new(Source { row: row.clone(), release: row.release, manifest, origin });
         for contents in contents.chunks(BODIES) {
-            for (content, body) in contents.iter().zip(self.sound_bodies(contents)?) {
+            for (content, body) in contents.iter().zip(self.node.sound_bodies(contents)?) {
                 let Some(body) = body.filter(|body| row.all_new || is_covered(&source, *content, body)) else {
                     continue;
                 };
@@ -75,6 +75,6 @@ impl Feed {
 
     /// The body of an object that the reader was shown, unless it is gone meanwhile. Blocks.
     pub(crate) fn bodies_of_shown(&self, contents: &[ContentId]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
-        self.sound_bodies(contents)
+        self.node.sound_bodies(contents)
     }
 }
