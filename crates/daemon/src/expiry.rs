@@ -1,7 +1,8 @@
 //! Expiry: at `valid_until` the log gets a row that tells our own readers so. What was signed stays as it is.
 //!
 //! Beside each release stands when it is to be looked at next: at the first `valid_until` of its objects that is to come.
-//! That is written in the commit of the release itself, so no restart loses it.
+//! That is written in the commit of the release itself, so no restart loses it. What is over when it comes needs no row:
+//! the feed tells so right behind the object.
 
 use std::{
     sync::{
@@ -16,6 +17,7 @@ use mithaq_core::{
     id::{ContentId, ReleaseId},
     release::{Kind, ReleaseDraft},
     stix::{object::Object, time::TimestampRef},
+    time::Time,
 };
 use mithaq_store::{Arrival, Batch, StateChange, StoreError};
 use tokio::sync::Notify;
@@ -60,6 +62,13 @@ impl Expiry {
             self.sooner.notify_one();
         }
     }
+
+    /// When something expires next: then, as a sweep has found, or sooner by what was noted meanwhile.
+    fn next(&self, found: Option<i64>) -> i64 {
+        // Nobody is woken: it is the sweeper itself who asks, and would never sleep.
+        let found = found.unwrap_or(i64::MAX);
+        self.next.fetch_min(found, Ordering::AcqRel).min(found)
+    }
 }
 
 /// How many bodies are read at a time: those of one release lie together, and are unpacked together.
@@ -70,14 +79,15 @@ fn brings(kind: Kind) -> bool {
     kind.publishes() || matches!(kind, Kind::Accept | Kind::Corroborate)
 }
 
-/// What is to be written with a batch, and when the first of it is due.
-pub(crate) fn changes(batch: &Batch) -> (Vec<StateChange>, Option<i64>) {
+/// What is to be written with a batch that is stored now, and when the first of it is due.
+pub(crate) fn changes(batch: &Batch, now: Time) -> (Vec<StateChange>, Option<i64>) {
+    let is_to_come = |micros: &i64| *micros > now.as_micros();
     let looks = batch.arrivals.iter().filter_map(|arrival| {
         let is_brought = brings(arrival.release.manifest().kind);
         let look_at = if arrival.bodies.len() < arrival.release.contents().len() {
             Some(AT_ONCE)
         } else {
-            arrival.bodies.iter().filter_map(|body| first_valid_until(body.bytes())).min()
+            arrival.bodies.iter().flat_map(|body| times(body.bytes())).filter(is_to_come).min()
         };
         Some((look_at.filter(|_| is_brought)?, arrival.release.id()))
     });
@@ -89,17 +99,28 @@ pub(crate) fn changes(batch: &Batch) -> (Vec<StateChange>, Option<i64>) {
     )
 }
 
-/// The first time that stands under a `valid_until` anywhere in canonical bytes: not before any that counts, and found
-/// without reading the object.
-fn first_valid_until(body: &[u8]) -> Option<i64> {
+/// Whether the time until which an object is valid is over then.
+pub(crate) fn is_over(body: &[u8], at: Time) -> bool {
+    let may_be = times(body).any(|time| time <= at.as_micros());
+    may_be && end_of(body).is_some_and(|end| end <= at.as_micros())
+}
+
+/// The `valid_until` of an object, given in canonical bytes.
+fn end_of(body: &[u8]) -> Option<i64> {
+    let object = Object::parse(body).ok()?;
+    Some(object.valid_until()?.unix_micros().max(AT_ONCE + 1))
+}
+
+/// The times that stand under a `valid_until` anywhere in canonical bytes, that which counts among them: found without
+/// reading the object.
+fn times(body: &[u8]) -> impl Iterator<Item = i64> {
     const MEMBER: &[u8] = b"\"valid_until\":\"";
-    let times = memchr::memmem::find_iter(body, MEMBER).filter_map(|at| {
+    memchr::memmem::find_iter(body, MEMBER).filter_map(move |at| {
         let text = &body[at + MEMBER.len()..];
         let text = &text[..memchr::memchr(b'"', text)?];
         let time = TimestampRef::borrow(std::str::from_utf8(text).ok()?).ok()?;
         Some(time.unix_micros().max(AT_ONCE + 1))
-    });
-    times.min()
+    })
 }
 
 fn look_key(micros: i64, release: ReleaseId) -> Vec<u8> {
@@ -118,10 +139,7 @@ pub(crate) async fn run(node: Arc<Node>) {
         let worker = Arc::clone(&node);
         let swept = tokio::task::spawn_blocking(move || tell(&worker));
         let pause = match swept.await {
-            Ok(Ok(next)) => {
-                next.iter().for_each(|micros| node.expiry.note(*micros));
-                until(node.expiry.next.load(Ordering::Acquire))
-            }
+            Ok(Ok(found)) => until(node.expiry.next(found)),
             Ok(Err(problem)) => {
                 let reason = problem.message;
                 tracing::error!(code = problem.code, reason, "what has expired could not be told; trying again");
@@ -201,7 +219,7 @@ fn look(node: &Node, key: Vec<u8>, look_at: i64, id: ReleaseId) -> Result<(), Pr
         }
         read => read.map_err(failed)?,
     };
-    if let Some((_, release)) = release
+    if let Some((seq, release)) = release
         && let Ok(manifest) = release.stored_manifest()
         && brings(manifest.kind)
     {
@@ -209,7 +227,10 @@ fn look(node: &Node, key: Vec<u8>, look_at: i64, id: ReleaseId) -> Result<(), Pr
         let holds = node.standing.holds(&*node.store, id).map_err(failed)?;
         let contents = release.contents.into_iter().filter(|content| !holds.contains_key(content)).collect();
         let ends = ends_of(node, contents).map_err(failed)?;
-        let is_due = |end: i64| end <= now.as_micros() && end >= look_at;
+        // What was over before the row came is told with it.
+        let row = node.store.log(seq - 1, 1).map_err(failed)?.into_iter().next();
+        let told = row.map_or(AT_ONCE, |row| row.added_at.as_micros());
+        let is_due = |end: i64| end <= now.as_micros() && end >= look_at && end > told;
         let due: Vec<_> = ends.iter().filter(|(_, end)| is_due(*end)).map(|(content, _)| *content).collect();
         let next = ends.iter().map(|(_, end)| *end).filter(|end| *end > now.as_micros()).min();
         batch.state.extend(next.map(|next| StateChange::set(look_key(next, id), Vec::new())));
@@ -227,9 +248,8 @@ fn ends_of(node: &Node, contents: Vec<ContentId>) -> Result<Vec<(ContentId, i64)
     let mut ends = Vec::new();
     for contents in contents.chunks(BODIES) {
         for (content, body) in contents.iter().zip(node.sound_bodies(contents)?) {
-            let Some(body) = body.filter(|body| first_valid_until(body).is_some()) else { continue };
-            let end = Object::parse(&body).ok().and_then(|object| Some(object.valid_until()?.unix_micros()));
-            ends.extend(end.map(|end| (*content, end.max(AT_ONCE + 1))));
+            let Some(body) = body.filter(|body| times(body).next().is_some()) else { continue };
+            ends.extend(end_of(&body).map(|end| (*content, end)));
         }
     }
     Ok(ends)
@@ -239,20 +259,32 @@ fn ends_of(node: &Node, contents: Vec<ContentId>) -> Result<Vec<(ContentId, i64)
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn only_what_is_due_sooner_wakes() {
+        let expiry = Expiry::default();
+        let is_woken = async || tokio::time::timeout(Duration::ZERO, expiry.sooner.notified()).await.is_ok();
+        assert_eq!((expiry.next(Some(5)), is_woken().await), (5, false));
+        expiry.note(9);
+        assert_eq!((expiry.next(Some(5)), is_woken().await), (5, false));
+        expiry.note(3);
+        assert_eq!((expiry.next(None), is_woken().await), (3, true));
+    }
+
     #[test]
-    fn the_first_time_is_found_without_reading_the_object() {
-        let check = |body: &str, expect| assert_eq!(first_valid_until(body.as_bytes()), expect, "{body}");
-        check(r#"{"type":"indicator"}"#, None);
-        check(r#"{"valid_until":"1970-01-01T00:00:07Z"}"#, Some(7_000_000));
+    fn times_are_found_without_reading_the_object() {
+        let check =
+            |body: &str, expect: &[i64]| assert_eq!(times(body.as_bytes()).collect::<Vec<_>>(), expect, "{body}");
+        check(r#"{"type":"indicator"}"#, &[]);
+        check(r#"{"valid_until":"1970-01-01T00:00:07Z"}"#, &[7_000_000]);
         check(
             r#"{"a":{"valid_until":"1970-01-01T00:00:05.5Z"},"valid_until":"1970-01-01T00:00:07Z"}"#,
-            Some(5_500_000),
+            &[5_500_000, 7_000_000],
         );
-        check(r#"{"valid_until":"never"}"#, None);
-        check(r#"{"valid_until":7}"#, None);
-        check(r#"{"valid_until":"1960-01-01T00:00:07Z"}"#, Some(1));
-        check(r#"{"name":"\"valid_until\":\"1970-01-01T00:00:07Z\""}"#, None);
-        check(r#"{"valid_until":""#, None);
+        check(r#"{"valid_until":"never"}"#, &[]);
+        check(r#"{"valid_until":7}"#, &[]);
+        check(r#"{"valid_until":"1960-01-01T00:00:07Z"}"#, &[1]);
+        check(r#"{"name":"\"valid_until\":\"1970-01-01T00:00:07Z\""}"#, &[]);
+        check(r#"{"valid_until":""#, &[]);
     }
 
     #[test]

@@ -393,7 +393,7 @@ impl Node {
 
     /// Commits a batch and tells everyone who follows the log. Blocks.
     pub(crate) fn commit(&self, mut batch: Batch) -> Result<Vec<Committed>, StoreError> {
-        let (looks, first) = expiry::changes(&batch);
+        let (looks, first) = expiry::changes(&batch, clock::wall());
         batch.state.extend(looks);
         let committed = self.store.commit(batch, clock::wall())?;
         let head = self.store.head();

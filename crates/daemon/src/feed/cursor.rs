@@ -9,7 +9,11 @@ use mithaq_store::{LogRow, Store, StoreError};
 use super::{Item, Place};
 use crate::node::Node;
 
-/// A cursor as readers hold it: behind which object of which row of which store. Written `STORE-TIME-COUNT`.
+/// The last part of a cursor between an object and the word that it was over when it came.
+const PUT: &str = "put";
+
+/// A cursor as readers hold it: behind which object of which row of which store. Written `STORE-TIME-COUNT`, and with
+/// `-put` behind that if of the next object it has been told already that it is put.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Cursor {
     store: String,
@@ -17,6 +21,8 @@ pub(crate) struct Cursor {
     row_micros: i64,
     /// How many positions of the row lie before it.
     position: usize,
+    /// Whether the next object is put already, and only its end is to be told.
+    was_put: bool,
 }
 
 /// Why a cursor cannot be used.
@@ -37,12 +43,13 @@ impl Cursor {
     /// The cursor behind an item.
     pub(crate) fn behind(node: &Node, item: &Item) -> Self {
         let row_micros = item.release.row.added_at.as_micros();
-        Self { store: store_tag(node), row_micros, position: item.position + 1 }
+        let Place { position, was_put, .. } = item.behind();
+        Self { store: store_tag(node), row_micros, position, was_put }
     }
 
     /// The cursor before everything.
     pub(crate) fn start(node: &Node) -> Self {
-        Self { store: store_tag(node), row_micros: 0, position: 0 }
+        Self { store: store_tag(node), row_micros: 0, position: 0, was_put: false }
     }
 
     /// The place, if the cursor is of our store. Blocks.
@@ -61,7 +68,9 @@ impl Cursor {
         }
         Ok(Ok(match found {
             None => Place::START,
-            Some(row) if row.added_at.as_micros() == self.row_micros => Place { row: row.seq, position: self.position },
+            Some(row) if row.added_at.as_micros() == self.row_micros => {
+                Place { was_put: self.was_put, ..Place::at(row.seq, self.position) }
+            }
             // The row itself was lost.
             Some(row) => Place::behind(&row),
         }))
@@ -70,7 +79,8 @@ impl Cursor {
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}-{}", self.store, self.row_micros, self.position)
+        write!(f, "{}-{}-{}", self.store, self.row_micros, self.position)?;
+        if self.was_put { write!(f, "-{PUT}") } else { Ok(()) }
     }
 }
 
@@ -79,9 +89,13 @@ impl FromStr for Cursor {
 
     fn from_str(text: &str) -> Result<Self, CursorError> {
         let mut parts = text.split('-');
-        let (Some(store), Some(time), Some(position), None) = (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
+        let (Some(store), Some(time), Some(position)) = (parts.next(), parts.next(), parts.next()) else {
             return Err(CursorError::Malformed);
+        };
+        let was_put = match (parts.next(), parts.next()) {
+            (None, _) => false,
+            (Some(PUT), None) => true,
+            _ => return Err(CursorError::Malformed),
         };
         let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         let is_tag = store.len() == 16 && store.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
@@ -90,7 +104,7 @@ impl FromStr for Cursor {
         }
         let row_micros = time.parse().map_err(|_| CursorError::Malformed)?;
         let position = position.parse().map_err(|_| CursorError::Malformed)?;
-        Ok(Self { store: store.to_owned(), row_micros, position })
+        Ok(Self { store: store.to_owned(), row_micros, position, was_put })
     }
 }
 
@@ -100,7 +114,7 @@ pub(crate) fn place_after(store: &dyn Store, after: i64) -> Result<Place, StoreE
     let behind = after.saturating_sub(row.added_at.as_micros()).saturating_add(1);
     let position = usize::try_from(behind).unwrap_or(usize::MAX);
     match position < usize::try_from(row.objects).unwrap_or(usize::MAX) {
-        true => Ok(Place { row: row.seq, position }),
+        true => Ok(Place::at(row.seq, position)),
         false => Ok(Place::behind(&row)),
     }
 }
@@ -134,13 +148,16 @@ mod tests {
 
     #[test]
     fn cursors_survive_their_text_and_nonsense_is_refused() {
-        let cursor = Cursor { store: "0123456789abcdef".into(), row_micros: 7, position: 3 };
-        assert_eq!(cursor.to_string().parse(), Ok(cursor));
+        for was_put in [false, true] {
+            let cursor = Cursor { store: "0123456789abcdef".into(), row_micros: 7, position: 3, was_put };
+            assert_eq!(cursor.to_string().parse(), Ok(cursor));
+        }
         for text in [
             "",
             "7-3",
             "0123456789abcdef-+7-3",
             "0123456789abcdef-7-3-1",
+            "0123456789abcdef-7-3-put-",
             "0123456789abcdef-99999999999999999999-1",
             "x-7-3",
             "0123456789ABCDEF-7-3",

@@ -10,7 +10,8 @@ use mithaq_core::{
 };
 use mithaq_store::{LogRow, StoreError};
 
-use super::{Feed, Item, Place, RowKind, Source, What, is_covered, is_revoked};
+use super::{Feed, Item, Place, RowKind, Source, What, is_covered};
+use crate::expiry;
 
 impl Feed {
     /// Reads a row that shows contents to the readers of one collection, or tells readers that contents are over.
@@ -19,16 +20,16 @@ impl Feed {
         row: &LogRow,
         release: &SignedRelease,
         manifest: &Manifest,
-        start: usize,
+        start: Place,
         limit: usize,
     ) -> Result<(Vec<Item>, Place), StoreError> {
         if manifest.kind == Kind::Corroborate && !self.is_corroborated_by(manifest) {
             return Ok((Vec::new(), Place::behind(row)));
         }
         let (mut items, mut source) = (Vec::new(), None);
-        for (position, content) in release.contents.iter().enumerate().skip(start) {
-            if items.len() == limit {
-                return Ok((items, Place { row: row.seq, position }));
+        for (position, content) in release.contents.iter().enumerate().skip(start.position) {
+            if items.len() >= limit {
+                return Ok((items, Place::at(row.seq, position)));
             }
             let what = match manifest.kind {
                 Kind::Corroborate => self.put_again(row, *content)?,
@@ -37,10 +38,46 @@ impl Feed {
             if let Some((shown_by, what)) = what {
                 let source = self.source_of(&mut source, row, shown_by)?;
                 let covers = !matches!(&what, What::Put(body) if !is_covered(&source, *content, body));
-                items.extend(covers.then(|| Item::new(source, position, *content, what)));
+                if covers {
+                    self.put(Item::new(source, position, *content, what), start, &mut items)?;
+                }
             }
         }
         Ok((items, Place::behind(row)))
+    }
+
+    /// Adds an item to those of a row that are read from `start` on, and behind it that its object is over, if it was so
+    /// when the row came: of that no row of its own is written.
+    pub(super) fn put(&mut self, mut item: Item, start: Place, items: &mut Vec<Item>) -> Result<(), StoreError> {
+        let Some(stix_id) = self.over_on_arrival(&item)? else {
+            items.push(item);
+            return Ok(());
+        };
+        let source = Arc::clone(&item.release);
+        let expiry = Item::new(source, item.position, item.content, What::Expire { stix_id });
+        item.was_over = true;
+        if !start.was_put || item.position > start.position {
+            items.push(item);
+        }
+        items.push(expiry);
+        Ok(())
+    }
+
+    /// The STIX id of an object that is put, if the time until which it is valid was over when its row was added.
+    fn over_on_arrival(&mut self, item: &Item) -> Result<Option<String>, StoreError> {
+        let What::Put(body) = &item.what else { return Ok(None) };
+        if !expiry::is_over(body, item.release.row.added_at) {
+            return Ok(None);
+        }
+        self.unless_replaced(body, item.content)
+    }
+
+    /// The STIX id of an object, unless it is revoked or the reader is shown a newer version of it.
+    fn unless_replaced(&mut self, body: &[u8], content: ContentId) -> Result<Option<String>, StoreError> {
+        let Ok(object) = Object::parse(body) else { return Ok(None) };
+        let stix_id = object.id().as_str().to_owned();
+        let is_replaced = object.revoked() || self.is_outdated(&stix_id, content)?;
+        Ok((!is_replaced).then_some(stix_id))
     }
 
     /// Whether a row shows its contents to readers of this rule.
@@ -69,12 +106,11 @@ impl Feed {
             }
         }
         let Some(body) = self.node.sound_bodies(&[content])?.pop().flatten() else { return Ok(None) };
-        let Ok(object) = Object::parse(&body) else { return Ok(None) };
-        let stix_id = object.id().as_str().to_owned();
-        if is_revoked(&body) || self.is_outdated(&stix_id, content)? {
+        // Of what was over when it was shown, that was told there.
+        if self.node.release_at(first)?.is_none_or(|(row, ..)| expiry::is_over(&body, row.added_at)) {
             return Ok(None);
         }
-        Ok(Some((shown_by, What::Expire { stix_id })))
+        Ok(self.unless_replaced(&body, content)?.map(|stix_id| (shown_by, What::Expire { stix_id })))
     }
 
     /// Whether the reader is shown a newer version of an id than this content.
@@ -95,8 +131,11 @@ impl Feed {
         Ok(false)
     }
 
-    /// Whether a row behind an item has told that the item's content is over.
+    /// Whether readers are told behind an item that the item's content is over.
     pub(crate) fn is_over(&mut self, item: &Item) -> Result<bool, StoreError> {
+        if item.was_over {
+            return Ok(true);
+        }
         for seq in self.node.store.rows_of(item.content)? {
             if seq > item.release.row.seq && self.row_kind(seq)? == RowKind::Expires {
                 return Ok(true);

@@ -41,15 +41,22 @@ pub(crate) struct Place {
     pub(crate) row: u64,
     /// The position in the row's release.
     pub(crate) position: usize,
+    /// Whether the object there was put already, and it is to be told only that it is over.
+    pub(crate) was_put: bool,
 }
 
 impl Place {
     /// Before everything.
-    pub(crate) const START: Self = Self { row: 1, position: 0 };
+    pub(crate) const START: Self = Self::at(1, 0);
+
+    /// Before a position of a row.
+    pub(crate) const fn at(row: u64, position: usize) -> Self {
+        Self { row, position, was_put: false }
+    }
 
     /// Behind a row.
     fn behind(row: &LogRow) -> Self {
-        Self { row: row.seq + 1, position: 0 }
+        Self::at(row.seq + 1, 0)
     }
 }
 
@@ -66,6 +73,9 @@ pub(crate) struct Item {
     pub(crate) content: ContentId,
     /// What the reader is to do.
     pub(crate) what: What,
+    /// Whether the object is put although the time until which it is valid was over when it came; then an item that says
+    /// so follows.
+    pub(crate) was_over: bool,
 }
 
 /// What a reader is to do with an object.
@@ -98,12 +108,13 @@ impl Item {
 
     /// The place right behind it in its row, as its cursor names it.
     pub(crate) fn behind(&self) -> Place {
-        Place { row: self.release.row.seq, position: self.position + 1 }
+        let at = Place::at(self.release.row.seq, self.position + 1);
+        if self.was_over { Place { position: self.position, was_put: true, ..at } } else { at }
     }
 
     fn new(source: Arc<Source>, position: usize, content: ContentId, what: What) -> Self {
         let added_micros = added_micros(&source.row, position);
-        Self { position, added_micros, release: source, content, what }
+        Self { position, added_micros, release: source, content, what, was_over: false }
     }
 }
 
@@ -161,8 +172,8 @@ impl Feed {
         Self { node, visibility, row_kinds: HashMap::new(), admitted: HashMap::new(), opened: None }
     }
 
-    /// Reads at most `limit` items, 1 or more, all of one release, from `place` on: returns them and the place to go on
-    /// from. No items mean that the end was reached. Blocks.
+    /// Reads the items of at most `limit` objects, 1 or more, all of one release, from `place` on: returns them and the
+    /// place to go on from. An object has two items at the most. No items mean that the end was reached. Blocks.
     pub(crate) fn read(&mut self, place: Place, limit: usize) -> Result<(Vec<Item>, Place), StoreError> {
         let mut next = place;
         loop {
@@ -171,9 +182,9 @@ impl Feed {
                 return Ok((Vec::new(), next));
             }
             for row in rows {
-                next = next.max(Place { row: row.seq, position: 0 });
+                next = next.max(Place::at(row.seq, 0));
                 while next.row == row.seq {
-                    let (items, behind) = self.read_sound_row(&row, next.position, limit.max(1))?;
+                    let (items, behind) = self.read_sound_row(&row, next, limit.max(1))?;
                     next = behind;
                     if !items.is_empty() {
                         return Ok((items, next));
@@ -189,7 +200,7 @@ impl Feed {
     }
 
     /// Reads a row; a damaged one is named in the log and shows nothing, and holds up nothing behind it.
-    fn read_sound_row(&mut self, row: &LogRow, start: usize, limit: usize) -> Result<(Vec<Item>, Place), StoreError> {
+    fn read_sound_row(&mut self, row: &LogRow, start: Place, limit: usize) -> Result<(Vec<Item>, Place), StoreError> {
         match self.read_row(row, start, limit) {
             Err(StoreError::Corrupt { what }) => {
                 tracing::error!(what, row.seq, "a damaged release is not shown: run `mithaq store check`");
@@ -212,12 +223,12 @@ impl Feed {
         Ok(Some((release, manifest)))
     }
 
-    /// Reads at most `limit` items of a row, and returns the place behind the last object that was looked at.
-    fn read_row(&mut self, row: &LogRow, start: usize, limit: usize) -> Result<(Vec<Item>, Place), StoreError> {
+    /// Reads the items of at most `limit` objects of a row, and returns the place behind the last object that was looked at.
+    fn read_row(&mut self, row: &LogRow, start: Place, limit: usize) -> Result<(Vec<Item>, Place), StoreError> {
         let Some((release, manifest)) = self.open(row)? else { return Ok((Vec::new(), Place::behind(row))) };
         match manifest.kind {
             kind if kind.is_echo() => self.read_echo(row, &release, &manifest, start, limit),
-            kind if kind.has_notice() => self.read_notice(row, &release, manifest, start, limit),
+            kind if kind.has_notice() => self.read_notice(row, &release, manifest, start.position, limit),
             _ => self.read_objects(row, &release, manifest, start, limit),
         }
     }
@@ -228,7 +239,7 @@ impl Feed {
         row: &LogRow,
         release: &SignedRelease,
         manifest: Manifest,
-        start: usize,
+        start: Place,
         limit: usize,
     ) -> Result<(Vec<Item>, Place), StoreError> {
         let origin = self.origin_of(&manifest, &release.contents)?;
@@ -238,16 +249,18 @@ impl Feed {
             return Ok((Vec::new(), Place::behind(row)));
         }
         let holds = self.node.standing.holds(&*self.node.store, row.release)?;
-        let (shown, next) = self.shown_first(row, release, &holds, start, limit)?;
+        let (shown, next) = self.shown_first(row, release, &holds, start.position, limit)?;
         let contents: Vec<_> = shown.iter().map(|(_, content)| *content).collect();
         let bodies = self.node.sound_bodies(&contents)?;
         let source = Arc::new(Source { row: row.clone(), release: row.release, manifest, origin });
-        let items = shown.into_iter().zip(bodies).filter_map(|((position, content), body)| {
-            let body = body.filter(|body| row.all_new || is_covered(&source, content, body))?;
-            let is_shown = self.visibility.admits(&body);
-            is_shown.then(|| Item::new(Arc::clone(&source), position, content, What::Put(body)))
-        });
-        Ok((items.collect(), next))
+        let mut items = Vec::new();
+        for ((position, content), body) in shown.into_iter().zip(bodies) {
+            let Some(body) = body.filter(|body| row.all_new || is_covered(&source, content, body)) else { continue };
+            if self.visibility.admits(&body) {
+                self.put(Item::new(Arc::clone(&source), position, content, What::Put(body)), start, &mut items)?;
+            }
+        }
+        Ok((items, next))
     }
 
     /// At most `limit` contents that a row is the first to show, with their positions, and the place behind them.
@@ -262,7 +275,7 @@ impl Feed {
         let mut shown = Vec::new();
         for (position, content) in release.contents.iter().enumerate().skip(start) {
             if shown.len() == limit {
-                return Ok((shown, Place { row: row.seq, position }));
+                return Ok((shown, Place::at(row.seq, position)));
             }
             let is_new = row.all_new || !self.was_shown_before(*content, row.seq)?;
             if is_new && !holds.contains_key(content) {
@@ -305,7 +318,7 @@ impl Feed {
         let mut items = Vec::new();
         for (position, content) in notice.contents.iter().enumerate().skip(start) {
             if items.len() == limit {
-                return Ok((items, Place { row: row.seq, position }));
+                return Ok((items, Place::at(row.seq, position)));
             }
             if let Some(hold) = self.taken_by(row, *content)? {
                 let what = What::Withdraw { stix_id: hold.stix_id, reason: hold.note };

@@ -93,7 +93,7 @@ pub(super) fn answer(reader: Reader, delivery: Option<Delivery>) -> Response {
 fn place_of(node: &Node, cursor: Option<&str>) -> Result<Place, Failed> {
     let cursor: Cursor = match cursor {
         None => return Ok(Place::START),
-        Some(END) => return Ok(Place { row: node.store.head() + 1, position: 0 }),
+        Some(END) => return Ok(Place::at(node.store.head() + 1, 0)),
         Some(text) => text.parse().map_err(cursor_problem)?,
     };
     cursor.place(node)?.map_err(cursor_problem)
@@ -164,7 +164,11 @@ impl Reader {
     async fn read(mut self) -> Option<(Self, Chunk)> {
         let read = tokio::task::spawn_blocking(move || {
             let read = self.feed.read(self.place, self.left.min(CHUNK_ITEMS));
-            let chunk = read.map(|(items, next)| {
+            let chunk = read.map(|(mut items, mut next)| {
+                if items.len() > self.left {
+                    items.truncate(self.left);
+                    next = items.last().map_or(next, Item::behind);
+                }
                 let mut text = Vec::new();
                 self.form.write(&self.node, &items, &mut text);
                 self.place = next;

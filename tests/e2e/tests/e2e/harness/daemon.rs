@@ -118,6 +118,25 @@ impl Daemon {
         kib / 1024
     }
 
+    /// Waits until the daemon does next to nothing: in a second it uses the processor for 50 ms at the most.
+    #[track_caller]
+    pub(crate) fn idles(&self) {
+        until("the daemon has nothing to do", || {
+            let before = self.ticks();
+            thread::sleep(Duration::from_secs(1));
+            (self.ticks() - before <= 5).then_some(())
+        });
+    }
+
+    /// For how long it has used the processor, in hundredths of a second.
+    fn ticks(&self) -> u64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+        let (_, behind_name) = stat.rsplit_once(')').unwrap();
+        let fields: Vec<_> = behind_name.split_whitespace().collect();
+        // The third field of the line is the first behind the name; 14 and 15 are the times in user mode and in the kernel.
+        fields[11..13].iter().map(|ticks| ticks.parse::<u64>().unwrap()).sum()
+    }
+
     /// What it has logged.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
