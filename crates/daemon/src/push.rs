@@ -40,7 +40,7 @@ use crate::{
 
 /// A commit is closed once its bodies reach so many bytes, so that peers get the first releases while the last are still
 /// being signed, and the next alert waits for no more than this.
-const COMMIT_BYTES: usize = 1024 * 1024;
+const COMMIT_BYTES: usize = 256 * 1024;
 
 /// Where the lines of the answer go.
 pub(crate) trait Report {

@@ -33,7 +33,7 @@ use crate::{
 const ITEMS: usize = 256;
 
 /// A commit is closed once its bodies reach so many bytes: the next alert waits for one of these at the most.
-const COMMIT_BYTES: usize = 1024 * 1024;
+const COMMIT_BYTES: usize = 256 * 1024;
 
 /// A release that came, with what came with it.
 #[derive(Debug)]

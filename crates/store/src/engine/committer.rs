@@ -41,7 +41,7 @@ impl Weighed for Job {
 }
 
 /// Large commits are taken in as one group up to so many bytes: a small one waits for such a group at the most.
-const LARGE_GROUP_BYTES: usize = 1024 * 1024;
+const LARGE_GROUP_BYTES: usize = 256 * 1024;
 
 /// How many times more than its limit may wait in the index's memory while it is being written.
 const FULL_WHILE_FLUSHING: usize = 2;
