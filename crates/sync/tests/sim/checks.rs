@@ -72,7 +72,12 @@ impl Records {
     /// A store was put back: what came or went since is lost, and nobody is to blame.
     pub(crate) fn restored(&mut self, node: usize, disk: &Disk) {
         self.kept[node].retain(|id| disk.releases.contains(id));
-        self.settled.retain(|(from, to, id), _| ![*from, *to].contains(&node) || disk.releases.contains(id));
+        // A source that has forgotten a release takes it for news when it comes again. A sink that has it from another, and
+        // has forgotten that this source gave it too, may not say that it holds it.
+        let remembers = |(from, to, id): &(usize, usize, ReleaseId)| {
+            (*from != node || disk.releases.contains(id)) && (*to != node || disk.held.contains(&(*from, *id)))
+        };
+        self.settled.retain(|key, _| remembers(key));
     }
 }
 
