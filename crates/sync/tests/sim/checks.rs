@@ -101,6 +101,7 @@ impl World {
         let is_taken_back = POOL.withdrawal_of(id).is_some_and(|taking| node.disk.releases.contains(&taking));
         let pact = &node.pacts[&to];
         require(!is_taken_back, "what is withdrawn goes nowhere")?;
+        require(!node.disk.expired.contains(&id), "what is too old goes nowhere")?;
         require(!pact.ended, "after the end nothing is published")?;
         if *origin != from {
             let with_origin = node.pacts.get(origin);

@@ -40,6 +40,7 @@
 // A failed expectation is how a test fails, and its helpers stand outside of `#[test]` functions.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+mod absence;
 #[path = "../cast/mod.rs"]
 mod cast;
 mod checks;
