@@ -60,6 +60,10 @@ pub const RELEASE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// How many canonical bytes of bodies one group aims at; the body that reaches it is the group's last.
 pub const GROUP_BYTES: usize = 256 * 1024;
 
+/// How long one group may take on its way at the most, but for one of a single body: a cut wastes what came of a group that
+/// is not whole.
+pub const GROUP_TIME: Duration = Duration::from_secs(1);
+
 /// The most unpacked bytes of one group: all but reached [`GROUP_BYTES`], then one body of the largest size, and the
 /// lengths of as many bodies as a release may have.
 pub const GROUP_BYTES_MAX: usize = GROUP_BYTES + BODY_BYTES_MAX + 4 * RELEASE_OBJECTS_MAX;
