@@ -43,6 +43,13 @@ pub const AHEAD_MAX: u64 = 4096;
 /// The most releases whose manifest was sent and which are not yet acknowledged.
 pub const RELEASES_OPEN_MAX: usize = 256;
 
+/// The most bytes of a backlog's manifests that go ahead of their bodies, but for those that are being loaded: on a slow link
+/// the first body would wait for all of them.
+pub const MANIFESTS_BYTES_MAX: usize = 1024 * 1024;
+
+/// How many releases are loaded at a time before another of a backlog is: how large its manifest is shows only then.
+pub const LOADING_MAX: usize = 32;
+
 /// The most canonical bytes of bodies sent and not yet acknowledged.
 pub const WINDOW_BYTES: usize = 16 * 1024 * 1024;
 

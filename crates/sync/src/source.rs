@@ -311,7 +311,8 @@ impl Source {
         while let Some((channel, index)) = self.queue.first().copied() {
             let reserved =
                 if channel == Channel::Backfill { EAGER_OPEN_MAX.min(self.releases_open_max / 4) } else { 0 };
-            if self.open >= self.releases_open_max - reserved {
+            let is_held_up = channel == Channel::Backfill && self.is_full_of_manifests();
+            if is_held_up || self.open >= self.releases_open_max - reserved {
                 return;
             }
             self.queue.pop_first();
@@ -454,7 +455,7 @@ impl Source {
                 self.objects_sent += bodies.len() as u64;
                 let Packed { group, dictionary } = group::pack(bodies, self.dictionary)?;
                 let wire = outputs.send(sent.channel, Kind::Bodies(Bodies { index, group, dictionary }));
-                let weight = Weight { window, wire };
+                let weight = Weight { window, wire, manifests: 0 };
                 sent.weight.add(weight);
                 self.unconfirmed.add(weight);
                 self.begun = (!sent.wanted.is_empty()).then_some(index);
