@@ -11,17 +11,21 @@ pub(crate) struct Weight {
     pub(crate) window: usize,
     /// Bytes of frames.
     pub(crate) wire: usize,
+    /// Bytes of manifests that travel without their bodies.
+    pub(crate) manifests: usize,
 }
 
 impl Weight {
     pub(crate) fn add(&mut self, other: Self) {
         self.window += other.window;
         self.wire += other.wire;
+        self.manifests += other.manifests;
     }
 
     pub(crate) fn subtract(&mut self, other: Self) {
         self.window -= other.window;
         self.wire -= other.wire;
+        self.manifests -= other.manifests;
     }
 }
 

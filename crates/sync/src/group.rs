@@ -8,7 +8,7 @@ use zstd::zstd_safe::{find_frame_compressed_size, get_frame_content_size};
 use crate::{
     dictionary,
     fault::Fault,
-    limits::{DICTIONARY_GROUP_BYTES_MAX, GROUP_BYTES_MAX},
+    limits::{DICTIONARY_GROUP_BYTES_MAX, GROUP_BYTES, GROUP_BYTES_MAX, GROUP_TIME},
 };
 
 /// Level 3 gives most of what zstd can give at several hundred megabytes a second.
@@ -37,6 +37,14 @@ pub(crate) fn pack(bodies: &[Vec<u8>], peer_has_dictionary: bool) -> Result<Pack
     }
     let group = zstd::bulk::compress(&raw, LEVEL).map_err(failed)?;
     Ok(Packed { group: group.into(), dictionary: Bytes::new() })
+}
+
+/// How many canonical bytes of bodies a group aims at on a link that carries so many bytes a second, if that is known:
+/// no more than pass in [`GROUP_TIME`], and at the most [`GROUP_BYTES`]. A body that is larger goes alone.
+#[must_use]
+pub fn group_bytes(bytes_per_second: Option<u64>) -> usize {
+    let in_time = |rate: u64| usize::try_from(rate.saturating_mul(GROUP_TIME.as_secs())).unwrap_or(usize::MAX);
+    bytes_per_second.map_or(GROUP_BYTES, |rate| in_time(rate).min(GROUP_BYTES))
 }
 
 /// The first of `bodies`, as many as one group may hold.

@@ -88,7 +88,7 @@ pub enum Input {
     BodiesLoaded {
         /// The entry.
         index: u64,
-        /// The first of the bodies asked for, in order, until they reach [`GROUP_BYTES`](crate::GROUP_BYTES), at
+        /// The first of the bodies asked for, in order, as many as [`group_bytes`](crate::group_bytes) lets go at a time, at
         /// least one; none if the rule lets them go no longer or they cannot be read.
         bodies: Vec<Vec<u8>>,
     },

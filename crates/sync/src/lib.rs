@@ -51,6 +51,7 @@ pub mod wire;
 pub use claims::{Claims, Pending, SessionId, Waiting};
 pub use dictionary::DICTIONARY;
 pub use fault::Fault;
+pub use group::group_bytes;
 pub use io::{Channel, Greeting, Input, Manner, Now, Output, Part, Seen};
 pub use journal::{Chain, Cursor};
 pub use limits::*;

@@ -43,6 +43,13 @@ pub const AHEAD_MAX: u64 = 4096;
 /// The most releases whose manifest was sent and which are not yet acknowledged.
 pub const RELEASES_OPEN_MAX: usize = 256;
 
+/// The most bytes of a backlog's manifests that go ahead of their bodies, but for those that are being loaded: on a slow link
+/// the first body would wait for all of them.
+pub const MANIFESTS_BYTES_MAX: usize = 1024 * 1024;
+
+/// How many releases are loaded at a time before another of a backlog is: how large its manifest is shows only then.
+pub const LOADING_MAX: usize = 32;
+
 /// The most canonical bytes of bodies sent and not yet acknowledged.
 pub const WINDOW_BYTES: usize = 16 * 1024 * 1024;
 
@@ -59,6 +66,10 @@ pub const RELEASE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// How many canonical bytes of bodies one group aims at; the body that reaches it is the group's last.
 pub const GROUP_BYTES: usize = 256 * 1024;
+
+/// How long one group may take on its way at the most, but for one of a single body: a cut wastes what came of a group that
+/// is not whole.
+pub const GROUP_TIME: Duration = Duration::from_secs(1);
 
 /// The most unpacked bytes of one group: all but reached [`GROUP_BYTES`], then one body of the largest size, and the
 /// lengths of as many bodies as a release may have.

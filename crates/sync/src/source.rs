@@ -83,6 +83,8 @@ pub(crate) struct Loaded {
 #[derive(Debug)]
 pub(crate) struct Source {
     opened: bool,
+    /// Whether it is known up to where the journal is no news. One that is made anew grows by what the peer has long had.
+    knows_news: bool,
     /// The last entry of the journal.
     head: u64,
     /// The next entry to read.
@@ -127,6 +129,7 @@ impl Source {
     pub(crate) fn new(now: Duration) -> Self {
         Self {
             opened: false,
+            knows_news: false,
             head: 0,
             next: 1,
             reconciling: Reconciling::default(),
@@ -179,7 +182,11 @@ impl Source {
         self.tail.advance(self.head.saturating_add(1));
         outputs.send(Channel::Control, Kind::Start(Start { after }));
         if after == 0 {
-            self.begin_reconciling(outputs);
+            self.begin_reconciling();
+        }
+        self.knows_news = !self.may_have_any(after);
+        if !self.knows_news {
+            outputs.push(Output::SettleJournal);
         }
         self.pump(outputs);
     }
@@ -247,7 +254,7 @@ impl Source {
             return self.pump_releases(outputs);
         }
         // A few entries on the way are no backlog: under a steady load there are always some.
-        self.caught_up |= self.next > self.head && self.open_in_order() <= EAGER_OPEN_MAX / 2;
+        self.caught_up |= self.knows_news && self.next > self.head && self.open_in_order() <= EAGER_OPEN_MAX / 2;
         self.pump_tail(outputs);
         self.pump_journal(outputs);
         self.pump_reconciling(outputs);
@@ -265,7 +272,7 @@ impl Source {
 
     fn pump_tail(&mut self, outputs: &mut Outputs) {
         self.tail.advance(self.next);
-        if self.caught_up && self.room() > 0 && !self.reconciling.holds_back() {
+        if !self.knows_news || self.caught_up && self.room() > 0 && !self.reconciling.holds_back() {
             return;
         }
         if let Some((after, limit)) = self.tail.begin(self.head) {
@@ -304,7 +311,8 @@ impl Source {
         while let Some((channel, index)) = self.queue.first().copied() {
             let reserved =
                 if channel == Channel::Backfill { EAGER_OPEN_MAX.min(self.releases_open_max / 4) } else { 0 };
-            if self.open >= self.releases_open_max - reserved {
+            let is_held_up = channel == Channel::Backfill && self.is_full_of_manifests();
+            if is_held_up || self.open >= self.releases_open_max - reserved {
                 return;
             }
             self.queue.pop_first();
@@ -447,7 +455,7 @@ impl Source {
                 self.objects_sent += bodies.len() as u64;
                 let Packed { group, dictionary } = group::pack(bodies, self.dictionary)?;
                 let wire = outputs.send(sent.channel, Kind::Bodies(Bodies { index, group, dictionary }));
-                let weight = Weight { window, wire };
+                let weight = Weight { window, wire, manifests: 0 };
                 sent.weight.add(weight);
                 self.unconfirmed.add(weight);
                 self.begun = (!sent.wanted.is_empty()).then_some(index);

@@ -423,7 +423,8 @@ impl Pump {
                     self.requests.send(Request::LoadRelease { index, id, inline })
                 }
                 Output::LoadBodies { index, release, contents } => {
-                    self.requests.send(Request::LoadBodies { index, release, contents });
+                    let group_bytes = self.group_bytes();
+                    self.requests.send(Request::LoadBodies { index, release, contents, group_bytes });
                 }
                 Output::CheckReleases { first, ids } => self.requests.send(Request::CheckReleases { first, ids }),
                 Output::ClaimRelease { index, id } => self.requests.send(Request::ClaimRelease { index, id }),
@@ -435,6 +436,18 @@ impl Pump {
             }
         }
         Ok(())
+    }
+
+    /// How much goes into the next group of bodies: little on a slow link, where a cut could waste much of a large one.
+    fn group_bytes(&self) -> usize {
+        mithaq_sync::group_bytes(self.entry.pace.bytes_per_second().or_else(|| self.bytes_per_second()))
+    }
+
+    /// What the link carries at the most, by its congestion window and round trip.
+    fn bytes_per_second(&self) -> Option<u64> {
+        let path = self.connection.stats().path;
+        let rate = u128::from(path.cwnd) * 1_000_000 / path.rtt.as_micros().max(1);
+        u64::try_from(rate).ok().filter(|rate| *rate > 0)
     }
 
     /// Has the loader say how long our journal is once the rule was asked of all that the log has now.

@@ -9,7 +9,7 @@ use mithaq_core::{
 };
 use mithaq_store::StoreError;
 use mithaq_sync::{
-    Cursor, GROUP_BYTES, INLINE_BYTES_MAX, Input, Late, Pending, Waiting,
+    Cursor, INLINE_BYTES_MAX, Input, Late, Pending, Waiting,
     sketch::{Cell, SketchKey},
 };
 use tokio::sync::{mpsc, watch};
@@ -46,7 +46,7 @@ pub(super) enum Request {
     ReadJournal { after: u64, limit: usize },
     ReadTail { after: u64, limit: usize },
     LoadRelease { index: u64, id: ReleaseId, inline: bool },
-    LoadBodies { index: u64, release: ReleaseId, contents: Vec<ContentId> },
+    LoadBodies { index: u64, release: ReleaseId, contents: Vec<ContentId>, group_bytes: usize },
     CountJournal,
     OpenSketch { through: u64, key: SketchKey, cells: usize },
     ReadCells { from: usize, count: usize },
@@ -251,7 +251,9 @@ impl Loader {
                 Ok(Input::SketchCompared(compared))
             }
             Request::LoadRelease { index, id, inline } => self.load_release(index, id, inline),
-            Request::LoadBodies { index, release, contents } => self.load_bodies(index, release, &contents),
+            Request::LoadBodies { index, release, contents, group_bytes } => {
+                self.load_bodies(index, release, &contents, group_bytes)
+            }
             Request::CheckReleases { first, ids } => {
                 let known = ids.iter().map(|id| held::is_held(&self.node, self.entry.cert(), *id));
                 let known = known.collect::<Result<_, _>>()?;
@@ -305,14 +307,20 @@ impl Loader {
 
     /// The first of the bodies asked for, as many as make a group; none if the rule no longer lets the release go, or one
     /// of them is damaged.
-    fn load_bodies(&self, index: u64, release: ReleaseId, contents: &[ContentId]) -> Result<Input, StoreError> {
+    fn load_bodies(
+        &self,
+        index: u64,
+        release: ReleaseId,
+        contents: &[ContentId],
+        group_bytes: usize,
+    ) -> Result<Input, StoreError> {
         let mut bodies = Vec::new();
         let mut bytes = 0;
         if unless_damaged(self.outbox.load(release))?.is_some() {
             let read = self.node.store.bodies(&contents[..contents.len().min(BODIES)]);
             for body in unless_damaged(read)?.into_iter().map_while(|body| body) {
                 bytes += body.len();
-                if bytes > GROUP_BYTES && !bodies.is_empty() {
+                if bytes > group_bytes && !bodies.is_empty() {
                     break;
                 }
                 bodies.push(body);

@@ -35,6 +35,10 @@ const ITEMS: usize = 256;
 /// A commit is closed once its bodies reach so many bytes: the next alert waits for one of these at the most.
 const COMMIT_BYTES: usize = 256 * 1024;
 
+/// How many commits are made in one turn: whoever publishes the same contents or objects meanwhile waits for no more of them,
+/// however many withdrawals or releases of ever other origins a peer sends at once.
+const COMMITS_MAX: usize = 16;
+
 /// A release that came, with what came with it.
 #[derive(Debug)]
 pub(super) struct Received {
@@ -52,6 +56,12 @@ pub(super) struct Received {
 impl Received {
     fn bytes(&self) -> usize {
         self.bodies.iter().map(|body| body.bytes().len()).sum()
+    }
+
+    /// Whether it is judged together with the one before it.
+    fn is_judged_with(&self, before: &Self) -> bool {
+        let manifest = before.release.manifest();
+        manifest.kind.publishes() && is_of(self, manifest.origin, manifest.kind)
     }
 
     /// Whether it overtakes what is large.
@@ -227,16 +237,19 @@ struct Work {
     received: Vec<Received>,
     /// The numbers of those, ascending.
     numbers: Vec<u64>,
+    /// How many commits they take: what is judged together is of one origin, and a withdrawal is judged alone.
+    commits: usize,
     parts: Vec<Part>,
     /// Whether there were parts, which are answered for even if their release made them needless.
     has_parts: bool,
 }
 
 impl Work {
-    /// Takes from `items` what makes a commit, at least one.
+    /// Takes from `items` what is stored in one turn, at least one.
     fn next(items: &mut impl Iterator<Item = Item>) -> Self {
         let (mut work, mut bytes) = (Self::default(), 0);
         while bytes < COMMIT_BYTES
+            && work.commits < COMMITS_MAX
             && let Some(item) = items.next()
         {
             bytes += item.bytes();
@@ -256,6 +269,8 @@ impl Work {
                 // Whole, it needs its parts no longer.
                 self.parts.retain(|part| part.release != received.release.id());
                 self.numbers.push(number);
+                let goes_along = self.received.last().is_some_and(|last| received.is_judged_with(last));
+                self.commits += usize::from(!goes_along);
                 self.received.push(*received);
             }
             Item::Parts(parts) => {
@@ -285,11 +300,8 @@ impl Work {
         let mut received = self.received.into_iter().peekable();
         while let Some(first) = received.next() {
             // What is judged together is of one origin, and a withdrawal is judged alone: each sees what came before it.
-            let (origin, kind) = (first.release.manifest().origin, first.release.manifest().kind);
             let mut part = vec![first];
-            while kind.publishes()
-                && let Some(next) = received.next_if(|next| is_of(next, origin, kind))
-            {
+            while let Some(next) = received.next_if(|next| part.last().is_some_and(|last| next.is_judged_with(last))) {
                 part.push(next);
             }
             // The cursor goes with the last part, behind which nothing of this is missing.
@@ -368,4 +380,54 @@ fn withdraw(
     let (changes, purge) = standing::apply_withdrawal(node, release, &notice)?;
     batch.purge.contents.extend(purge.contents);
     Ok(Judgement { changes, status: Status::Applied })
+}
+
+#[cfg(test)]
+mod tests {
+    use mithaq_core::{
+        id::ContentId,
+        keys::SecretKey,
+        label::{Category, Label},
+        release::ReleaseDraft,
+        stix::Tlp,
+    };
+
+    use super::*;
+    use crate::clock;
+
+    /// The release of this number of an origin.
+    fn item(number: u8, origin: u8, kind: Kind) -> Item {
+        let label = Label::new(Tlp::Green, Category::Threat);
+        let contents = vec![ContentId::from_bytes([number; 32])];
+        let draft = ReleaseDraft { kind, ..ReleaseDraft::publish(label, contents, clock::wall()) };
+        let key = SecretKey::from_seed(&[origin; 32]).unwrap();
+        let received = Received {
+            index: number.into(),
+            release: VerifiedRelease::sign(CertId::from_bytes([origin; 32]), &key, draft).unwrap(),
+            bodies: Vec::new(),
+            card: None,
+            cursor: Cursor::start([0; 16]),
+            manner: Manner::Unasked,
+            changes: Vec::new(),
+        };
+        Item::Release(number.into(), Box::new(received))
+    }
+
+    /// How many of a hundred items are stored in each turn.
+    fn turns(item: impl Fn(u8) -> Item) -> Vec<usize> {
+        let mut items = (0..100).map(item).peekable();
+        let mut turns = Vec::new();
+        while items.peek().is_some() {
+            turns.push(Work::next(&mut items).received.len());
+        }
+        turns
+    }
+
+    #[test]
+    fn a_turn_is_bounded_in_its_commits() {
+        assert_eq!(turns(|number| item(number, 1, Kind::Publish)), [100], "all of one origin are one commit");
+        let in_sixteens = [16, 16, 16, 16, 16, 16, 4];
+        assert_eq!(turns(|number| item(number, 1, Kind::Withdraw)), in_sixteens);
+        assert_eq!(turns(|number| item(number, number, Kind::Publish)), in_sixteens);
+    }
 }

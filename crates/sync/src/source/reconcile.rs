@@ -149,20 +149,27 @@ impl Reconciling {
 
 impl Source {
     /// Finds out whether a sketch is of use to a peer whose cursor does not fit.
-    pub(super) fn begin_reconciling(&mut self, outputs: &mut Outputs) {
+    pub(super) fn begin_reconciling(&mut self) {
         if self.reconciling.held > 0 && self.reconciling.key.is_some() {
             self.reconciling.stage = Stage::Settling;
-            outputs.push(Output::SettleJournal);
         }
     }
 
+    /// Whether the peer may have some of our releases, and with them some of those that a journal made anew comes to.
+    pub(super) fn may_have_any(&self, after: u64) -> bool {
+        after > 0 || self.reconciling.held > 0
+    }
+
     pub(crate) fn journal_settled(&mut self, head: u64, outputs: &mut Outputs) {
-        if !matches!(self.reconciling.stage, Stage::Settling) {
+        if std::mem::replace(&mut self.knows_news, true) {
             return;
         }
         self.head = self.head.max(head);
         // A journal that was made anew is not fresh: the peer may have much of it.
         self.tail.advance(self.head.saturating_add(1));
+        if !matches!(self.reconciling.stage, Stage::Settling) {
+            return self.pump(outputs);
+        }
         let key = self.reconciling.key.filter(|_| self.reconciling.is_cheaper(self.head));
         self.reconciling.stage = Stage::None;
         if let Some(key) = key {

@@ -11,7 +11,7 @@ use crate::{
     freight::{Weight, channel_of},
     group::{self, Packed},
     io::{Channel, Outputs},
-    limits::INLINE_BYTES_MAX,
+    limits::{INLINE_BYTES_MAX, LOADING_MAX, MANIFESTS_BYTES_MAX},
     wire::{self, Gone, Kind, Manifest},
 };
 
@@ -72,13 +72,18 @@ impl Source {
             dictionary: packed.dictionary,
         };
         let wire = outputs.send(channel, Kind::Manifest(manifest));
-        let weight = Weight { window, wire };
+        let weight = Weight { window, wire, manifests: if fits { 0 } else { wire } };
         self.unconfirmed.add(weight);
         if let Some(entry) = self.entries.get_mut(&index) {
             entry.state =
                 State::Sent(Sent { channel, contents: release.contents, wanted: VecDeque::new(), asked: fits, weight });
         }
         Ok(())
+    }
+
+    /// Whether so many manifests of a backlog are on the way that their bodies should come first.
+    pub(super) fn is_full_of_manifests(&self) -> bool {
+        self.loading >= LOADING_MAX || self.unconfirmed.manifests >= MANIFESTS_BYTES_MAX
     }
 
     /// Tells the peer not to wait for an entry that may not go.

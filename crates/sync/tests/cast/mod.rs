@@ -71,8 +71,13 @@ pub(crate) fn cert(number: u8) -> Cert {
 
 /// A CERT with a later card, which names the signing key of this seed.
 pub(crate) fn cert_with(number: u8, serial: u64, signing: u8) -> Cert {
+    cert_with_keys(number, serial, &[signing])
+}
+
+/// The same with signing keys of these seeds, of which it signs with the last.
+pub(crate) fn cert_with_keys(number: u8, serial: u64, signing: &[u8]) -> Cert {
     let root = SecretKey::from_seed(&[number; 32]).unwrap();
-    let signing = SecretKey::from_seed(&[signing; 32]).unwrap();
+    let mut signing: Vec<SecretKey> = signing.iter().map(|seed| SecretKey::from_seed(&[*seed; 32]).unwrap()).collect();
     let tls = SecretKey::from_seed(&[number ^ 0x40; 32]).unwrap();
     let dated = |key: &SecretKey| DatedKey {
         suite: Suite::Ed25519,
@@ -86,14 +91,14 @@ pub(crate) fn cert_with(number: u8, serial: u64, signing: u8) -> Cert {
         contacts: vec!["duty@cert.example".into()],
         serial,
         issued_at: "2026-01-01T00:00:00Z".parse().unwrap(),
-        signing_keys: vec![dated(&signing)],
+        signing_keys: signing.iter().map(dated).collect(),
         tls_keys: vec![dated(&tls)],
         revoked_keys: Vec::new(),
         identities: BTreeSet::new(),
         endpoints: vec!["cert.example:4433".into()],
     };
     let card = Arc::new(VerifiedCard::sign(&root, details).unwrap());
-    Cert { signing: Arc::new(signing), card }
+    Cert { signing: Arc::new(signing.pop().unwrap()), card }
 }
 
 /// The seeds to try: `usual` many. `MITHAQ_SEEDS` sets another number, `MITHAQ_SEED` where they begin; alone it is the

@@ -72,7 +72,12 @@ impl Records {
     /// A store was put back: what came or went since is lost, and nobody is to blame.
     pub(crate) fn restored(&mut self, node: usize, disk: &Disk) {
         self.kept[node].retain(|id| disk.releases.contains(id));
-        self.settled.retain(|(from, to, id), _| ![*from, *to].contains(&node) || disk.releases.contains(id));
+        // A source that has forgotten a release takes it for news when it comes again. A sink that has it from another, and
+        // has forgotten that this source gave it too, may not say that it holds it.
+        let remembers = |(from, to, id): &(usize, usize, ReleaseId)| {
+            (*from != node || disk.releases.contains(id)) && (*to != node || disk.held.contains(&(*from, *id)))
+        };
+        self.settled.retain(|key, _| remembers(key));
     }
 }
 
@@ -96,6 +101,7 @@ impl World {
         let is_taken_back = POOL.withdrawal_of(id).is_some_and(|taking| node.disk.releases.contains(&taking));
         let pact = &node.pacts[&to];
         require(!is_taken_back, "what is withdrawn goes nowhere")?;
+        require(!node.disk.expired.contains(&id), "what is too old goes nowhere")?;
         require(!pact.ended, "after the end nothing is published")?;
         if *origin != from {
             let with_origin = node.pacts.get(origin);

@@ -91,6 +91,10 @@ pub(crate) struct Disk {
     cursors: BTreeMap<(usize, AgreementId), Cursor>,
     /// What a peer may be told that we hold.
     pub(crate) held: BTreeSet<(usize, ReleaseId)>,
+    /// The nodes, itself among them, of which it has the card that names another key.
+    pub(crate) renewed: BTreeSet<usize>,
+    /// What is too old to be given to anyone any more.
+    pub(crate) expired: BTreeSet<ReleaseId>,
     /// Bodies that a peer gave for a release that did not come whole.
     lots: BTreeMap<(usize, ReleaseId), BTreeSet<ContentId>>,
 }
@@ -108,6 +112,8 @@ impl Disk {
             disclosed: BTreeSet::new(),
             cursors: BTreeMap::new(),
             held: BTreeSet::new(),
+            renewed: BTreeSet::new(),
+            expired: BTreeSet::new(),
             lots: BTreeMap::new(),
         }
     }

@@ -8,13 +8,15 @@ use mithaq_core::{
     body::Body,
     id::{AgreementId, ContentId, ReleaseId},
     release::VerifiedRelease,
+    time::Time,
 };
 use mithaq_sync::{
-    Cursor, GROUP_BYTES, INLINE_BYTES_MAX, Input, Output, Part, Pending, Prompt, Session, SessionId, Setup, Waiting,
+    Cursor, GROUP_BYTES, Greeting, INLINE_BYTES_MAX, Input, Now, Output, Part, Pending, Prompt, Session, SessionId,
+    Setup, Waiting,
 };
 
 use crate::{
-    cast::at,
+    cast::{at, wall},
     checks::Watch,
     disk::{Edition, Journal, Lot},
     node::Node,
@@ -22,6 +24,9 @@ use crate::{
     storer::{Item, Received, Storer},
     world::{Event, World},
 };
+
+/// The kind of document that is the sender's card.
+const CARD: u32 = 1;
 
 /// The kind of document by which a side ends an agreement.
 const TERMINATION: u32 = 4;
@@ -82,7 +87,7 @@ impl World {
         let agreement = setup.agreement;
         let end = End {
             peer,
-            session: Session::new(setup, at(self.now)),
+            session: Session::new(setup, clock(self.now)),
             agreement,
             edition: node.edition(peer),
             cursor,
@@ -105,7 +110,7 @@ impl World {
     /// Gives an input to a session, if there still is one.
     pub(crate) fn give(&mut self, key: EndKey, input: Input) {
         if let Some(end) = self.ends.get_mut(&key) {
-            end.session.handle(input, at(self.now));
+            end.session.handle(input, clock(self.now));
             self.settle(key);
         }
     }
@@ -123,10 +128,14 @@ impl World {
         match output {
             Output::Send { channel, frame } => self.send(key, channel, &frame),
             Output::Established => self.establish(key),
-            Output::Greeted(_) => self.tell_of_the_end(key),
+            Output::Greeted(greeting) => self.greet(key, &greeting),
             Output::Document { kind, body } => self.take_document(key, kind, &body),
             Output::Receipt(_) => self.counts.receipts += 1,
-            Output::Store { index, release, bodies, cursor, manner, .. } => {
+            Output::Store { index, release, bodies, card, cursor, manner } => {
+                if card.is_some_and(|card| card.card().serial > 1) {
+                    let origin = POOL.sample(release.id()).origin;
+                    self.nodes[key.node].disk.renewed.insert(origin);
+                }
                 self.nodes[key.node].grove.handed_over(key.connection, release.id(), manner);
                 let bodies = bodies.iter().map(|body| body.id()).collect();
                 self.store(key, index, &release, bodies, cursor);
@@ -226,14 +235,29 @@ impl World {
         }
     }
 
+    /// Tells the peer what it has missed.
+    fn greet(&mut self, key: EndKey, greeting: &Greeting) {
+        self.tell_of_the_end(key);
+        let card = &self.nodes[key.node].cert_of(key.node).card;
+        if greeting.held_card_serial < card.card().serial {
+            let body = Bytes::from(card.envelope().to_json());
+            self.give(key, Input::SendDocument { kind: CARD, body });
+        }
+    }
+
     fn take_document(&mut self, key: EndKey, kind: u32, body: &Bytes) {
         let Some(end) = self.ends.get(&key) else { return };
         let (peer, node) = (end.peer, &mut self.nodes[key.node]);
         if kind == TERMINATION && body[..] == node.agreement(peer).as_bytes()[..] {
             node.pacts.entry(peer).and_modify(|pact| pact.ended = true);
         }
+        let is_new_card = kind == CARD && node.disk.renewed.insert(peer);
         let takes = self.rng.duration(self.plan.answer);
         self.schedule(takes, Event::Give(key, Input::DocumentTaken));
+        if is_new_card {
+            // What comes is held against it from the next session on.
+            self.close(key);
+        }
     }
 
     fn store(&mut self, key: EndKey, index: u64, release: &VerifiedRelease, bodies: Vec<ContentId>, cursor: Cursor) {
@@ -274,15 +298,21 @@ impl World {
     }
 }
 
+/// The time of a world: its wall clock goes with it.
+fn clock(monotonic: Duration) -> Now {
+    let since = i64::try_from(monotonic.as_micros()).unwrap();
+    Now { wall: Time::from_micros(wall().as_micros() + since), ..at(monotonic) }
+}
+
 fn setup(node: &Node, peer: usize, cursor: Option<Cursor>, held: u64) -> Setup {
-    let (ours, theirs) = (&POOL.certs[node.number], &POOL.certs[peer]);
+    let (ours, theirs) = (node.cert_of(node.number), node.cert_of(peer));
     Setup {
         us: ours.card.cert_id(),
         key: Arc::clone(&ours.signing),
         agreement: node.agreement(peer),
         store: node.disk.store,
         instance: node.instance(),
-        card_serial: 1,
+        card_serial: ours.card.card().serial,
         peer: Arc::clone(&theirs.card),
         cursor,
         held,
@@ -349,7 +379,7 @@ fn load_release(node: &Node, peer: usize, index: u64, id: ReleaseId, inline: boo
         return Input::ReleaseLoaded { index, release: None, card: None, inline: None };
     }
     let sample = POOL.sample(id);
-    let card = (sample.origin != node.number).then(|| Arc::clone(&POOL.certs[sample.origin].card));
+    let card = (sample.origin != node.number).then(|| Arc::clone(&node.cert_of(sample.origin).card));
     let bytes: usize = sample.parcel.bodies.iter().map(Vec::len).sum();
     let bodies = (inline && bytes <= INLINE_BYTES_MAX).then(|| sample.parcel.bodies.clone());
     Input::ReleaseLoaded { index, release: Some(sample.parcel.release.signed().clone()), card, inline: bodies }

@@ -16,7 +16,7 @@ use mithaq_sync::{
 use crate::{
     cast::decode,
     driver::{End, EndKey},
-    world::{Event, World},
+    world::{Event, PACE, World},
 };
 
 /// How long a silent connection lives.
@@ -74,7 +74,8 @@ impl World {
         if can_be && self.serving(edge).is_none() {
             self.connect(edge);
         }
-        let pause = self.links[edge].pause + self.rng.duration(PAUSE);
+        let long = self.pace.saturating_sub(PACE);
+        let pause = self.links[edge].pause + self.rng.duration(PAUSE) + long;
         self.schedule(pause, Event::Dial(edge));
     }
 

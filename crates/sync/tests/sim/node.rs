@@ -6,7 +6,7 @@ use mithaq_core::id::{AgreementId, ReleaseId};
 use mithaq_sync::{Claims, Cursor};
 
 use crate::{
-    cast::Rng,
+    cast::{Cert, Rng},
     disk::{Change, Disk, Edition, Journal},
     hostile::Vice,
     plan::{Policy, Terms},
@@ -166,7 +166,8 @@ impl Node {
                 let passes_on = *onward && terms.third_party && self.policy.onward && !self.is_over_with(*origin);
                 let is_addressed = recipients.is_empty() || (is_own && recipients.contains(&to));
                 let is_low = *onward || !recipients.is_empty() || (terms.amber && self.policy.amber);
-                !ended && is_addressed && is_low && (is_own || passes_on) && !self.disk.void.contains(&id)
+                let is_in_time = !self.disk.expired.contains(&id);
+                !ended && is_in_time && is_addressed && is_low && (is_own || passes_on) && !self.disk.void.contains(&id)
             }
         }
     }
@@ -256,6 +257,11 @@ impl Node {
         self.claims = Claims::default();
         self.sketches.clear();
         self.up = false;
+    }
+
+    /// A node as this one knows it.
+    pub(crate) fn cert_of(&self, node: usize) -> &'static Cert {
+        POOL.cert(node, self.disk.renewed.contains(&node))
     }
 
     /// How far we have the journal of a peer under the agreement that holds.

@@ -15,7 +15,7 @@ use mithaq_core::{
     time::Time,
 };
 
-use crate::cast::{Cert, Parcel, cert, green, object, signed, wall};
+use crate::cast::{Cert, Parcel, cert, cert_with_keys, green, object, signed, wall};
 
 /// The most nodes of a world.
 pub(crate) const NODES_MAX: usize = 30;
@@ -25,6 +25,13 @@ const CROWD: u64 = 120;
 
 /// How many CERTs have such.
 pub(crate) const CROWDS: usize = 4;
+
+/// How many releases each of the first CERTs publishes in the worlds in which somebody is away for long, after it has taken
+/// another key.
+pub(crate) const TIDE: u64 = 400;
+
+/// How many CERTs do so.
+pub(crate) const TIDES: usize = 3;
 
 /// How many objects there are of each size: few, so that releases share them.
 const OBJECTS: u64 = 40;
@@ -80,7 +87,7 @@ pub(crate) enum Deed {
 /// All that was signed.
 #[derive(Debug)]
 pub(crate) struct Pool {
-    pub(crate) certs: Vec<Cert>,
+    certs: Vec<Cert>,
     samples: BTreeMap<ReleaseId, Sample>,
     bodies: BTreeMap<ContentId, Vec<u8>>,
     /// The release that takes another one back.
@@ -88,6 +95,44 @@ pub(crate) struct Pool {
     /// By origin, in the order in which they are published.
     publications: Vec<Vec<ReleaseId>>,
     crowds: Vec<Vec<ReleaseId>>,
+}
+
+/// What few worlds need: cards of CERTs that have taken another key, and what they signed with it.
+#[derive(Debug)]
+struct Tide {
+    certs: Vec<Cert>,
+    samples: BTreeMap<ReleaseId, Sample>,
+    bodies: BTreeMap<ContentId, Vec<u8>>,
+    by_origin: Vec<Vec<ReleaseId>>,
+}
+
+static TIDAL: LazyLock<Tide> = LazyLock::new(Tide::sign);
+
+impl Tide {
+    fn sign() -> Self {
+        let renewed = |number: u8| cert_with_keys(number, 2, &[number ^ 0x80, number ^ 0xc0]);
+        let certs: Vec<Cert> = (1..=NODES_MAX).map(|number| renewed(u8::try_from(number).unwrap())).collect();
+        let mut tide =
+            Self { certs, samples: BTreeMap::new(), bodies: BTreeMap::new(), by_origin: vec![Vec::new(); TIDES] };
+        for origin in 0..TIDES {
+            for number in 0..TIDE {
+                let bodies = vec![object(100_000 + 10_000 * origin as u64 + number, 300)];
+                let draft = |contents| ReleaseDraft::publish(green(), contents, seconds_ago(900 - number));
+                let parcel = signed(&tide.certs[origin], bodies, draft);
+                let (id, deed) = (parcel.id(), Deed::Publish { onward: true, recipients: BTreeSet::new() });
+                let contents = parcel.release.contents().iter().copied();
+                tide.bodies.extend(contents.zip(parcel.bodies.iter().cloned()));
+                tide.by_origin[origin].push(id);
+                tide.samples.insert(id, Sample { parcel, origin, deed });
+            }
+        }
+        tide
+    }
+}
+
+/// What an origin publishes while somebody is away for long, by its second key.
+pub(crate) fn tide(origin: usize) -> &'static [ReleaseId] {
+    &TIDAL.by_origin[origin]
 }
 
 /// The one pool.
@@ -160,12 +205,17 @@ impl Pool {
         id
     }
 
+    /// A CERT as it was at first, or as it is once it has taken another key.
+    pub(crate) fn cert(&self, node: usize, renewed: bool) -> &Cert {
+        if renewed { &TIDAL.certs[node] } else { &self.certs[node] }
+    }
+
     pub(crate) fn cert_id(&self, node: usize) -> CertId {
         self.certs[node].card.cert_id()
     }
 
     pub(crate) fn sample(&self, id: ReleaseId) -> &Sample {
-        &self.samples[&id]
+        self.samples.get(&id).unwrap_or_else(|| &TIDAL.samples[&id])
     }
 
     pub(crate) fn contents(&self, id: ReleaseId) -> &[ContentId] {
@@ -173,7 +223,7 @@ impl Pool {
     }
 
     pub(crate) fn body(&self, id: ContentId) -> &[u8] {
-        &self.bodies[&id]
+        self.bodies.get(&id).unwrap_or_else(|| &TIDAL.bodies[&id])
     }
 
     pub(crate) fn withdrawal_of(&self, id: ReleaseId) -> Option<ReleaseId> {

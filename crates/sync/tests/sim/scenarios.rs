@@ -10,7 +10,7 @@ use crate::{
     world::World,
 };
 
-const OPEN: Terms = Terms { amber: true, third_party: true };
+pub(crate) const OPEN: Terms = Terms { amber: true, third_party: true };
 
 pub(crate) fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -154,4 +154,20 @@ fn no_hostile_node_keeps_others_from_their_peace() {
             assert!(has_first(&world, node, origin, false), "{vice:?} keeps {node} from what {origin} published");
         }
     }
+}
+
+/// Another policy has the journal made anew, and its beginning happens to be that of the old one, so that the sink's cursor
+/// fits. What the journal then comes to is no news: it is offered, and what the sink holds does not come again.
+#[test]
+fn a_journal_that_is_made_anew_behind_a_cursor_that_fits_is_no_news() {
+    let world = run(Plan::of(462));
+    assert!(world.counts.restrictions > 0 && world.counts.resumed > 0);
+}
+
+/// A store is put back that had a release from one peer and does not know any more that another gave it too: to that one
+/// it may not say that it holds it, so it comes once more.
+#[test]
+fn a_store_that_was_put_back_says_no_more_than_it_remembers() {
+    let world = run(Plan::of(374));
+    assert!(world.counts.restores > 0);
 }

@@ -19,6 +19,12 @@ use crate::{
     trees::Gauge,
 };
 
+/// More than this happens in no world that comes to an end.
+const EVENTS_MAX: u64 = 3_000_000;
+
+/// How often time passes for sessions.
+pub(crate) const PACE: Duration = Duration::from_secs(1);
+
 /// How often it is looked whether a journal is complete.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
@@ -166,6 +172,8 @@ pub(crate) struct World {
     sequence: u64,
     /// How many releases each node has published.
     published: Vec<usize>,
+    /// How often time passes for sessions and links are dialled: seldom only while nothing happens for days.
+    pub(crate) pace: Duration,
     /// Whether each event is told, for one who looks for the cause of a failure.
     told: bool,
 }
@@ -194,6 +202,7 @@ impl World {
             queue: BTreeMap::new(),
             sequence: 0,
             published: vec![0; plan.nodes],
+            pace: PACE,
             told: std::env::var_os("MITHAQ_TOLD").is_some(),
             plan,
         };
@@ -227,7 +236,7 @@ impl World {
             self.happen(event);
         }
         self.now = time;
-        assert!(self.sequence < 3_000_000, "it goes on for ever");
+        assert!(self.sequence < EVENTS_MAX, "it goes on for ever");
     }
 
     fn happen(&mut self, event: Event) {
@@ -259,8 +268,10 @@ impl World {
                 let keys: Vec<EndKey> = self.ends.keys().copied().collect();
                 keys.into_iter().for_each(|key| self.give(key, Input::Tick));
                 (0..self.nodes.len()).for_each(|node| self.review(node));
-                self.check_waits();
-                self.schedule(Duration::from_secs(1), Event::Second);
+                if self.pace == PACE {
+                    self.check_waits();
+                }
+                self.schedule(self.pace, Event::Second);
             }
         }
     }
@@ -269,7 +280,7 @@ impl World {
         match action {
             Action::Publish(node) => self.publish(node),
             Action::Crowd(node) => POOL.crowd(node).iter().for_each(|id| self.push(node, *id)),
-            Action::Withdraw(node) => self.withdraw(node),
+            Action::Withdraw(node) => self.withdraw_any(node),
             Action::Regret(node) => {
                 self.push(node, POOL.publication(node, LARGEST).unwrap());
                 let later = self.rng.duration(REGRET_MAX);
@@ -307,7 +318,7 @@ impl World {
     }
 
     /// Takes back one of the node's own releases, most often the last.
-    fn withdraw(&mut self, node: usize) {
+    fn withdraw_any(&mut self, node: usize) {
         let disk = &self.nodes[node].disk;
         let is_own = |id: &&_| {
             let sample = POOL.sample(**id);
@@ -351,7 +362,7 @@ impl World {
         self.stir(node);
     }
 
-    fn renew(&mut self, edge: usize, terms: Terms, later: Duration) {
+    pub(crate) fn renew(&mut self, edge: usize, terms: Terms, later: Duration) {
         let [a, b] = self.plan.edges[edge].ends;
         let pact = Pact { version: self.nodes[a].pacts[&b].version + 1, terms, ended: false };
         self.counts.renewals += 1;
@@ -381,7 +392,7 @@ impl World {
         }
     }
 
-    fn restrict(&mut self, node: usize, policy: Policy) {
+    pub(crate) fn restrict(&mut self, node: usize, policy: Policy) {
         self.counts.restrictions += 1;
         self.nodes[node].restrict(policy);
         self.hang_up(node);

@@ -12,7 +12,7 @@ use mithaq_core::{
 use mithaq_sync::{
     AHEAD_MAX, Chain, Channel, EAGER_OPEN_MAX, INDEX_MAX, Input, OFFERS_OPEN_MAX, Output, Prompt, RELEASES_OPEN_MAX,
     sketch::{Cell, Digest},
-    wire::{Gone, Hello, Kind, Manifest},
+    wire::{Gone, Hello, Kind, Manifest, Start},
 };
 
 use crate::{
@@ -117,8 +117,8 @@ fn an_alert_overtakes_a_million_entries_of_which_none_is_answered() {
     for first in [1, 1025] {
         lone.receive(want(first, &[0xff; 128], 1024));
     }
-    let loads = lone.take_all().iter().filter(|output| matches!(output, Output::LoadRelease { .. })).count();
-    assert_eq!(loads, RELEASES_OPEN_MAX - EAGER_OPEN_MAX, "the backlog leaves room for what is prompt");
+    let (sent, _) = lone.load_all(parcel_of(&lone.peer, 2, 1, 400).release.signed());
+    assert_eq!(sent.len(), RELEASES_OPEN_MAX - EAGER_OPEN_MAX, "the backlog leaves room for what is prompt");
     let (index, parcel) = (BACKLOG + 1, parcel_of(&lone.peer, 1, 1, 400));
     lone.give(Input::JournalGrew { head: index });
     assert!(matches!(lone.take_all()[..], [Output::ReadTail { after: BACKLOG, limit }] if limit > 0));
@@ -332,4 +332,27 @@ fn a_sketch_is_taken_behind_an_alert_that_it_does_not_have() {
     let parcel = parcel_of(&lone.peer, 2, 1, 400);
     lone.receive(Kind::Manifest(manifest(4_999, &parcel)));
     lone.assert_closed(Code::MISBEHAVED);
+}
+
+/// The cursor fits what a journal begins with that is being made anew: what it grows by meanwhile is no news.
+#[test]
+fn what_a_journal_made_anew_comes_to_is_offered() {
+    let mut lone = Lone::new();
+    lone.receive(Kind::Hello(Hello { held: 60, ..hello() }));
+    lone.take_all();
+    lone.receive(Kind::Start(Start { after: 0 }));
+    lone.give(Input::JournalOpened { after: 8, head: 10 });
+    let outputs = lone.take_all();
+    assert!(outputs.iter().any(|output| matches!(output, Output::SettleJournal)));
+    assert!(outputs.iter().any(|output| matches!(output, Output::ReadJournal { after: 8, limit: 2 })));
+    let id = |number: u8| ReleaseId::from_bytes([number; 32]);
+    lone.give(Input::JournalRead { ids: vec![id(9), id(10)] });
+    assert!(matches!(lone.take_frame().1, Kind::Offer(_)));
+    lone.give(Input::JournalGrew { head: 60 });
+    assert!(lone.take_all().is_empty(), "what it grows by goes ahead, or unasked");
+    lone.give(Input::JournalSettled { head: 60 });
+    assert!(matches!(lone.take_all()[..], [Output::ReadJournal { after: 10, .. }]));
+    // What comes then is.
+    lone.give(Input::JournalGrew { head: 61 });
+    assert!(matches!(lone.take_all()[..], [Output::ReadTail { after: 60, .. }]));
 }

@@ -212,6 +212,7 @@ fn a_journal_shorter_than_the_cursor_harms_nothing() {
     lone.give(Input::JournalOpened { after: 7, head: 3 });
     lone.take_all();
     assert_eq!(lone.session.progress().lag, 0);
+    lone.give(Input::JournalSettled { head: 3 });
     lone.give(Input::JournalGrew { head: 8 });
     let reads = |output: &Output| matches!(output, Output::ReadJournal { after: 7, .. });
     assert!(lone.take_all().iter().any(reads));

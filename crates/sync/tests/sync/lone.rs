@@ -7,11 +7,12 @@ use mithaq_core::{
     code::Code,
     id::{ContentId, ReleaseId, StoreId},
     receipt::{Journal, Receipt, ReceiptEntry, Status},
+    release::SignedRelease,
     time::Time,
 };
 use mithaq_sync::{
-    AHEAD_MAX, Channel, FRAME_BYTES_MAX, Fault, Input, Now, Output, PROTOCOL, RELEASES_OPEN_MAX, Session, Setup,
-    WINDOW_BYTES,
+    AHEAD_MAX, Channel, FRAME_BYTES_MAX, Fault, Input, LOADING_MAX, Now, Output, PROTOCOL, RELEASES_OPEN_MAX, Session,
+    Setup, WINDOW_BYTES,
     wire::{Ack, Frame, Hello, Kind, Manifest, Start, Want, frame_length},
 };
 
@@ -148,6 +149,32 @@ impl Lone {
 
     pub(crate) fn take_all(&mut self) -> Vec<Output> {
         std::iter::from_fn(|| self.session.poll_output()).collect()
+    }
+
+    /// Answers each request for a release with this one, until there is none; says as which entries it was sent, and in how
+    /// many bytes.
+    pub(crate) fn load_all(&mut self, release: &SignedRelease) -> (Vec<u64>, usize) {
+        let (mut sent, mut bytes) = (Vec::new(), 0);
+        loop {
+            let mut asked = Vec::new();
+            for output in self.take_all() {
+                if let Output::LoadRelease { index, .. } = output {
+                    asked.push(index);
+                } else if let Output::Send { frame, .. } = output
+                    && let Kind::Manifest(manifest) = decode(&frame)
+                {
+                    sent.push(manifest.index);
+                    bytes += frame.len();
+                }
+            }
+            assert!(asked.len() <= LOADING_MAX, "{} are loaded at a time", asked.len());
+            if asked.is_empty() {
+                return (sent, bytes);
+            }
+            for index in asked {
+                self.give(Input::ReleaseLoaded { index, release: Some(release.clone()), card: None, inline: None });
+            }
+        }
     }
 
     /// The one frame that is to be sent.

@@ -17,6 +17,7 @@ mod hostile_sink;
 mod hostile_source;
 mod journals;
 mod lone;
+mod manifests;
 mod node;
 mod pair;
 mod random;

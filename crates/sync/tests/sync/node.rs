@@ -17,8 +17,8 @@ use mithaq_core::{
     release::{self, SignedRelease, VerifiedRelease},
 };
 use mithaq_sync::{
-    Chain, Channel, Claims, Cursor, DICTIONARY, Fault, GROUP_BYTES, INLINE_BYTES_MAX, Input, Output, Part, Pending,
-    Prompt, STAGE_BYTES, Session, SessionId, Setup, Waiting, wire::Kind,
+    Chain, Channel, Claims, Cursor, DICTIONARY, Fault, INLINE_BYTES_MAX, Input, Output, Part, Pending, Prompt,
+    STAGE_BYTES, Session, SessionId, Setup, Waiting, group_bytes, wire::Kind,
 };
 
 use crate::{
@@ -42,6 +42,8 @@ pub(crate) struct Store {
     pub(crate) origins: BTreeMap<CertId, Arc<VerifiedCard>>,
     /// Whether we advertise and deliver no bodies.
     pub(crate) is_mute: bool,
+    /// What the link is known to carry in a second.
+    pub(crate) link: Option<u64>,
     /// The sketch of our journal, if it was ever asked for; a daemon keeps it in memory.
     pub(crate) sketched: Option<Sketched>,
 }
@@ -69,7 +71,7 @@ impl Store {
         let wanted = contents.iter().filter(|_| !self.withdrawn.contains(&release));
         wanted
             .take_while(|id| {
-                let goes_on = bytes < GROUP_BYTES;
+                let goes_on = bytes < group_bytes(self.link);
                 bytes += self.bodies[id].len();
                 goes_on
             })

@@ -101,3 +101,24 @@ fn a_store_that_is_slow_is_given_no_more_than_it_takes() {
     let staged = pair.nodes[1].staged;
     assert!(staged > 0 && staged <= 390, "{staged}");
 }
+
+/// A cut every three seconds, on a link on which a group of the usual size takes five.
+#[test]
+fn a_cut_wastes_no_more_than_a_second_of_the_link() {
+    let (mut pair, parcel) = slow(3);
+    pair.nodes[0].store.link = Some(RATE);
+    let (mut ends, mut sessions) = (Duration::ZERO, 0);
+    loop {
+        ends += Duration::from_secs(3);
+        pair.run_until(ends);
+        if pair.progress(1).received == 1 {
+            break;
+        }
+        sessions += 1;
+        assert!(sessions < 40, "{} bodies are here", held(&pair).len());
+        pair.hang_up();
+        pair.connect();
+    }
+    assert_eq!(held(&pair), parcel.release.contents().iter().copied().collect());
+    assert!(sessions > 10, "it is no slow link: {sessions} sessions");
+}

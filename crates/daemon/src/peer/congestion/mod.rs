@@ -64,7 +64,8 @@ impl Pace {
         self.bytes_per_second().map(|bytes| bytes * 8)
     }
 
-    fn bytes_per_second(&self) -> Option<u64> {
+    /// The same in bytes.
+    pub(super) fn bytes_per_second(&self) -> Option<u64> {
         Some(self.bytes_per_second.load(Ordering::Relaxed)).filter(|rate| *rate > 0)
     }
 
