@@ -208,7 +208,9 @@ impl Outbox {
         changes.extend(held.to_changes());
         let expect = stored.map_or(Expect::Absent, Expect::Value);
         changes.push(StateChange { key, expect, value: Some(position.to_bytes()) });
-        ledger.append(&disclosures, changes)?;
+        // A withdrawal must reach the peer however full our disk is.
+        let takes_back = released.iter().any(|disclosed| disclosed.hint == Hint::Urgent);
+        ledger.append_in(&disclosures, Batch { state: changes, takes_back, ..Batch::default() })?;
         held.note(&self.node);
         released.iter().for_each(|disclosed| steps::passed(Step::Disclosed, disclosed.release, 0));
         Ok(position)

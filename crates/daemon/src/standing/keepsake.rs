@@ -324,7 +324,7 @@ fn open(node: &Node, kept: Kept) -> Result<(VerifiedRelease, Vec<Body>), String>
 
 fn relearn_release(node: &Node, release: VerifiedRelease, bodies: Vec<Body>) -> Result<(), StoreError> {
     let id = release.id();
-    let mut batch = Batch::default();
+    let mut batch = Batch { takes_back: true, ..Batch::default() };
     match (release.manifest().kind, release.contents().first()) {
         (Kind::Withdraw, Some(content)) => {
             let Some(notice) = notice_of(node, *content, &bodies)? else { return Ok(()) };

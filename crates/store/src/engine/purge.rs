@@ -16,8 +16,8 @@ use crate::{
 /// What is held of what a purge names.
 #[derive(Debug, Default)]
 pub(super) struct Purged {
-    /// Releases with their rows.
-    pub(super) releases: Vec<(ReleaseId, Vec<(u64, Row)>)>,
+    /// Releases with their rows, and whether they go because they are damaged.
+    pub(super) releases: Vec<(ReleaseId, Vec<(u64, Row)>, bool)>,
     /// Contents with their copies and their length.
     pub(super) contents: Vec<(ContentId, Copies, u64)>,
     /// The ordinals of staged bodies, those that follow each other together.
@@ -29,7 +29,8 @@ impl Shared {
     pub(super) fn find_purged(&self, purge: &Purge, kept: &HashSet<ContentId>) -> Result<Purged, StoreError> {
         let _places = self.places();
         let mut rows = BTreeMap::new();
-        for id in purge.releases.iter().collect::<BTreeSet<_>>() {
+        let damaged: BTreeSet<_> = purge.damaged.iter().collect();
+        for id in purge.releases.iter().chain(&purge.damaged).collect::<BTreeSet<_>>() {
             for seq in self.index.rows_of_release(*id)? {
                 rows.insert(seq, *id);
             }
@@ -44,7 +45,8 @@ impl Shared {
             releases.entry(id).or_default().extend(row);
         }
         let contents = self.with_lengths(&contents.into_iter().collect::<Vec<_>>())?;
-        Ok(Purged { releases: releases.into_iter().collect(), contents, staged: self.find_staged(&purge.staged)? })
+        let releases = releases.into_iter().map(|(id, rows)| (id, rows, damaged.contains(&id))).collect();
+        Ok(Purged { releases, contents, staged: self.find_staged(&purge.staged)? })
     }
 
     /// Where those of these contents lie that no release names.
