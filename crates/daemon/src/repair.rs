@@ -50,20 +50,25 @@ pub(crate) fn marks(store: &dyn Store, peer: CertId) -> Result<Vec<Vec<u8>>, Sto
     Ok(rows.into_iter().map(|(key, _)| key).collect())
 }
 
+/// Whether a repair has begun and not come to its end. Blocks.
+pub(crate) fn is_unfinished(store: &dyn Store) -> Result<bool, StoreError> {
+    Ok(store.state(BEGUN)?.is_some())
+}
+
 /// Checks the store, takes what is damaged out of the way, and notes what is to be asked of which peer. `us` are we, whose
 /// releases nobody sends back. Blocks.
 pub(crate) fn repair(store: &dyn Store, us: CertId, now: Time) -> Result<Repair, StoreError> {
     let Some(care) = store.care() else {
         return Err(StoreError::Misuse { what: "a store without files needs no repair".into() });
     };
-    let was_cut = store.state(BEGUN)?.is_some();
+    let was_cut = is_unfinished(store)?;
     note_begun(store, true, now)?;
     let repaired = care.repair(now)?;
     let mut lacking = repaired.report.lacking.clone();
     if was_cut {
-        // What a repair before took out of the way is not named any more: whatever is not here is asked for again.
+        // What a repair before took out of the way is not named any more: whatever is not here, and was not purged, is asked
+        // for again.
         lacking.rows = lacking.rows.max(1);
-        lacking.purged.clear();
     }
     let repair = ask_for(store, us, &lacking, repaired, now)?;
     note_begun(store, false, now)?;

@@ -256,7 +256,8 @@ impl Work {
     fn next(items: &mut Peekable<impl Iterator<Item = Item>>) -> Self {
         let (mut work, mut bytes, mut takes_back) = (Self::default(), 0, None);
         while bytes < COMMIT_BYTES
-            && let Some(item) = items.next_if(|item| takes_back.is_none_or(|takes_back| takes_back == item.takes_back()))
+            && let Some(item) =
+                items.next_if(|item| takes_back.is_none_or(|takes_back| takes_back == item.takes_back()))
         {
             takes_back = Some(item.takes_back());
             bytes += item.bytes();

@@ -159,7 +159,11 @@ fn who_has_no_room_for_five_minutes_is_waited_for() {
         pair.run_until(Duration::from_secs(second));
         pair.tick_until(Duration::from_secs(second));
     }
-    assert!(pair.nodes.iter().all(|node| node.closed.is_none()), "{:?}", pair.nodes.each_ref().map(|node| &node.closed));
+    assert!(
+        pair.nodes.iter().all(|node| node.closed.is_none()),
+        "{:?}",
+        pair.nodes.each_ref().map(|node| &node.closed)
+    );
     assert!(pair.nodes[1].store.bodies.is_empty());
     let held_back = pair.nodes[1].held_back.take().unwrap();
     assert_eq!(held_back.len(), 8);

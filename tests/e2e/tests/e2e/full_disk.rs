@@ -130,6 +130,10 @@ fn a_nearly_full_disk_lets_peers_wait_and_takes_what_takes_back() {
     assert!(people.contains("nearly full"), "{people}");
     let metrics = get(UnixStream::connect(pk.control_socket()).unwrap(), "/metrics", &[]).unwrap();
     assert!(metrics.text().contains("mithaq_store_read_only 1"), "{metrics:?}");
+    let check = pk.run(&["status", "--check"]).exits(3).stderr;
+    assert!(check.contains("read-only"), "{check}");
+    let ready = get(UnixStream::connect(pk.control_socket()).unwrap(), "/readyz", &[]).unwrap();
+    assert!(ready.status == 503 && ready.text().contains("read-only"), "{ready:?}");
     // Far more than an alert: it waits at the peer.
     let held = pk.objects();
     cn.push(bundle(&indicators(2, 1_000..3_000)), &[]).exits(0);
