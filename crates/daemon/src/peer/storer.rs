@@ -392,3 +392,48 @@ fn withdraw(
     batch.purge.contents.extend(purge.contents);
     Ok(Judgement { changes, status: Status::Applied })
 }
+
+#[cfg(test)]
+mod tests {
+    use mithaq_core::{
+        id::ContentId,
+        keys::SecretKey,
+        label::{Category, Label},
+        release::ReleaseDraft,
+        stix::Tlp,
+        time::Time,
+    };
+
+    use super::*;
+
+    fn item(number: u64, kind: Kind) -> Item {
+        let label = Label::new(Tlp::Green, Category::Threat);
+        let contents = vec![ContentId::of(&number.to_be_bytes())];
+        let draft = ReleaseDraft { kind, ..ReleaseDraft::publish(label, contents, Time::from_micros(1)) };
+        let key = SecretKey::from_seed(&[7; 32]).unwrap();
+        let release = VerifiedRelease::sign(CertId::from_bytes([1; 32]), &key, draft).unwrap();
+        let received = Received {
+            index: number,
+            release,
+            bodies: Vec::new(),
+            card: None,
+            cursor: Cursor::start([0; 16]),
+            manner: Manner::Asked,
+            changes: Vec::new(),
+        };
+        Item::Release(number, Box::new(received))
+    }
+
+    /// What waits for room must not keep what takes something back from being stored.
+    #[test]
+    fn what_takes_something_back_goes_with_nothing_else() {
+        let kinds = [Kind::Publish, Kind::Publish, Kind::Withdraw, Kind::Withdraw, Kind::Publish];
+        let mut items = (0..).zip(kinds).map(|(number, kind)| item(number, kind)).peekable();
+        let mut works = Vec::new();
+        while items.peek().is_some() {
+            let work = Work::next(&mut items);
+            works.push((work.numbers.clone(), work.takes_back()));
+        }
+        assert_eq!(works, [(vec![0, 1], false), (vec![2, 3], true), (vec![4], false)]);
+    }
+}

@@ -60,6 +60,7 @@ pub(super) fn mend(store: &SledStore, now: Time) -> Result<Repaired, StoreError>
         shared.compact(0)?;
     }
     if found.contradicts {
+        tracing::warn!("the index contradicts the packs: it is built anew when the store is opened the next time");
         condemn_index(&shared.dir)?;
     }
     if begins {

@@ -159,10 +159,8 @@ impl SledStore {
             places,
             _lock: lock,
         };
-        if !had_marks
-            && shared.index.has_gone()
-            && let Err(error) = shared.note_purged()
-        {
+        let needs_marks = (!had_marks && shared.index.has_gone()) || shared.marks.last() > shared.index.reached().frame;
+        if needs_marks && let Err(error) = shared.note_purged() {
             tracing::warn!(%error, "what was purged cannot be noted beside the packs");
         }
         shared.claim_none_set_aside()?;

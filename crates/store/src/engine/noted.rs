@@ -18,7 +18,9 @@ impl Shared {
     /// Notes beside the packs all that they say was purged, next to what is noted.
     pub(super) fn note_purged(&self) -> Result<(), StoreError> {
         let reached = self.index.reached().next;
-        let written = self.marks.rewrite(|put| {
+        // A frame is noted a moment before the index takes it in.
+        let last = || self.index.reached().frame + 1;
+        let written = self.marks.rewrite(last, |put| {
             let mut scanner = Scanner::new(&self.segments, self.segments.start());
             while let Some(scanned) = scanner.next()? {
                 match scanned {

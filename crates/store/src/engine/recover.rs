@@ -25,6 +25,10 @@ use crate::{
     },
 };
 
+/// How many frames at the end of the packs are believed to be lost, if notes say so: more than any segments that are lost
+/// with them held, and few enough for a repair to fill their numbers.
+const FRAMES_LOST_MAX: u64 = 1 << 24;
+
 /// Reads the packs from the index's checkpoint on; gives what was found damaged.
 pub(super) fn recover(
     segments: &Segments,
@@ -382,14 +386,14 @@ impl Recovery<'_> {
 
     /// The packs end before a purge that was acknowledged: what it took out stays out, and no other frame takes its number.
     fn take_noted_behind(&mut self) -> Result<(), StoreError> {
-        let (reached, last) = (self.index.reached(), self.marks.last());
+        let reached = self.index.reached();
+        let last = self.marks.last().min(reached.frame + FRAMES_LOST_MAX);
         if last <= reached.frame {
             return Ok(());
         }
         self.take_noted(reached.frame + 1, last)?;
-        let frame = last.max(reached.frame);
-        self.problems.push(format!("frames {} to {frame} are lost, in which something was purged", reached.frame + 1));
-        self.index.apply(Delta::default(), Checkpoint { frame, ..self.index.reached() });
+        self.problems.push(format!("frames {} to {last} are lost, in which something was purged", reached.frame + 1));
+        self.index.apply(Delta::default(), Checkpoint { frame: last, ..self.index.reached() });
         Ok(())
     }
 

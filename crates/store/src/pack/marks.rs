@@ -157,22 +157,28 @@ impl Marks {
 
     /// Reads the notes from the first on.
     pub(crate) fn reader(&self) -> Reader {
-        let state = self.state();
+        self.read(&self.state())
+    }
+
+    fn read(&self, state: &State) -> Reader {
         let file = File::open(&self.path).ok().map(|file| BufReader::new(file.take(state.end)));
         Reader { file, ahead: None, damaged: 0 }
     }
 
-    /// Writes the notes anew: those that can be read, and those that `from_packs` gives, in the order of their frames.
+    /// Writes the notes anew: those that can be read of frames up to `last`, and those that `from_packs` gives, in the order
+    /// of their frames. What is behind `last` no frame can have brought.
     pub(crate) fn rewrite(
         &self,
+        last: impl Fn() -> u64,
         mut from_packs: impl FnMut(&mut dyn FnMut(&[Note]) -> io::Result<()>) -> io::Result<()>,
     ) -> io::Result<()> {
         self.write();
-        let mut reader = self.reader();
         let mut state = self.state();
+        // Looked at only now: what is noted meanwhile waits for this.
+        let (mut reader, last) = (self.read(&state), last());
         let path = self.path.with_extension("bin-new");
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
-        let mut out = Out { disk: &*self.disk, file: &file, end: 0, gathered: Vec::new() };
+        let mut out = Out { disk: &*self.disk, file: &file, end: 0, last: 0, gathered: Vec::new() };
         from_packs(&mut |notes| {
             let Some(first) = notes.first() else { return Ok(()) };
             while let Some(note) = reader.next_within(0, first.frame - 1) {
@@ -184,14 +190,14 @@ impl Marks {
             both.dedup();
             both.iter().try_for_each(|note| out.put(note))
         })?;
-        while let Some(note) = reader.next_within(0, u64::MAX) {
+        while let Some(note) = reader.next_within(0, last) {
             out.put(&note)?;
         }
         out.write()?;
-        let end = out.end;
+        let (end, noted) = (out.end, out.last);
         self.disk.sync_data(&file)?;
         self.disk.replace(&path, &self.path)?;
-        (state.file, state.end) = (Some(Arc::new(file)), end);
+        (state.file, state.end, state.last) = (Some(Arc::new(file)), end, noted);
         Ok(())
     }
 }
@@ -201,11 +207,14 @@ struct Out<'a> {
     disk: &'a dyn Disk,
     file: &'a File,
     end: u64,
+    /// The newest frame that was put.
+    last: u64,
     gathered: Vec<u8>,
 }
 
 impl Out<'_> {
     fn put(&mut self, note: &Note) -> io::Result<()> {
+        self.last = self.last.max(note.frame);
         self.gathered.extend_from_slice(&note.encode());
         if self.gathered.len() >= GATHERED_BYTES { self.write() } else { Ok(()) }
     }
@@ -323,7 +332,7 @@ mod tests {
         assert!(existed && marks.last() == 8);
         marks.append(&[note(9)]);
         assert_eq!(read(&marks, 0, u64::MAX), [2, 3, 5, 6, 7, 8, 9]);
-        marks.rewrite(|put| put(&[note(4)])).unwrap();
+        marks.rewrite(|| 9, |put| put(&[note(4)])).unwrap();
         marks.append(&[note(10)]);
         let (marks, _) = open();
         assert_eq!(read(&marks, 0, u64::MAX), [2, 3, 4, 5, 6, 7, 8, 9, 10]);

@@ -369,6 +369,23 @@ fn notes_of_what_was_purged_that_are_damaged_or_gone_are_made_again() {
     had.assert_whole(store, "after all that");
 }
 
+/// A note of a frame that never was must not keep what is purged from being noted.
+#[test]
+fn a_forged_note_does_not_stand_in_the_way_of_others() {
+    use crate::pack::{disk::SystemDisk, marks, record::Tombstone};
+    let (mut temporary, had) = purged_now_and_then(lazy());
+    temporary.close();
+    let (forged, _) = marks::Marks::open(temporary.dir.path(), Arc::new(SystemDisk));
+    let tombstone = Tombstone::Content(indicator(319, 0).id(), 1);
+    forged.append(&[marks::Note { frame: (1 << 48) - 1, ordinal: 7, tombstone }]);
+    let store = temporary.reopen(lazy());
+    let purged = had.model.log(0, 9).unwrap()[0].release;
+    store.commit(conformance::purge(vec![purged], Vec::new()), time(99)).unwrap();
+    assert_eq!(store.verify().unwrap().problems, store.problems());
+    assert!(store.shared.marks.last() < 1 << 25, "{}", store.shared.marks.last());
+    assert_eq!(temporary.reopen(lazy()).verify().unwrap().problems, [""; 0]);
+}
+
 /// It was dropped by a repair, came again, and is lost once more, with all that the index knew of it.
 #[test]
 fn a_release_that_an_earlier_repair_took_out_is_asked_for_when_it_is_lost_again() {
