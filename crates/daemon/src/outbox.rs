@@ -355,7 +355,7 @@ impl Outbox {
     /// Remembers how many entries the peer has acknowledged. Blocks.
     pub(crate) fn set_acknowledged(&self, index: u64) -> Result<(), StoreError> {
         let change = StateChange::set(self.acknowledged_key(), index.to_be_bytes().to_vec());
-        self.node.commit(Batch { state: vec![change], ..Batch::default() }).map(drop)
+        self.node.commit(Batch { state: vec![change], takes_back: true, ..Batch::default() }).map(drop)
     }
 }
 

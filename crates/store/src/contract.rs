@@ -109,8 +109,9 @@ pub struct Batch {
     /// them is committed, which then need not bring them. Nobody may rely on it: what is held, what a release names,
     /// and what the batch purges is passed over, and arrivals of the same batch do not find them.
     pub staged: Vec<Body>,
-    /// Whether it is taken below the store's low-water floor too, as a purge is: it takes something back, and must not wait
-    /// for room. Nothing but a disk that is full refuses it.
+    /// Whether it is taken below the store's low-water floor too, as a purge is: it takes something back, or is one of the few
+    /// bytes without which what does could not be told, and must not wait for room. Nothing but a disk that is full refuses
+    /// it.
     pub takes_back: bool,
 }
 

@@ -117,7 +117,7 @@ impl<'a> Ledger<'a> {
 
     /// Appends entries and commits them with `with`, all or nothing. Blocks.
     pub(crate) fn append(&self, entries: &[Entry], with: Vec<StateChange>) -> Result<(), StoreError> {
-        self.append_in(entries, Batch { state: with, ..Batch::default() })
+        self.append_in(entries, Batch { state: with, takes_back: true, ..Batch::default() })
     }
 
     /// As [`Self::append`], in a batch that holds more. Blocks.

@@ -233,7 +233,9 @@ impl Lane {
         let Some(cursor) = lock(&self.order).cursor_with(&[]) else { return };
         let state = self.cursor_row.set(&cursor).collect();
         let node = Arc::clone(&self.node);
-        let saved = tokio::task::spawn_blocking(move || node.commit(Batch { state, ..Batch::default() })).await;
+        let saved =
+            tokio::task::spawn_blocking(move || node.commit(Batch { state, takes_back: true, ..Batch::default() }))
+                .await;
         if let Ok(Err(error)) = saved {
             let _ = self.answers.send(Err(End::from(error))).await;
         }

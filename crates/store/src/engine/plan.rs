@@ -16,7 +16,7 @@ use mithaq_core::{
 use super::{
     Shared,
     prepare::{Fresh, Prepared, PreparedArrival},
-    purge::Purged,
+    purge::{Purged, PurgedRows},
 };
 use crate::{
     contract::{Committed, Expect, StateChange, StoreError},
@@ -180,7 +180,7 @@ impl<'a> Plan<'a> {
 
     /// Takes out what is purged. The plan holds the batch that asks for it and no other.
     pub(crate) fn purge(&mut self, found: &Purged) -> io::Result<()> {
-        for (id, rows, is_damaged) in &found.releases {
+        for PurgedRows { id, rows, is_damaged } in &found.releases {
             self.put_tombstone(&if *is_damaged { Tombstone::Damaged(*id) } else { Tombstone::Release(*id) })?;
             rows.iter().for_each(|(seq, row)| self.delta.purge_row(*seq, row));
         }

@@ -16,12 +16,20 @@ use crate::{
 /// What is held of what a purge names.
 #[derive(Debug, Default)]
 pub(super) struct Purged {
-    /// Releases with their rows, and whether they go because they are damaged.
-    pub(super) releases: Vec<(ReleaseId, Vec<(u64, Row)>, bool)>,
+    pub(super) releases: Vec<PurgedRows>,
     /// Contents with their copies and their length.
     pub(super) contents: Vec<(ContentId, Copies, u64)>,
     /// The ordinals of staged bodies, those that follow each other together.
     pub(super) staged: Vec<Range<u64>>,
+}
+
+/// A release that goes.
+#[derive(Debug)]
+pub(super) struct PurgedRows {
+    pub(super) id: ReleaseId,
+    pub(super) rows: Vec<(u64, Row)>,
+    /// Whether it goes because it is damaged.
+    pub(super) is_damaged: bool,
 }
 
 impl Shared {
@@ -45,7 +53,8 @@ impl Shared {
             releases.entry(id).or_default().extend(row);
         }
         let contents = self.with_lengths(&contents.into_iter().collect::<Vec<_>>())?;
-        let releases = releases.into_iter().map(|(id, rows)| (id, rows, damaged.contains(&id))).collect();
+        let purged = |(id, rows)| PurgedRows { id, rows, is_damaged: damaged.contains(&id) };
+        let releases = releases.into_iter().map(purged).collect();
         Ok(Purged { releases, contents, staged: self.find_staged(&purge.staged)? })
     }
 

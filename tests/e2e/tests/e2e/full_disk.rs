@@ -123,7 +123,7 @@ fn a_nearly_full_disk_lets_peers_wait_and_takes_what_takes_back() {
     pk.push(bundle(&own), &[]).exits(0);
     settle(cn, pk, 1);
     let [wrong, wrong_too, own] = [&wrong[0], &wrong[1], &own[0]].map(id_of);
-    [&wrong, &wrong_too].map(|id| pk.until_serves(id));
+    [&wrong, &wrong_too].into_iter().for_each(|id| pk.until_serves(id));
     cn.until_serves(&own);
 
     disk.fill_but(12);
