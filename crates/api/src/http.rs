@@ -5,6 +5,7 @@
 //! | `POST /v1/push` | [`PushQuery`], the input as body | NDJSON of [`PushLine`], one for each object and a summary last |
 //! | `GET /v1/status` | | [`Status`] |
 //! | `GET /metrics` | | the same figures in Prometheus' text format |
+//! | `GET /readyz` | | 200, or 503 with a line for each reason of [`Status::unready`] |
 //! | `GET /v1/show/{id}` | | NDJSON of [`Held`] |
 //! | `GET /v1/search` | [`SearchQuery`] | NDJSON of [`Held`], and [`NEXT_HEADER`] |
 //! | `GET /v1/why` | [`WhyQuery`] | [`Why`] |
@@ -26,6 +27,7 @@
 //! Errors are a [`Problem`] with a 4xx or 5xx status.
 
 mod backup;
+mod health;
 mod ledger;
 mod link;
 mod search;

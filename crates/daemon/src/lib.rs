@@ -21,6 +21,7 @@ mod feed;
 mod fetching;
 mod held;
 mod identity;
+mod journals;
 mod ledger;
 mod local;
 mod logging;

@@ -24,6 +24,7 @@ use crate::{
     clock, consents,
     edition::Edition,
     held,
+    journals::{self, ACKNOWLEDGED, ENTRIES, POSITION},
     ledger::Ledger,
     node::{Node, PeerEntry},
     origins, standing, start,
@@ -128,15 +129,15 @@ impl Outbox {
     }
 
     fn position_key(&self) -> Vec<u8> {
-        [b"s/", &self.key[..]].concat()
+        [POSITION, &self.key[..]].concat()
     }
 
     fn acknowledged_key(&self) -> Vec<u8> {
-        [b"a/", &self.key[..]].concat()
+        [ACKNOWLEDGED, &self.key[..]].concat()
     }
 
     fn entry_key(&self, index: u64) -> Vec<u8> {
-        [b"j/", &self.key[..], &index.to_be_bytes()].concat()
+        [ENTRIES, &self.key[..], &index.to_be_bytes()].concat()
     }
 
     /// Where the outbox stands. Blocks.
@@ -147,6 +148,24 @@ impl Outbox {
             Some(bytes) => Position::from_bytes(&bytes)
                 .ok_or_else(|| StoreError::Corrupt { what: "the position of an outbox".into() }),
         }
+    }
+
+    /// Where a journal goes on that nobody has followed yet. Blocks.
+    fn begin(&self) -> Result<Position, StoreError> {
+        let position = self.position()?;
+        if position == Position::START {
+            journals::clear(&self.node, &self.key)?;
+        }
+        Ok(position)
+    }
+
+    /// Removes some rows of journals that this one has taken the place of; says whether there may be more. Blocks.
+    fn remove_older(&self) -> bool {
+        // A disk that takes nothing now takes it some other time.
+        journals::remove_old(&self.node, &self.key).unwrap_or_else(|error| {
+            tracing::warn!(peer = self.entry.peer.name, %error, "an old journal towards the peer cannot be removed");
+            false
+        })
     }
 
     /// Asks the rule of every row of the log after `from`, and writes what may go into the journal, durably. Blocks.
@@ -208,7 +227,9 @@ impl Outbox {
         changes.extend(held.to_changes());
         let expect = stored.map_or(Expect::Absent, Expect::Value);
         changes.push(StateChange { key, expect, value: Some(position.to_bytes()) });
-        ledger.append(&disclosures, changes)?;
+        // A withdrawal must reach the peer however full our disk is.
+        let takes_back = released.iter().any(|disclosed| disclosed.hint == Hint::Urgent);
+        ledger.append_in(&disclosures, Batch { state: changes, takes_back, ..Batch::default() })?;
         held.note(&self.node);
         released.iter().for_each(|disclosed| steps::passed(Step::Disclosed, disclosed.release, 0));
         Ok(position)
@@ -275,7 +296,7 @@ impl Outbox {
 
     /// The same, each with the chain up to it. Blocks.
     pub(crate) fn read_with_chain(&self, after: u64, limit: usize) -> Result<Vec<(ReleaseId, Chain)>, StoreError> {
-        let prefix = [b"j/", &self.key[..]].concat();
+        let prefix = [ENTRIES, &self.key[..]].concat();
         let rows = self.node.store.state_range(&prefix, Some(&self.entry_key(after)), limit)?;
         rows.iter().map(|(_, value)| entry_of(value)).collect()
     }
@@ -301,7 +322,7 @@ impl Outbox {
     /// Of at most `limit` entries after entry `after` those that need not wait for older ones, and the last that was looked
     /// at. Blocks.
     pub(crate) fn read_tail(&self, after: u64, limit: usize) -> Result<(u64, Vec<Prompt>), StoreError> {
-        let prefix = [b"j/", &self.key[..]].concat();
+        let prefix = [ENTRIES, &self.key[..]].concat();
         let rows = self.node.store.state_range(&prefix, Some(&self.entry_key(after)), limit)?;
         let mut prompt = Vec::new();
         for (index, (_, value)) in (after + 1..).zip(&rows) {
@@ -334,7 +355,7 @@ impl Outbox {
     /// Remembers how many entries the peer has acknowledged. Blocks.
     pub(crate) fn set_acknowledged(&self, index: u64) -> Result<(), StoreError> {
         let change = StateChange::set(self.acknowledged_key(), index.to_be_bytes().to_vec());
-        self.node.commit(Batch { state: vec![change], ..Batch::default() }).map(drop)
+        self.node.commit(Batch { state: vec![change], takes_back: true, ..Batch::default() }).map(drop)
     }
 }
 
@@ -420,7 +441,7 @@ pub(crate) async fn follow(outbox: Outbox) {
     let node = Arc::clone(&outbox.node);
     let entry = Arc::clone(&outbox.entry);
     let mut log = node.follow();
-    let mut position = None;
+    let (mut position, mut has_older) = (None, true);
     loop {
         if !outbox.is_current() {
             return begin_anew(node, entry).await;
@@ -428,12 +449,14 @@ pub(crate) async fn follow(outbox: Outbox) {
         log.mark_unchanged();
         let worker = outbox.clone();
         let extended = tokio::task::spawn_blocking(move || {
-            let from = position.map_or_else(|| worker.position(), Ok)?;
-            worker.extend(from)
+            let from = position.map_or_else(|| worker.begin(), Ok)?;
+            let extended = worker.extend(from)?;
+            // Only now is there one in their place.
+            Ok::<_, StoreError>((extended, has_older && worker.remove_older()))
         });
         match extended.await {
-            Ok(Ok(extended)) => {
-                position = Some(extended);
+            Ok(Ok((extended, may_have_older))) => {
+                (position, has_older) = (Some(extended), may_have_older);
                 entry.scanned.store(extended.scanned, Ordering::Release);
                 entry.journal_head.send_replace(extended.head);
             }
@@ -446,6 +469,9 @@ pub(crate) async fn follow(outbox: Outbox) {
                 }
             }
             Err(_) => return node.fail("writing the journal towards a peer"),
+        }
+        if has_older && !entry.cancel.is_cancelled() {
+            continue;
         }
         tokio::select! {
             changed = log.changed() => if changed.is_err() { return },

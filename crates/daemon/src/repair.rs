@@ -50,20 +50,25 @@ pub(crate) fn marks(store: &dyn Store, peer: CertId) -> Result<Vec<Vec<u8>>, Sto
     Ok(rows.into_iter().map(|(key, _)| key).collect())
 }
 
+/// Whether a repair has begun and not come to its end. Blocks.
+pub(crate) fn is_unfinished(store: &dyn Store) -> Result<bool, StoreError> {
+    Ok(store.state(BEGUN)?.is_some())
+}
+
 /// Checks the store, takes what is damaged out of the way, and notes what is to be asked of which peer. `us` are we, whose
 /// releases nobody sends back. Blocks.
 pub(crate) fn repair(store: &dyn Store, us: CertId, now: Time) -> Result<Repair, StoreError> {
     let Some(care) = store.care() else {
         return Err(StoreError::Misuse { what: "a store without files needs no repair".into() });
     };
-    let was_cut = store.state(BEGUN)?.is_some();
+    let was_cut = is_unfinished(store)?;
     note_begun(store, true, now)?;
     let repaired = care.repair(now)?;
     let mut lacking = repaired.report.lacking.clone();
     if was_cut {
-        // What a repair before took out of the way is not named any more: whatever is not here is asked for again.
+        // What a repair before took out of the way is not named any more: whatever is not here, and was not purged, is asked
+        // for again.
         lacking.rows = lacking.rows.max(1);
-        lacking.purged.clear();
     }
     let repair = ask_for(store, us, &lacking, repaired, now)?;
     note_begun(store, false, now)?;
@@ -140,4 +145,77 @@ fn ask_again(store: &dyn Store, peer: CertId, releases: &BTreeSet<ReleaseId>, no
         store.commit(Batch { state: changes.to_vec(), ..Batch::default() }, now)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use mithaq_core::{
+        body::Body,
+        keys::SecretKey,
+        label::{Category, Label},
+        release::{ReleaseDraft, VerifiedRelease},
+        stix::{Object, Tlp},
+    };
+    use mithaq_store::{Arrival, Options, Purge, SledStore};
+
+    use super::*;
+
+    const NOW: Time = Time::from_micros(1_800_000_000_000_000);
+    const US: CertId = CertId::from_bytes([1; 32]);
+    const PEER: CertId = CertId::from_bytes([2; 32]);
+
+    /// A release of the peer with one object, and the note that we hold it.
+    fn received(number: u32) -> Batch {
+        let text = format!(
+            r#"{{"type":"indicator","spec_version":"2.1","id":"indicator--{number:08x}-0000-4000-8000-000000000000",
+            "created":"2026-01-01T00:00:00.000Z","modified":"2026-01-01T00:00:00.000Z","pattern":"[x:y = '{number}']",
+            "pattern_type":"stix","valid_from":"2026-01-01T00:00:00Z"}}"#
+        );
+        let body = Body::of(&Object::parse(text.as_bytes()).unwrap()).unwrap();
+        let label = Label::new(Tlp::Green, Category::Threat);
+        let key = SecretKey::from_seed(&[7; 32]).unwrap();
+        let release = VerifiedRelease::sign(PEER, &key, ReleaseDraft::publish(label, vec![body.id()], NOW)).unwrap();
+        let state = vec![StateChange::set(held_key(release.id()), Vec::new())];
+        Batch { arrivals: vec![Arrival { release, bodies: vec![body] }], state, ..Batch::default() }
+    }
+
+    fn held_key(release: ReleaseId) -> Vec<u8> {
+        held::forget(PEER, release).key
+    }
+
+    /// A process that dies between taking a release out and asking for it leaves nothing that names it but the mark.
+    #[test]
+    fn a_repair_that_was_cut_short_asks_for_what_was_damaged_and_for_nothing_that_was_purged() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || SledStore::open(dir.path(), Options { free_bytes_min: 0, ..Options::default() }).unwrap();
+        let store = open();
+        let batches = [0, 1, 2].map(received);
+        let ids = batches.each_ref().map(|batch| batch.arrivals[0].release.id());
+        for batch in batches {
+            store.commit(batch, NOW).unwrap();
+        }
+        let purge = Purge { releases: vec![ids[0]], ..Purge::default() };
+        store.commit(Batch { purge, ..Batch::default() }, NOW).unwrap();
+        drop(store);
+        let pack = dir.path().join("packs/pack-00000000.seg");
+        let mut bytes = fs::read(&pack).unwrap();
+        let frames: Vec<_> = bytes.windows(8).enumerate().filter(|(_, magic)| *magic == b"MITHAQF1").collect();
+        let (from, to) = (frames[1].0, frames[2].0);
+        bytes[from..to].fill(0xa5);
+        fs::write(&pack, bytes).unwrap();
+
+        let store = open();
+        note_begun(&store, true, NOW).unwrap();
+        assert_eq!(store.care().unwrap().repair(NOW).unwrap().dropped, [ids[1]]);
+        drop(store);
+        let store = open();
+        assert!(is_unfinished(&store).unwrap());
+        let repair = repair(&store, US, NOW).unwrap();
+        assert_eq!(repair.asked, BTreeMap::from([(PEER, 1)]));
+        assert_eq!((marks(&store, PEER).unwrap().len(), is_unfinished(&store).unwrap()), (1, false));
+        let are_held = ids.map(|id| store.state(&held_key(id)).unwrap().is_some());
+        assert_eq!(are_held, [true, false, true]);
+    }
 }

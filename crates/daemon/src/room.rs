@@ -1,7 +1,7 @@
 //! Room on the store's disk: nothing more is taken from pushes and peers before it runs out, and it goes on by itself.
 //!
-//! The store itself refuses commits below a floor of its own, which lies deeper. What lies between is for what must not
-//! wait: withdrawals, what is new and small, the ledger, receipts and cursors.
+//! The store itself refuses commits below a floor of its own, which lies deeper. What lies between is for what is new and
+//! small. Withdrawals, and the ledger, receipts and cursors without which none would be told, are taken below it too.
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,7 +25,7 @@ const FLOOR: u64 = 2;
 /// How much room there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Level {
-    /// The store takes nothing but what gives space back.
+    /// The store takes nothing but what gives space back, what takes something back, and what sessions note to tell of it.
     Floor,
     /// What must not wait is taken.
     Low,

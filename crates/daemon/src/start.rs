@@ -171,6 +171,8 @@ async fn serve(home: Home, config: Config, store: Arc<dyn Store>) -> Result<(), 
     ledger::watch(&node).map_err(failed)?;
     if node.gate.is_closed() {
         node.gate.wait_for_operator(standing::relearn(&node).map_err(failed)?);
+    } else {
+        standing::relearn_lost(&node).map_err(failed)?;
     }
     standing::complete(&node).map_err(failed)?;
     node.collections.deliveries.load(&*node.store).map_err(failed)?;
@@ -187,6 +189,7 @@ async fn serve(home: Home, config: Config, store: Arc<dyn Store>) -> Result<(), 
     node.tasks.spawn(restored::watch(Arc::clone(&node)));
     node.tasks.spawn(room::watch(Arc::clone(&node)));
     node.tasks.spawn(retention::run(Arc::clone(&node)));
+    node.tasks.spawn(local::resume_repair(Arc::clone(&node)));
     export::start(&node);
     node.tasks.spawn(peer::accept(Arc::clone(&node), endpoint.clone()));
     local::start(&node, local, endpoint.clone());

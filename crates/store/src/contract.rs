@@ -59,7 +59,7 @@ impl StateChange {
     }
 }
 
-/// The most releases, contents and staged bodies of one [`Purge`].
+/// The most releases, contents and staged bodies that one [`Purge`] names.
 pub const PURGE_ITEMS_MAX: usize = 10_000;
 
 /// What the store is to hold no longer: retention is over, or it was withdrawn.
@@ -76,13 +76,16 @@ pub struct Purge {
     pub contents: Vec<ContentId>,
     /// Bodies that were staged and still wait for a release; what a release has taken meanwhile stays.
     pub staged: Vec<ContentId>,
+    /// Releases that were found damaged, which a repair takes out: they go as [`Self::releases`] do, but count as lost and not
+    /// as purged, so that they are asked for again.
+    pub damaged: Vec<ReleaseId>,
 }
 
 impl Purge {
     /// How much it names.
     #[must_use]
     pub fn items(&self) -> usize {
-        self.releases.len() + self.contents.len() + self.staged.len()
+        self.releases.len() + self.contents.len() + self.staged.len() + self.damaged.len()
     }
 
     /// Whether it names nothing.
@@ -106,6 +109,10 @@ pub struct Batch {
     /// them is committed, which then need not bring them. Nobody may rely on it: what is held, what a release names,
     /// and what the batch purges is passed over, and arrivals of the same batch do not find them.
     pub staged: Vec<Body>,
+    /// Whether it is taken below the store's low-water floor too, as a purge is: it takes something back, or is one of the few
+    /// bytes without which what does could not be told, and must not wait for room. Nothing but a disk that is full refuses
+    /// it.
+    pub takes_back: bool,
 }
 
 /// What became of one arrival.

@@ -49,13 +49,13 @@ fn misuse(what: &str) -> StoreError {
 
 /// A purge has a limit, and drops nothing that its own batch brings.
 fn check_purge(batch: &Batch) -> Result<(), StoreError> {
-    let Purge { releases, contents, staged } = &batch.purge;
+    let Purge { releases, contents, staged, damaged } = &batch.purge;
     if batch.purge.items() > PURGE_ITEMS_MAX {
         return Err(misuse("a purge names too much"));
     }
     let brings = |release: &VerifiedRelease| {
         let is_purged = |content| contents.contains(content) || staged.contains(content);
-        releases.contains(&release.id()) || release.contents().iter().any(is_purged)
+        releases.contains(&release.id()) || damaged.contains(&release.id()) || release.contents().iter().any(is_purged)
     };
     if batch.arrivals.iter().any(|arrival| brings(&arrival.release)) {
         return Err(misuse("a batch purges what it brings"));
@@ -141,7 +141,7 @@ impl Held {
     fn purge(&mut self, purge: &Purge, kept: &BTreeSet<ContentId>) {
         let mut contents: BTreeSet<_> = purge.contents.iter().copied().collect();
         self.staged.retain(|content, _| contents.contains(content) || !purge.staged.contains(content));
-        for id in &purge.releases {
+        for id in purge.releases.iter().chain(&purge.damaged) {
             let Some((seq, release)) = self.releases.remove(id) else { continue };
             self.purged_rows.insert(seq);
             for content in release.contents {

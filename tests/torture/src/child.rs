@@ -85,8 +85,9 @@ impl Writer {
         if let Some(batches) = start.batches {
             command.args(["--batches", &batches.to_string()]);
         }
+        let Upkeep { compacts, repairs, backs_up } = start.upkeep;
         let flags =
-            [("--faults", start.faults), ("--compacts", start.upkeep.compacts), ("--backs-up", start.upkeep.backs_up)];
+            [("--faults", start.faults), ("--compacts", compacts), ("--repairs", repairs), ("--backs-up", backs_up)];
         command.args(flags.iter().filter(|(_, is_set)| *is_set).map(|(flag, _)| flag));
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
         let output = process.stdout.take().context("the writer's output")?;

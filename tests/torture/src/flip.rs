@@ -12,11 +12,15 @@ use anyhow::Context;
 use crate::{
     child::{Heard, OPEN_WAIT, Start, Writer},
     ledger::Ledger,
+    mend,
     probe::{Mode, probe},
     rng::Rng,
     tally::Tally,
     writer::Setup,
 };
+
+/// Of how many damaged packs in a hundred repairs are killed before all is looked at.
+const REPAIRED_PERCENT: u64 = 50;
 
 /// How many rounds are made of one store.
 const ROUNDS_PER_STORE: u32 = 50;
@@ -109,20 +113,27 @@ fn flip(base: &Path, original: &Original, kind: Kind, round: u32, rng: &mut Rng)
     let dir = base.join(format!("flip-{round}"));
     copy(&original.dir, &dir)?;
     let hit = hit(&dir, kind, rng)?;
-    let mode = if kind.is_pack() { Mode::Damaged } else { Mode::Whole };
+    let mut mode = if kind.is_pack() { Mode::Damaged } else { Mode::Whole };
+    let mut struck = Tally::default();
+    if kind.is_pack() && rng.chance(REPAIRED_PERCENT) {
+        struck.repairs = mend::strike(&dir, original.setup, rng)?;
+        mode = Mode::Repaired;
+    }
     let mut ledger = original.ledger.clone();
     // Acknowledgements are counted once for each original, with its first copy.
     if !round.is_multiple_of(ROUNDS_PER_STORE) {
         (ledger.acked, ledger.refused) = (0, 0);
     }
     let mut tally = probe(&dir, original.setup, &mut ledger, mode)?;
+    tally += struck;
     if tally.is_ok() {
         // Once more, with what the first opening has made of it.
         tally += probe(&dir, original.setup, &mut ledger, mode)?;
     }
     for finding in &mut tally.findings {
         let killed = original.was_killed;
-        *finding = format!("flip, round {round}, {kind:?}, {hit}, killed: {killed}, {:?}: {finding}", original.setup);
+        let setup = original.setup;
+        *finding = format!("flip, round {round}, {kind:?}, {hit}, killed: {killed}, {setup:?}, {mode:?}: {finding}");
     }
     if tally.is_ok() {
         fs::remove_dir_all(&dir)?;

@@ -13,7 +13,7 @@ use std::{
 use anyhow::Context;
 use mithaq_store::{Care, SledStore, StoreError};
 
-use crate::{backup, writer::say};
+use crate::{backup, mend, writer::say};
 
 /// How long lies between two rounds of care.
 const PAUSE: Duration = Duration::from_millis(15);
@@ -24,6 +24,9 @@ pub(crate) struct Upkeep {
     /// Compact it again and again
     #[arg(long)]
     pub(crate) compacts: bool,
+    /// Repair it, though nothing is wrong with it
+    #[arg(long)]
+    pub(crate) repairs: bool,
     /// Take backups of it
     #[arg(long)]
     pub(crate) backs_up: bool,
@@ -32,11 +35,14 @@ pub(crate) struct Upkeep {
 /// Looks after the store until it is told to stop.
 pub(crate) fn keep(store: &SledStore, dir: &Path, run: u32, upkeep: Upkeep, stop: &AtomicBool) {
     for number in 0.. {
-        if stop.load(Relaxed) || !(upkeep.compacts || upkeep.backs_up) {
+        if stop.load(Relaxed) || !(upkeep.compacts || upkeep.repairs || upkeep.backs_up) {
             return;
         }
         if upkeep.compacts {
             compact(store);
+        }
+        if upkeep.repairs {
+            repair(store);
         }
         if upkeep.backs_up
             && let Err(error) = back_up(store, dir, run, number)
@@ -57,6 +63,20 @@ fn compact(store: &SledStore) {
         }
         Err(StoreError::Full) => {}
         Err(error) => say(&format!("wrong the compaction failed: {error}")),
+    }
+}
+
+/// What is whole must stay as it is, and nothing of it be called damaged.
+fn repair(store: &SledStore) {
+    match store.repair(mend::now()) {
+        Ok(repaired) => {
+            for problem in &repaired.report.problems {
+                say(&format!("wrong a repair of a whole store found: {problem}"));
+            }
+            say("repaired");
+        }
+        Err(StoreError::Full) => {}
+        Err(error) => say(&format!("wrong the repair failed: {error}")),
     }
 }
 

@@ -148,7 +148,7 @@ fn strike(victim: &mut Victim, round: u32, rng: &mut Rng, is_last: bool) -> anyh
     }
     let moment = Moment::draw(rng);
     let compacts = moment.needs_compaction() || rng.chance(30);
-    let upkeep = Upkeep { compacts, backs_up: rng.chance(40) };
+    let upkeep = Upkeep { compacts, repairs: rng.chance(25), backs_up: rng.chance(40) };
     let start = Start { upkeep, ..Start::of(dir, *setup, ledger.seed, round) };
     let mut writer = Writer::start(start, ledger)?;
     moment.await_in(&mut writer, ledger, dir);

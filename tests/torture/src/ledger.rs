@@ -37,6 +37,9 @@ pub(crate) struct Ledger {
     pub(crate) refused: u64,
     /// How many segments were written anew.
     pub(crate) compacted: u64,
+    /// How many repairs came to their end.
+    #[serde(default)]
+    pub(crate) repaired: u64,
     /// What was known when the backup that is under way began.
     pub(crate) begun: Begun,
     /// The last backup that was taken.
@@ -67,6 +70,7 @@ impl Ledger {
             Some("row") => self.seen(words),
             Some("open") => self.opened(words.next().unwrap_or_default()),
             Some("compacted") => self.compacted += 1,
+            Some("repaired") => self.repaired += 1,
             Some("cutting") => self.begun = self.now(),
             Some("backed") => self.backup = Backup::said(words, std::mem::take(&mut self.begun)),
             Some("wrong") => self.complaints.push(line.to_owned()),

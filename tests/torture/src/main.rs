@@ -14,6 +14,7 @@ mod fsync;
 mod keeper;
 mod kill;
 mod ledger;
+mod mend;
 mod powercut;
 mod probe;
 mod rng;
@@ -71,6 +72,13 @@ enum ChildCommand {
         faults: bool,
         #[command(flatten)]
         upkeep: keeper::Upkeep,
+    },
+    #[command(hide = true)]
+    Repair {
+        #[arg(long)]
+        dir: PathBuf,
+        #[arg(long)]
+        setup: writer::Setup,
     },
     #[command(hide = true)]
     Probe {
@@ -141,6 +149,7 @@ fn run(args: Args) -> anyhow::Result<bool> {
         Some(ChildCommand::Write { dir, setup, load, faults, upkeep }) => {
             writer::write(&dir, setup, load, faults, upkeep).map(|()| true)
         }
+        Some(ChildCommand::Repair { dir, setup }) => mend::repair(&dir, setup).map(|()| true),
         Some(ChildCommand::Probe { dir, setup, ledger, mode }) => {
             let ledger = serde_json::from_slice(&fs::read(ledger)?)?;
             let outcome = probe::check(&dir, setup, ledger, mode)?;
@@ -173,7 +182,7 @@ fn torture(args: &Args) -> anyhow::Result<bool> {
         "ok": ok, "seed": seed, "rounds": total.rounds, "skipped": skipped, "acked": total.acked, "lost": total.lost,
         "torn": total.torn, "served_damaged": total.served_damaged, "would_not_open": total.would_not_open,
         "changed": total.changed, "panics": total.panics, "named": total.named,
-        "compacted": total.compacted, "backups": total.backups, "parts": parts,
+        "compacted": total.compacted, "backups": total.backups, "repairs": total.repairs, "parts": parts,
     });
     if args.json {
         show(&report.to_string());

@@ -63,7 +63,8 @@ fn cut(base: &Path, victim: Victim, round: u32, rng: &mut Rng, is_last: bool) ->
     let Victim { volume, mount_options, setup, mut ledger } = victim;
     let dir = volume.path().join("store");
     let moment = Moment::draw(rng);
-    let upkeep = Upkeep { compacts: moment.needs_compaction() || rng.chance(30), backs_up: false };
+    let compacts = moment.needs_compaction() || rng.chance(30);
+    let upkeep = Upkeep { compacts, repairs: rng.chance(25), backs_up: false };
     let start = Start { upkeep, ..Start::of(&dir, setup, ledger.seed, round) };
     let mut writer = Writer::start(start, &mut ledger)?;
     moment.await_in(&mut writer, &mut ledger, &dir);

@@ -44,6 +44,18 @@ pub(crate) enum Mode {
     Whole,
     /// Something was damaged: what is not there must be named, and must be taken again.
     Damaged,
+    /// The same, and a repair has taken it out of the way: then it may be named as set aside.
+    Repaired,
+}
+
+impl Mode {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Whole => "whole",
+            Self::Damaged => "damaged",
+            Self::Repaired => "repaired",
+        }
+    }
 }
 
 /// What a check found.
@@ -66,9 +78,8 @@ pub(crate) fn probe(dir: &Path, setup: Setup, ledger: &mut Ledger, mode: Mode) -
 fn probe_apart(dir: &Path, setup: Setup, ledger: &Ledger, mode: Mode) -> anyhow::Result<Outcome> {
     let file = tempfile::NamedTempFile::new()?;
     fs::write(file.path(), serde_json::to_vec(ledger)?)?;
-    let mode = if mode == Mode::Whole { "whole" } else { "damaged" };
     let mut process = Command::new(env::current_exe()?)
-        .args(["probe", "--setup", setup.name(), "--mode", mode])
+        .args(["probe", "--setup", setup.name(), "--mode", mode.name()])
         .arg("--dir")
         .arg(dir)
         .arg("--ledger")
@@ -167,6 +178,7 @@ impl Check {
         }
         self.tally.acked = std::mem::take(&mut self.ledger.acked);
         self.tally.compacted = std::mem::take(&mut self.ledger.compacted);
+        self.tally.repairs = std::mem::take(&mut self.ledger.repaired);
         self.tally.refused = std::mem::take(&mut self.ledger.refused);
         Outcome { tally: self.tally, ledger: self.ledger, opened }
     }
@@ -178,7 +190,7 @@ impl Check {
         let expected = self.expected()?;
         let missing = self.arrivals(store, &expected) + self.rows(store, &expected) + self.state(store, &expected);
         self.verify(store);
-        if self.mode == Mode::Damaged {
+        if self.mode != Mode::Whole {
             let is_named = !self.named.is_empty() || self.dir.join("packs/torn-tail.bin").exists();
             if missing > 0 && !is_named {
                 self.tally.lost += missing;
@@ -201,7 +213,7 @@ impl Check {
                 let found = store.state(&progress_key(place));
                 match found {
                     Ok(Some(value)) if value == progress(known.done) => known.done += 1,
-                    Ok(_) if self.mode == Mode::Damaged => {}
+                    Ok(_) if self.mode != Mode::Whole => {}
                     Ok(value) if value == known.done.checked_sub(1).map(progress) => {}
                     found => wrong.push(format!("{place:?} was the next to come, and the store is at {found:?}")),
                 }
@@ -394,7 +406,10 @@ impl Check {
 
     fn verify(&mut self, store: &SledStore) {
         match store.verify() {
-            Ok(report) => self.named.extend(report.problems),
+            Ok(report) => {
+                let known = if self.mode == Mode::Repaired { report.set_aside } else { Vec::new() };
+                self.named.extend(report.problems.into_iter().chain(known));
+            }
             Err(error) => self.named.push(error.to_string()),
         }
         let named: BTreeSet<String> = self.named.drain(..).filter(|what| !what.contains("was rebuilt")).collect();

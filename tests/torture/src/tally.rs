@@ -21,6 +21,9 @@ pub(crate) struct Tally {
     /// Backups that were restored and compared.
     #[serde(default)]
     pub(crate) backups: u64,
+    /// Repairs that came to their end while the writer wrote, and repairs that were killed.
+    #[serde(default)]
+    pub(crate) repairs: u64,
     /// Records that a flipped bit has cost, each of them named by the store.
     pub(crate) named: u64,
     /// Acknowledged records that are neither there nor named.
@@ -86,6 +89,7 @@ impl AddAssign<Self> for Tally {
         self.refused += other.refused;
         self.compacted += other.compacted;
         self.backups += other.backups;
+        self.repairs += other.repairs;
         self.named += other.named;
         self.lost += other.lost;
         self.torn += other.torn;

@@ -162,7 +162,7 @@ impl Ledger<'_> {
             tracing::error!(problem, "the local ledger cannot be written");
         }
         let change = StateChange::set(self.key_of(OURS), signed.to_string().into_bytes());
-        self.node.commit(Batch { state: vec![change], ..Batch::default() })?;
+        self.node.commit(Batch { state: vec![change], takes_back: true, ..Batch::default() })?;
         let proof = consistency_proof(self, seen, frontier.size())?.unwrap_or_default();
         let proof = proof.into_iter().map(mithaq_core::id::TreeHash::from_bytes).collect();
         let exchange = Exchange { note: signed.to_string(), proof };
@@ -185,7 +185,7 @@ impl Ledger<'_> {
             self.continues(held, &new, card, &proof)?;
         }
         let change = StateChange::set(self.key_of(THEIRS), new.to_string().into_bytes());
-        self.node.commit(Batch { state: vec![change], ..Batch::default() })?;
+        self.node.commit(Batch { state: vec![change], takes_back: true, ..Batch::default() })?;
         let identity = self.node.identity();
         let cosignature = new.cosign(self.node.us, identity.signing_key(now)?, now);
         cosignature
@@ -227,7 +227,7 @@ impl Ledger<'_> {
         let note = ours.to_string().into_bytes();
         // Beside the last checkpoint, which the next one takes the place of before the peer has cosigned it.
         let state = [OURS, COSIGNED].map(|prefix| StateChange::set(self.key_of(prefix), note.clone()));
-        self.node.commit(Batch { state: state.into(), ..Batch::default() })?;
+        self.node.commit(Batch { state: state.into(), takes_back: true, ..Batch::default() })?;
         Ok(())
     }
 }

@@ -116,7 +116,12 @@ impl<'a> Ledger<'a> {
     }
 
     /// Appends entries and commits them with `with`, all or nothing. Blocks.
-    pub(crate) fn append(&self, entries: &[Entry], mut with: Vec<StateChange>) -> Result<(), StoreError> {
+    pub(crate) fn append(&self, entries: &[Entry], with: Vec<StateChange>) -> Result<(), StoreError> {
+        self.append_in(entries, Batch { state: with, takes_back: true, ..Batch::default() })
+    }
+
+    /// As [`Self::append`], in a batch that holds more. Blocks.
+    pub(crate) fn append_in(&self, entries: &[Entry], mut batch: Batch) -> Result<(), StoreError> {
         let turn = self.node.ledgers.of(self.peer);
         let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.node.store.state(&self.frontier_key())?;
@@ -127,12 +132,12 @@ impl<'a> Ledger<'a> {
             let number = frontier.size();
             places.note(number, entry)?;
             let kept = Kept { completed: frontier.push(&leaf), leaf };
-            with.push(StateChange::set(self.entry_key(number), kept.to_bytes()));
+            batch.state.push(StateChange::set(self.entry_key(number), kept.to_bytes()));
         }
-        with.extend(places.into_changes());
+        batch.state.extend(places.into_changes());
         let expect = before.map_or(Expect::Absent, Expect::Value);
-        with.push(StateChange { key: self.frontier_key(), expect, value: Some(frontier.to_bytes()) });
-        self.node.commit(Batch { state: with, ..Batch::default() }).map(drop)
+        batch.state.push(StateChange { key: self.frontier_key(), expect, value: Some(frontier.to_bytes()) });
+        self.node.commit(batch).map(drop)
     }
 
     fn kept(&self, number: u64) -> Result<Kept, StoreError> {

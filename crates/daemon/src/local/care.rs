@@ -1,5 +1,7 @@
 //! The care of the store, as operators ask for it on the control socket.
 
+use std::sync::Arc;
+
 use axum::{extract::State, response::Response};
 use mithaq_api::http::{
     Asked, Check, CheckQuery, CompactQuery, Compacted, DEAD_PERCENT_DEFAULT, PackCut, Problem, Share, StagedOfPeer,
@@ -12,7 +14,7 @@ use super::{
     answer::{self, Ask, Failed, blocking},
     control::Control,
 };
-use crate::{clock, node::Node, repair, staging, start};
+use crate::{clock, node::Node, repair, staging, standing, start};
 
 /// What lies on the disk.
 pub(super) async fn stats(State(control): State<Control>) -> Result<Response, Failed> {
@@ -28,16 +30,39 @@ pub(super) async fn check(State(control): State<Control>, Ask(query): Ask<CheckQ
         let report = blocking(move || node.store.verify()).await??;
         return Ok(answer::json(&checked(report)));
     }
-    let check = blocking(move || {
-        let repair = repair::repair(&*node.store, node.us, clock::wall())?;
-        if !repair.asked.is_empty() {
-            // Sessions that run know nothing of it.
-            start::restart_peers(&node);
-        }
-        warn_of(&node, &repair);
-        Ok::<_, StoreError>(repaired(repair, &|cert| node.name_of(cert)))
-    });
+    let check = blocking(move || Ok::<_, StoreError>(repaired(mend(&node)?, &|cert| node.name_of(cert))));
     Ok(answer::json(&check.await??))
+}
+
+/// Repairs the store, and has what is lacking come again. Blocks.
+fn mend(node: &Arc<Node>) -> Result<repair::Repair, StoreError> {
+    let repair = repair::repair(&*node.store, node.us, clock::wall())?;
+    // Nobody tells us again what we withdrew ourselves.
+    standing::relearn_lost(node)?;
+    if !repair.asked.is_empty() {
+        // Sessions that run know nothing of it.
+        start::restart_peers(node);
+    }
+    warn_of(node, &repair);
+    Ok(repair)
+}
+
+/// Takes up a repair that was cut short: until it has come to its end, not all that is lacking is asked for.
+pub(crate) async fn resume_repair(node: Arc<Node>) {
+    let worker = Arc::clone(&node);
+    let resumed = tokio::task::spawn_blocking(move || {
+        if repair::is_unfinished(&*worker.store)? {
+            tracing::warn!("a repair of the store was cut short: it is taken up again");
+            mend(&worker)?;
+            tracing::info!("the repair of the store has come to its end");
+        }
+        Ok::<_, StoreError>(())
+    });
+    match resumed.await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(%error, "the store cannot be repaired: run `mithaq store check --repair`"),
+        Err(_) => node.fail("taking up a repair"),
+    }
 }
 
 /// Tells the log what a repair has found and done.

@@ -9,7 +9,8 @@ use axum::{
     Router,
     body::{Body, Bytes},
     extract::{Path, State},
-    response::Response,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
     routing::{get, post},
 };
 use mithaq_api::{
@@ -62,6 +63,7 @@ pub(super) fn router(node: Arc<Node>, endpoint: quinn::Endpoint) -> Router {
         .route("/v1/push", post(push_objects))
         .route("/v1/status", get(status))
         .route("/metrics", get(metrics::metrics))
+        .route("/readyz", get(ready))
         .route("/v1/show/{id}", get(show))
         .route("/v1/search", get(find))
         .route("/v1/why", get(why))
@@ -178,6 +180,15 @@ async fn status(State(control): State<Control>) -> Result<Response, Failed> {
     let Control { node, endpoint, .. } = control;
     let status = blocking(move || describe(&node, &endpoint)).await?;
     Ok(answer::json(&status))
+}
+
+/// Whether all is served and taken, for whoever watches over the daemon without reading figures.
+async fn ready(State(control): State<Control>) -> Result<Response, Failed> {
+    let Control { node, endpoint, .. } = control;
+    let reasons = blocking(move || describe(&node, &endpoint)).await?.unready();
+    let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let text = if reasons.is_empty() { "ready".to_owned() } else { reasons.join("\n") };
+    Ok((status, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text + "\n").into_response())
 }
 
 /// The daemon's state. Blocks.

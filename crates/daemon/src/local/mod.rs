@@ -31,7 +31,7 @@ use std::{
 
 pub(crate) use answer::Failed;
 use axum::Router;
-pub(crate) use care::{checked, repaired, store_stats};
+pub(crate) use care::{checked, repaired, resume_repair, store_stats};
 use mithaq_api::{
     home::{HomeError, create_private_dir},
     tokens::TokenError,

@@ -332,7 +332,8 @@ impl Loader {
     /// Which bodies of a release to ask for, unless some of them are on their way from elsewhere or there is no room.
     fn check_bodies(&self, mut pending: Pending) -> Result<Input, StoreError> {
         let (index, freed) = (pending.index, self.seat.freed());
-        if self.node.room.is_low() {
+        // A release of one object may take something back, and is small: what it is, is known once it is here.
+        if self.node.room.is_low() && pending.contents.len() > 1 {
             // The peer is told again and again that it is to wait, as if they were on their way from elsewhere.
             self.held_back().push(pending);
             return Ok(Input::BodiesElsewhere { index });

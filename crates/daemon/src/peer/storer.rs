@@ -1,8 +1,9 @@
 //! What a session receives: judged and stored, many releases in one commit when they come fast, small ones beside large
-//! ones.
+//! ones, and what takes something back beside both.
 
 use std::{
     collections::HashSet,
+    iter::Peekable,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -66,7 +67,12 @@ impl Received {
 
     /// Whether it overtakes what is large.
     fn is_prompt(&self) -> bool {
-        self.release.manifest().kind == Kind::Withdraw || self.bytes() <= INLINE_BYTES_MAX
+        self.bytes() <= INLINE_BYTES_MAX
+    }
+
+    /// Whether it withdraws something, which the store takes however full its disk is.
+    fn takes_back(&self) -> bool {
+        self.release.manifest().kind == Kind::Withdraw
     }
 }
 
@@ -86,12 +92,18 @@ impl Item {
             Self::Parts(parts) => parts.iter().flat_map(|part| &part.bodies).map(|body| body.bytes().len()).sum(),
         }
     }
+
+    fn takes_back(&self) -> bool {
+        matches!(self, Self::Release(_, received) if received.takes_back())
+    }
 }
 
-/// Takes what a session verifies, in two lanes: what is small or takes something back is stored beside what is large.
+/// Takes what a session verifies, in three lanes: what takes something back waits neither for what is small nor for room,
+/// and what is small not for what is large.
 #[derive(Debug)]
 pub(super) struct Storer {
     order: Arc<Mutex<Order>>,
+    back: mpsc::UnboundedSender<Item>,
     prompt: mpsc::UnboundedSender<Item>,
     bulk: mpsc::UnboundedSender<Item>,
     /// Releases of which parts were handed over last: these parts may not be durable yet, and their release must not
@@ -103,7 +115,12 @@ impl Storer {
     /// Takes a release, with the cursor that holds once it and all that was handed over before it are durable.
     pub(super) fn store(&mut self, received: Received) {
         let is_parted = self.parted.remove(&received.release.id());
-        let lane = if received.is_prompt() && !is_parted { &self.prompt } else { &self.bulk };
+        let lane = match () {
+            () if is_parted => &self.bulk,
+            () if received.takes_back() => &self.back,
+            () if received.is_prompt() => &self.prompt,
+            () => &self.bulk,
+        };
         let _ = lane.send(Item::Release(lock(&self.order).begin(received.cursor), Box::new(received)));
     }
 
@@ -144,15 +161,17 @@ pub(super) fn start(
         items,
         answers: answers.clone(),
     };
+    let (back, back_out) = mpsc::unbounded_channel();
     let ((prompt, prompt_out), (bulk, bulk_out)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
-    let (prompt_lane, bulk_lane, last) = (lane(prompt_out), lane(bulk_out), lane(mpsc::unbounded_channel().1));
+    let lanes = [back_out, prompt_out, bulk_out].map(lane);
+    let last = lane(mpsc::unbounded_channel().1);
     let task = node.tasks.spawn(async move {
-        let (prompt, bulk) = tokio::join!(prompt_lane.run(), bulk_lane.run());
-        if prompt && bulk {
+        let [back, prompt, bulk] = lanes.map(Lane::run);
+        if tokio::join!(back, prompt, bulk) == (true, true, true) {
             last.save_cursor().await;
         }
     });
-    (Storer { order, prompt, bulk, parted: HashSet::new() }, task)
+    (Storer { order, back, prompt, bulk, parted: HashSet::new() }, task)
 }
 
 struct Lane {
@@ -224,7 +243,9 @@ impl Lane {
         let Some(cursor) = lock(&self.order).cursor_with(&[]) else { return };
         let state = self.cursor_row.set(&cursor).collect();
         let node = Arc::clone(&self.node);
-        let saved = tokio::task::spawn_blocking(move || node.commit(Batch { state, ..Batch::default() })).await;
+        let saved =
+            tokio::task::spawn_blocking(move || node.commit(Batch { state, takes_back: true, ..Batch::default() }))
+                .await;
         if let Ok(Err(error)) = saved {
             let _ = self.answers.send(Err(End::from(error))).await;
         }
@@ -245,22 +266,24 @@ struct Work {
 }
 
 impl Work {
-    /// Takes from `items` what is stored in one turn, at least one.
-    fn next(items: &mut impl Iterator<Item = Item>) -> Self {
-        let (mut work, mut bytes) = (Self::default(), 0);
+    /// Takes from `items` what is stored in one turn, at least one; what takes something back goes with nothing that waits
+    /// for room.
+    fn next(items: &mut Peekable<impl Iterator<Item = Item>>) -> Self {
+        let (mut work, mut bytes, mut takes_back) = (Self::default(), 0, None);
         while bytes < COMMIT_BYTES
             && work.commits < COMMITS_MAX
-            && let Some(item) = items.next()
+            && let Some(item) =
+                items.next_if(|item| takes_back.is_none_or(|takes_back| takes_back == item.takes_back()))
         {
+            takes_back = Some(item.takes_back());
             bytes += item.bytes();
             work.add(item);
         }
         work
     }
 
-    /// Whether it withdraws something, which the store takes however full its disk is.
     fn takes_back(&self) -> bool {
-        self.received.iter().any(|received| received.release.manifest().kind == Kind::Withdraw)
+        self.received.iter().any(Received::takes_back)
     }
 
     fn add(&mut self, item: Item) {
@@ -341,7 +364,10 @@ fn store_part(
     let mut held = held::Rows::default();
     for Received { index, release, bodies, changes, .. } in part {
         let judgement = match release.manifest().kind {
-            Kind::Withdraw => withdraw(node, &release, &bodies, &mut batch)?,
+            Kind::Withdraw => {
+                batch.takes_back = true;
+                withdraw(node, &release, &bodies, &mut batch)?
+            }
             _ => standing::judge(node, &release, &bodies)?,
         };
         entries.push((index, judgement.status));
@@ -413,21 +439,33 @@ mod tests {
         Item::Release(number.into(), Box::new(received))
     }
 
-    /// How many of a hundred items are stored in each turn.
-    fn turns(item: impl Fn(u8) -> Item) -> Vec<usize> {
-        let mut items = (0..100).map(item).peekable();
-        let mut turns = Vec::new();
+    /// What goes into each turn.
+    fn works(items: impl Iterator<Item = Item>) -> Vec<Work> {
+        let mut items = items.peekable();
+        let mut works = Vec::new();
         while items.peek().is_some() {
-            turns.push(Work::next(&mut items).received.len());
+            works.push(Work::next(&mut items));
         }
-        turns
+        works
     }
 
     #[test]
     fn a_turn_is_bounded_in_its_commits() {
-        assert_eq!(turns(|number| item(number, 1, Kind::Publish)), [100], "all of one origin are one commit");
+        let turns = |item: &dyn Fn(u8) -> Item| -> Vec<usize> {
+            works((0..100).map(item)).iter().map(|work| work.received.len()).collect()
+        };
         let in_sixteens = [16, 16, 16, 16, 16, 16, 4];
-        assert_eq!(turns(|number| item(number, 1, Kind::Withdraw)), in_sixteens);
-        assert_eq!(turns(|number| item(number, number, Kind::Publish)), in_sixteens);
+        assert_eq!(turns(&|number| item(number, 1, Kind::Publish)), [100], "all of one origin are one commit");
+        assert_eq!(turns(&|number| item(number, 1, Kind::Withdraw)), in_sixteens);
+        assert_eq!(turns(&|number| item(number, number, Kind::Publish)), in_sixteens);
+    }
+
+    /// What waits for room must not keep what takes something back from being stored.
+    #[test]
+    fn what_takes_something_back_goes_with_nothing_else() {
+        let kinds = [Kind::Publish, Kind::Publish, Kind::Withdraw, Kind::Withdraw, Kind::Publish];
+        let items = (0..).zip(kinds).map(|(number, kind)| item(number, 1, kind));
+        let works: Vec<_> = works(items).iter().map(|work| (work.numbers.clone(), work.takes_back())).collect();
+        assert_eq!(works, [(vec![0, 1], false), (vec![2, 3], true), (vec![4], false)]);
     }
 }

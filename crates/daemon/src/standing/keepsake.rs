@@ -187,6 +187,27 @@ pub(crate) fn relearn(node: &Node) -> Result<Vec<Problem>, StoreError> {
     Ok(unread)
 }
 
+/// Learns again the withdrawals of ours that damage has taken out of the store; nothing in a store that is whole. Blocks.
+///
+/// # Errors
+/// When the store fails; a file or line that cannot be read is passed over, and named when the file is completed.
+pub(crate) fn relearn_lost(node: &Node) -> Result<(), StoreError> {
+    let visited = for_each_line(&path(node), |_, kept| {
+        for kept in kept.into_iter().flatten() {
+            match relearn_kept(node, kept) {
+                Err(Unlearnt::Store(error)) => return Err(Stop::Store(error)),
+                Err(Unlearnt::Unread(error)) => tracing::warn!(error, "a withdrawal of ours cannot be learnt again"),
+                Ok(()) => {}
+            }
+        }
+        Ok(())
+    });
+    match visited {
+        Err(Stop::Store(error)) => Err(error),
+        _ => Ok(()),
+    }
+}
+
 fn unread_problem(place: &str, why: &str) -> Problem {
     let text = format!(
         "{place} cannot be read ({why}): it may hold a withdrawal of ours that this store does not know. Mend it, or take it \
@@ -208,9 +229,12 @@ impl From<StoreError> for Unlearnt {
 }
 
 fn relearn_kept(node: &Node, kept: Kept) -> Result<(), Unlearnt> {
-    // What is known has been verified.
-    if node.store.release(kept.id())?.is_some() {
-        return Ok(());
+    match node.store.release(kept.id()) {
+        // What is known has been verified.
+        Ok(Some(_)) => return Ok(()),
+        // It is new when it comes again.
+        Ok(None) | Err(StoreError::Corrupt { .. }) => {}
+        Err(error) => return Err(error.into()),
     }
     let (release, bodies) = open(node, kept).map_err(Unlearnt::Unread)?;
     Ok(relearn_release(node, release, bodies)?)
@@ -324,7 +348,7 @@ fn open(node: &Node, kept: Kept) -> Result<(VerifiedRelease, Vec<Body>), String>
 
 fn relearn_release(node: &Node, release: VerifiedRelease, bodies: Vec<Body>) -> Result<(), StoreError> {
     let id = release.id();
-    let mut batch = Batch::default();
+    let mut batch = Batch { takes_back: true, ..Batch::default() };
     match (release.manifest().kind, release.contents().first()) {
         (Kind::Withdraw, Some(content)) => {
             let Some(notice) = notice_of(node, *content, &bodies)? else { return Ok(()) };

@@ -24,7 +24,7 @@ use mithaq_store::{StateChange, Store, StoreError};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use judge::{Judgement, Owners, claims, facts_of, judge, revoked_key};
-pub(crate) use keepsake::{complete, relearn};
+pub(crate) use keepsake::{complete, relearn, relearn_lost};
 pub(crate) use quarantine::{accept, discard, expire, list, quarantine_revoked};
 pub(crate) use retract::{apply_withdrawal, notice_of, revoke, withdraw};
 

@@ -65,7 +65,8 @@ pub(crate) fn withdraw(node: &Node, contents: &BTreeSet<ContentId>, reason: &str
         let text = "nothing of it was published by us and still stands: only its origin can withdraw it";
         return Err(Problem::new(Code::NOT_OURS, text));
     }
-    let mut batch = Batch::default();
+    // However full the disk is: nothing gives space back, and nobody is told, before it is committed.
+    let mut batch = Batch { takes_back: true, ..Batch::default() };
     let mut retraction = Retraction::default();
     // A clock that was set back must not date the withdrawal before what it takes back.
     let now = sources.values().map(|source| source.manifest.published_at).fold(clock::wall(), Time::max);

@@ -5,7 +5,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Read, Write},
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
@@ -16,6 +16,9 @@ use crate::pack::{
 
 /// The folder of the copies, in the store's folder.
 pub(super) const FOLDER: &str = "damaged";
+
+/// The file in it that is there from before a repair changes anything until it has come to its end.
+const UNFINISHED: &str = "unfinished";
 
 /// How much is copied or compared at a time.
 const CHUNK_BYTES: usize = 1024 * 1024;
@@ -72,17 +75,66 @@ impl Aside {
         Ok(true)
     }
 
+    /// The places of what was set aside, as the names of the copies tell them.
+    pub(super) fn pieces(&self) -> io::Result<Vec<Piece>> {
+        let mut pieces = Vec::new();
+        let entries = match fs::read_dir(&self.0) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(pieces),
+            entries => entries?,
+        };
+        for entry in entries {
+            let entry = entry?;
+            let name = entry.file_name();
+            let at =
+                name.to_str().and_then(|name| name.strip_prefix("pack-")?.strip_suffix(".bin")?.split_once("-at-"));
+            let at = at.and_then(|(segment, offset)| {
+                Some(Position { segment: segment.parse().ok()?, offset: offset.parse().ok()? })
+            });
+            if let Some(at) = at {
+                pieces.push(Piece { at, bytes: entry.metadata()?.len() });
+            }
+        }
+        Ok(pieces)
+    }
+
+    /// Whether a repair has begun and not come to its end.
+    pub(super) fn is_unfinished(&self) -> bool {
+        self.0.join(UNFINISHED).exists()
+    }
+
+    /// Notes durably that a repair begins.
+    pub(super) fn begin(&self) -> io::Result<()> {
+        fs::create_dir_all(&self.0)?;
+        File::create(self.0.join(UNFINISHED))?.sync_all()?;
+        self.sync()
+    }
+
+    /// Notes that the repair has come to its end.
+    pub(super) fn end(&self) -> io::Result<()> {
+        match fs::remove_file(self.0.join(UNFINISHED)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => self.sync(),
+        }
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        sync_dir(&self.0)?;
+        sync_dir(self.0.parent().unwrap_or(Path::new(".")))
+    }
+
     /// Copies a piece; the copy is durable on return.
     pub(super) fn put(&self, piece: Piece, segments: &Segments) -> io::Result<()> {
         fs::create_dir_all(&self.0)?;
         let (path, new) = (self.0.join(piece.name()), self.0.join("new"));
-        let mut file = File::create(&new)?;
+        let (file, disk) = (File::create(&new)?, segments.disk());
+        let mut end = 0;
         for chunk in piece.chunks(segments) {
-            file.write_all(&chunk?)?;
+            let chunk = chunk?;
+            disk.write_at(&file, &chunk, end)?;
+            end += chunk.len() as u64;
         }
-        file.sync_all()?;
-        fs::rename(&new, &path)?;
-        sync_dir(&self.0)?;
-        sync_dir(self.0.parent().unwrap_or(Path::new(".")))
+        disk.sync_data(&file)?;
+        disk.replace(&new, &path)?;
+        self.sync()
     }
 }

@@ -11,16 +11,17 @@ use std::{
 
 use super::{
     Shared,
-    plan::{Plan, PlanError},
+    plan::{Plan, PlanError, Planned},
     prepare::Prepared,
     queue::{Queue, Weighed},
 };
 use crate::{
     contract::{Committed, Purge, StoreError},
-    index::{Checkpoint, Delta, Extent, Waiting},
+    index::{Checkpoint, Extent, Waiting},
     pack::{
         frame::Frame,
-        group::{GroupKind, Packed},
+        group::GroupKind,
+        marks::Note,
         segments::{AppendError, Position},
     },
 };
@@ -92,6 +93,7 @@ impl Committer {
         let mut plan = Plan::new(&self.shared);
         let mut planned = Vec::with_capacity(group.len());
         let mut failure = None;
+        let takes_back = group.iter().all(|job| job.batch.takes_back || !job.batch.purge.is_empty());
         for mut job in group {
             let purge = std::mem::take(&mut job.batch.purge);
             match self.add(&mut plan, job.batch, &purge) {
@@ -106,7 +108,7 @@ impl Committer {
         }
         let written = match failure {
             Some(error) => Err(error),
-            None => plan.finish().map_err(GroupError::NotStored).and_then(|plan| self.write(plan.0, plan.1)),
+            None => plan.finish().map_err(GroupError::NotStored).and_then(|plan| self.write(plan, takes_back)),
         };
         for (answer, committed) in planned {
             reply(&answer, written.as_ref().map(|()| committed).map_err(|error| self.explain(error)));
@@ -124,8 +126,9 @@ impl Committer {
         Ok(committed)
     }
 
-    /// Makes a frame durable, then visible.
-    fn write(&self, groups: Vec<(u64, Packed)>, mut delta: Delta) -> Result<(), GroupError> {
+    /// Makes a frame durable, then visible. What `takes_back` does not wait for room.
+    fn write(&self, plan: Planned, takes_back: bool) -> Result<(), GroupError> {
+        let Planned { groups, mut delta, tombstones } = plan;
         if groups.is_empty() {
             return Ok(());
         }
@@ -133,9 +136,7 @@ impl Committer {
         let number = shared.index.reached().frame + 1;
         let frame = Frame::build(number, &groups).ok_or(GroupError::TooLarge)?;
         let bytes = frame.bytes.len() as u64;
-        // What gives space back must not wait for space.
-        let purges = groups.iter().any(|(_, group)| group.kind == GroupKind::Purges);
-        let free_bytes_min = if purges { 0 } else { shared.options.free_bytes_min };
+        let free_bytes_min = if takes_back { 0 } else { shared.options.free_bytes_min };
         if !shared.segments.has_room(free_bytes_min.saturating_add(bytes)) {
             return Err(GroupError::NotStored(io::ErrorKind::StorageFull.into()));
         }
@@ -143,6 +144,8 @@ impl Committer {
             AppendError::NotStored(error) => GroupError::NotStored(error),
             AppendError::Unknown(error) => GroupError::Unknown(error),
         })?;
+        let note = |(ordinal, tombstone)| Note { frame: number, ordinal, tombstone };
+        shared.marks.append(&tombstones.into_iter().map(note).collect::<Vec<_>>());
         for (entry, offset) in &frame.entries {
             let extent = Extent::of(entry, Position { offset: at.offset + offset, ..at });
             // INVARIANT: `Options` keep segments under 4 GiB, so every group has an extent.
@@ -232,12 +235,14 @@ impl Flusher {
 }
 
 /// Cuts a group where a commit purges: that one must know what the others before it have brought, and they what it drops.
+/// And where one takes something back: it must not wait for room together with others.
 fn apart(group: Vec<Job>) -> Vec<Vec<Job>> {
     let mut groups: Vec<Vec<Job>> = Vec::new();
     let mut is_open = false;
     for job in group {
-        let purges = !job.batch.purge.is_empty();
-        match groups.last_mut().filter(|_| is_open && !purges) {
+        let (purges, takes_back) = (!job.batch.purge.is_empty(), job.batch.takes_back);
+        let is_alike = |last: &&mut Vec<Job>| last.last().is_none_or(|job| job.batch.takes_back == takes_back);
+        match groups.last_mut().filter(|_| is_open && !purges).filter(is_alike) {
             Some(last) => last.push(job),
             None => groups.push(vec![job]),
         }

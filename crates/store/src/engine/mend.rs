@@ -10,10 +10,11 @@ use mithaq_core::{id::ReleaseId, time::Time};
 use super::{
     Shared, SledStore,
     aside::{Aside, FOLDER},
-    verify::Found,
+    verify::{Found, LostKinds},
 };
 use crate::{
     contract::{Batch, Expect, PURGE_ITEMS_MAX, Purge, Repaired, StateChange, Store, StoreError},
+    index::condemn_index,
     pack::{
         group::{Group, GroupKind},
         record::decode_state,
@@ -28,31 +29,61 @@ const CHANGES: usize = 32;
 /// Checks the store and takes care of what is damaged.
 pub(super) fn mend(store: &SledStore, now: Time) -> Result<Repaired, StoreError> {
     let shared = &*store.shared;
+    let aside = Aside::of(&shared.dir);
+    let failed = |error| io_error(&shared.dir.join(FOLDER))(error);
     let mut found = shared.verify()?;
+    let was_cut = aside.is_unfinished();
+    let is_damaged = !found.report.problems.is_empty() || !found.report.set_aside.is_empty();
+    let begins = is_damaged || was_cut;
+    if begins {
+        aside.begin().map_err(failed)?;
+    }
+    if was_cut {
+        // A repair before may have set aside what held them, and then have done no more.
+        found.lost = LostKinds { state: true, purges: true };
+    }
     let mut files = set_aside(shared, &found)?;
-    if shared.salvage(&found.pieces)? {
-        // What is left of the damage lies elsewhere now. What was named stays named, and what may be lost may be.
-        let before = std::mem::replace(&mut found, shared.verify()?);
+    let damage: Vec<_> = found.pieces.iter().chain(&found.known).copied().collect();
+    if shared.salvage(&damage)? {
+        found = checked_again(shared, found)?;
         files.extend(set_aside(shared, &found)?);
-        let rows = before.report.lacking.rows.max(found.report.lacking.rows);
-        found.report.problems = before.report.problems;
-        found.report.lacking.rows = rows;
-        found.report.lacking.purged.extend(before.report.lacking.purged);
-        found.lost = before.lost;
     }
     let dropped = drop_releases(store, &found.damaged, now)?;
     if found.lost.state {
         rewrite_state(store, now)?;
     }
+    if found.lost.purges || found.notes_lack {
+        shared.note_purged()?;
+    }
     if found.lost.purges {
-        // Once nothing of what was purged is left in the packs, nobody needs to know that it was.
+        // What is not in the packs any more cannot come back.
         shared.compact(0)?;
+    }
+    if found.contradicts {
+        tracing::warn!("the index contradicts the packs: it is built anew when the store is opened the next time");
+        condemn_index(&shared.dir)?;
+    }
+    if begins {
+        aside.end().map_err(failed)?;
     }
     shared.is_mended.store(true, Ordering::Release);
     Ok(Repaired { report: found.report, files, dropped })
 }
 
-/// Copies the damaged bytes, gives the names of the copies, and has the store claim none of the bodies there.
+/// Checks once more, after what was whole in damaged frames was saved: what is left of the damage lies elsewhere now. What
+/// was named stays named, and what may be lost may be.
+fn checked_again(shared: &Shared, before: Found) -> Result<Found, StoreError> {
+    let mut found = shared.verify()?;
+    found.report.problems = before.report.problems;
+    found.report.lacking.rows = before.report.lacking.rows.max(found.report.lacking.rows);
+    found.report.lacking.purged.extend(before.report.lacking.purged);
+    found.lost = before.lost;
+    found.notes_lack |= before.notes_lack;
+    found.contradicts |= before.contradicts;
+    Ok(found)
+}
+
+/// Copies the damaged bytes and gives the names of the copies.
 fn set_aside(shared: &Shared, found: &Found) -> Result<Vec<String>, StoreError> {
     let aside = Aside::of(&shared.dir);
     let mut files = Vec::new();
@@ -60,7 +91,6 @@ fn set_aside(shared: &Shared, found: &Found) -> Result<Vec<String>, StoreError> 
         aside.put(*piece, &shared.segments).map_err(io_error(&shared.dir.join(FOLDER)))?;
         files.push(format!("{FOLDER}/{}", piece.name()));
     }
-    found.bodies.iter().flat_map(|range| range.clone()).for_each(|ordinal| shared.index.set_damaged(ordinal));
     Ok(files)
 }
 
@@ -73,7 +103,7 @@ fn drop_releases(store: &SledStore, damaged: &[ReleaseId], now: Time) -> Result<
         }
     }
     for releases in dropped.chunks(PURGE_ITEMS_MAX) {
-        let purge = Purge { releases: releases.to_vec(), ..Purge::default() };
+        let purge = Purge { damaged: releases.to_vec(), ..Purge::default() };
         store.commit(Batch { purge, ..Batch::default() }, now)?;
     }
     Ok(dropped)

@@ -5,6 +5,7 @@ mod committer;
 mod compact;
 mod find;
 mod mend;
+mod noted;
 mod options;
 mod prepare;
 mod purge;
@@ -54,6 +55,7 @@ use crate::{
         adopt,
         disk::{Disk, SystemDisk, if_read_only, sync_dir},
         group::Zip,
+        marks::{self, Marks},
         segments::{SCHEMA, Segments, io_error},
     },
     query::{FoundPage, Place, Query},
@@ -65,6 +67,7 @@ struct Shared {
     packs: PathBuf,
     options: Options,
     segments: Segments,
+    marks: Marks,
     index: Index,
     zip: Zip,
     cache: GroupCache,
@@ -124,11 +127,13 @@ impl SledStore {
         create_dir(dir)?;
         let lock = lock(dir)?;
         create_dir(&packs)?;
+        marks::remove_unfinished(dir);
+        let (marks, had_marks) = Marks::open(dir, Arc::clone(&disk));
         let opened = Segments::open(&packs, disk, options.segment_bytes, random_id)?;
         let (segments, mut problems) = (opened.segments, opened.problems);
         let header_problems = problems.len();
         let zip = Zip::new(options.compression_level);
-        let (index, found) = Self::open_index(dir, &options, &segments, &zip)?;
+        let (index, found) = Self::open_index(dir, &options, &segments, &marks, &zip)?;
         problems.extend(found);
         for problem in &problems {
             tracing::warn!(problem, "the store was opened in spite of a problem");
@@ -141,6 +146,7 @@ impl SledStore {
             packs,
             options,
             segments,
+            marks,
             index,
             zip,
             cache,
@@ -153,6 +159,11 @@ impl SledStore {
             places,
             _lock: lock,
         };
+        let needs_marks = (!had_marks && shared.index.has_gone()) || shared.marks.last() > shared.index.reached().frame;
+        if needs_marks && let Err(error) = shared.note_purged() {
+            tracing::warn!(%error, "what was purged cannot be noted beside the packs");
+        }
+        shared.claim_none_set_aside()?;
         Self::start(Arc::new(shared))
     }
 
@@ -161,15 +172,16 @@ impl SledStore {
         dir: &Path,
         options: &Options,
         segments: &Segments,
+        marks: &Marks,
         zip: &Zip,
     ) -> Result<(Index, Vec<String>), StoreError> {
         let mut opened = OpenedIndex::open(dir, options.engine(), segments)?;
-        let mut recovered = recover::recover(segments, &opened.index, zip, options);
+        let mut recovered = recover::recover(segments, &opened.index, marks, zip, options);
         if let Err(error @ StoreError::Index { .. }) = recovered {
             // It opened, and then the disk did not take what it lacked.
             drop(opened.index);
             opened = OpenedIndex::in_memory(options.engine(), segments, error)?;
-            recovered = recover::recover(segments, &opened.index, zip, options);
+            recovered = recover::recover(segments, &opened.index, marks, zip, options);
         }
         let mut problems = recovered?;
         problems.extend(opened.rebuilt_because.map(|why| format!("the index was rebuilt from the packs: {why}")));

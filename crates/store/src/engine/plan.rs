@@ -16,7 +16,7 @@ use mithaq_core::{
 use super::{
     Shared,
     prepare::{Fresh, Prepared, PreparedArrival},
-    purge::Purged,
+    purge::{Purged, PurgedRows},
 };
 use crate::{
     contract::{Committed, Expect, StateChange, StoreError},
@@ -55,6 +55,15 @@ pub(crate) struct Plan<'a> {
     rows: Collector,
     state: Collector,
     purges: Collector,
+    /// Tombstones with their ordinals.
+    tombstones: Vec<(u64, Tombstone)>,
+}
+
+/// What a plan comes to: the groups of its frame, none if there is nothing to write, and what they add.
+pub(crate) struct Planned {
+    pub(crate) groups: Vec<(u64, Packed)>,
+    pub(crate) delta: Delta,
+    pub(crate) tombstones: Vec<(u64, Tombstone)>,
 }
 
 /// Puts records into groups of one kind.
@@ -133,6 +142,7 @@ impl<'a> Plan<'a> {
             rows: Collector::new(GroupKind::Releases),
             state: Collector::new(GroupKind::State),
             purges: Collector::new(GroupKind::Purges),
+            tombstones: Vec::new(),
         }
     }
 
@@ -170,8 +180,8 @@ impl<'a> Plan<'a> {
 
     /// Takes out what is purged. The plan holds the batch that asks for it and no other.
     pub(crate) fn purge(&mut self, found: &Purged) -> io::Result<()> {
-        for (id, rows) in &found.releases {
-            self.put_tombstone(&Tombstone::Release(*id))?;
+        for PurgedRows { id, rows, is_damaged } in &found.releases {
+            self.put_tombstone(&if *is_damaged { Tombstone::Damaged(*id) } else { Tombstone::Release(*id) })?;
             rows.iter().for_each(|(seq, row)| self.delta.purge_row(*seq, row));
         }
         for (content, copies, bytes) in &found.contents {
@@ -189,18 +199,19 @@ impl<'a> Plan<'a> {
     fn put_tombstone(&mut self, tombstone: &Tombstone) -> io::Result<u64> {
         let ordinal = self.next_ordinal;
         self.purges.push(ordinal, &tombstone.encode(), self.zip, &mut self.groups)?;
+        self.tombstones.push((ordinal, *tombstone));
         self.next_ordinal += 1;
         self.delta.reserve_ordinals(self.next_ordinal);
         Ok(ordinal)
     }
 
-    /// Closes the plan: the groups of its frame, none if there is nothing to write, and what they add.
-    pub(crate) fn finish(mut self) -> io::Result<(Vec<(u64, Packed)>, Delta)> {
+    /// Closes the plan.
+    pub(crate) fn finish(mut self) -> io::Result<Planned> {
         self.rows.close(self.zip, &mut self.groups)?;
         self.state.close(self.zip, &mut self.groups)?;
         self.bodies.close(self.zip, &mut self.groups)?;
         self.purges.close(self.zip, &mut self.groups)?;
-        Ok((self.groups, self.delta))
+        Ok(Planned { groups: self.groups, delta: self.delta, tombstones: self.tombstones })
     }
 
     fn check_state(&self, changes: &[StateChange]) -> Result<(), StoreError> {

@@ -32,6 +32,8 @@ pub(crate) struct Prepared {
     pub(crate) staged: Vec<Fresh>,
     /// They, if they were worth compressing.
     pub(crate) staged_packed: Vec<Packed>,
+    /// Whether it must not wait for room.
+    pub(crate) takes_back: bool,
     pub(crate) now: Time,
     /// What it adds to a frame, about.
     pub(crate) bytes: usize,
@@ -68,7 +70,7 @@ pub(super) fn prepare(shared: &Shared, batch: Batch, now: Time) -> Result<Prepar
     let bytes = check_limits(&batch)?;
     check_purge(&batch)?;
     let (flushes, purges) = (shared.index.flushes(), shared.index.purges());
-    let Batch { arrivals, state, purge, staged } = batch;
+    let Batch { arrivals, state, purge, staged, takes_back } = batch;
     let mut seen = HashSet::new();
     let arrivals = arrivals.into_iter().map(|arrival| prepare_arrival(shared, arrival, &mut seen));
     let mut arrivals = arrivals.collect::<Result<Vec<_>, _>>()?;
@@ -78,7 +80,7 @@ pub(super) fn prepare(shared: &Shared, batch: Batch, now: Time) -> Result<Prepar
     let fresh = arrivals.iter_mut().flat_map(|arrival| &mut arrival.fresh);
     let packed = pack(&shared.zip, GroupKind::Bodies, fresh.collect()).map_err(failed)?;
     let staged_packed = pack(&shared.zip, GroupKind::Staged, staged.iter_mut().collect()).map_err(failed)?;
-    Ok(Prepared { arrivals, state, purge, packed, staged, staged_packed, now, bytes, flushes, purges })
+    Ok(Prepared { arrivals, state, purge, packed, staged, staged_packed, takes_back, now, bytes, flushes, purges })
 }
 
 fn check_limits(batch: &Batch) -> Result<usize, StoreError> {
@@ -103,7 +105,7 @@ fn check_limits(batch: &Batch) -> Result<usize, StoreError> {
 
 /// A purge has a limit, and drops nothing that its own batch brings.
 fn check_purge(batch: &Batch) -> Result<(), StoreError> {
-    let Purge { releases, contents, staged } = &batch.purge;
+    let Purge { releases, contents, staged, damaged } = &batch.purge;
     if batch.purge.items() > PURGE_ITEMS_MAX {
         return Err(misuse(format!("a purge of more than {PURGE_ITEMS_MAX} releases, contents and staged bodies")));
     }
@@ -112,7 +114,8 @@ fn check_purge(batch: &Batch) -> Result<(), StoreError> {
     }
     let contents: HashSet<_> = contents.iter().chain(staged).collect();
     for Arrival { release, .. } in &batch.arrivals {
-        if releases.contains(&release.id()) || release.contents().iter().any(|content| contents.contains(content)) {
+        let is_dropped = releases.contains(&release.id()) || damaged.contains(&release.id());
+        if is_dropped || release.contents().iter().any(|content| contents.contains(content)) {
             return Err(misuse(format!("a batch purges release {}, or what it names, and brings it", release.id())));
         }
     }

@@ -16,12 +16,20 @@ use crate::{
 /// What is held of what a purge names.
 #[derive(Debug, Default)]
 pub(super) struct Purged {
-    /// Releases with their rows.
-    pub(super) releases: Vec<(ReleaseId, Vec<(u64, Row)>)>,
+    pub(super) releases: Vec<PurgedRows>,
     /// Contents with their copies and their length.
     pub(super) contents: Vec<(ContentId, Copies, u64)>,
     /// The ordinals of staged bodies, those that follow each other together.
     pub(super) staged: Vec<Range<u64>>,
+}
+
+/// A release that goes.
+#[derive(Debug)]
+pub(super) struct PurgedRows {
+    pub(super) id: ReleaseId,
+    pub(super) rows: Vec<(u64, Row)>,
+    /// Whether it goes because it is damaged.
+    pub(super) is_damaged: bool,
 }
 
 impl Shared {
@@ -29,7 +37,8 @@ impl Shared {
     pub(super) fn find_purged(&self, purge: &Purge, kept: &HashSet<ContentId>) -> Result<Purged, StoreError> {
         let _places = self.places();
         let mut rows = BTreeMap::new();
-        for id in purge.releases.iter().collect::<BTreeSet<_>>() {
+        let damaged: BTreeSet<_> = purge.damaged.iter().collect();
+        for id in purge.releases.iter().chain(&purge.damaged).collect::<BTreeSet<_>>() {
             for seq in self.index.rows_of_release(*id)? {
                 rows.insert(seq, *id);
             }
@@ -44,7 +53,9 @@ impl Shared {
             releases.entry(id).or_default().extend(row);
         }
         let contents = self.with_lengths(&contents.into_iter().collect::<Vec<_>>())?;
-        Ok(Purged { releases: releases.into_iter().collect(), contents, staged: self.find_staged(&purge.staged)? })
+        let purged = |(id, rows)| PurgedRows { id, rows, is_damaged: damaged.contains(&id) };
+        let releases = releases.into_iter().map(purged).collect();
+        Ok(Purged { releases, contents, staged: self.find_staged(&purge.staged)? })
     }
 
     /// Where those of these contents lie that no release names.

@@ -17,6 +17,7 @@ use crate::{
     pack::{
         frame::Entry,
         group::{Group, GroupKind, Zip},
+        marks::{Marks, Note, Reader},
         record::{PurgedRelease, ReleaseRecord, Tombstone, decode_state},
         scan::{FoundFrame, Scanned, Scanner},
         segments::{Position, Segments, file_name, io_error},
@@ -24,14 +25,29 @@ use crate::{
     },
 };
 
+/// How many frames at the end of the packs are believed to be lost, if notes say so: more than any segments that are lost
+/// with them held, and few enough for a repair to fill their numbers.
+const FRAMES_LOST_MAX: u64 = 1 << 24;
+
 /// Reads the packs from the index's checkpoint on; gives what was found damaged.
 pub(super) fn recover(
     segments: &Segments,
     index: &Index,
+    marks: &Marks,
     zip: &Zip,
     options: &Options,
 ) -> Result<Vec<String>, StoreError> {
-    let mut recovery = Recovery { segments, index, zip, problems: Vec::new(), unnumbered: 0, unpacked: None };
+    let mut recovery = Recovery {
+        segments,
+        index,
+        marks,
+        noted: marks.reader(),
+        zip,
+        problems: Vec::new(),
+        is_lossy: false,
+        unnumbered: 0,
+        unpacked: None,
+    };
     let mut scanner = Scanner::new(segments, index.reached().next);
     let failed = |error| io_error(std::path::Path::new("packs"))(error);
     while let Some(scanned) = scanner.next().map_err(failed)? {
@@ -43,14 +59,21 @@ pub(super) fn recover(
         }
     }
     recovery.skip_unnumbered();
+    recovery.take_noted_behind()?;
+    marks.write();
     Ok(recovery.problems)
 }
 
 struct Recovery<'a> {
     segments: &'a Segments,
     index: &'a Index,
+    marks: &'a Marks,
+    /// What was noted of tombstones, as far as it was read.
+    noted: Reader,
     zip: &'a Zip,
     problems: Vec<String>,
+    /// Whether there is damage between the last frame that was taken in and the next one.
+    is_lossy: bool,
     /// Bytes of damage since the last row whose number is known.
     unnumbered: u64,
     /// The group of staged bodies that was read last: what a release takes mostly lies together.
@@ -101,6 +124,7 @@ impl Recovery<'_> {
     fn step_over(&mut self, at: Position, bytes: u64, is_last: bool) {
         self.problem(at, &format!("{bytes} bytes are no frame"));
         self.unnumbered += bytes;
+        self.is_lossy = true;
         if is_last {
             // A frame behind it, if that were torn, could not be told from it.
             self.segments.seal_tail();
@@ -150,11 +174,16 @@ impl Recovery<'_> {
         if number > expected {
             self.problem(frame.at, &format!("frames {expected} to {} are lost", number - 1));
         }
+        let lost_tombstones = |(entry, _, group): &ReadGroup| entry.kind == GroupKind::Purges && group.is_none();
+        if number > expected || std::mem::take(&mut self.is_lossy) || groups.iter().any(lost_tombstones) {
+            // Those of this frame too: it drops nothing that it brings itself, and one dropped twice is gone all the same.
+            self.take_noted(expected, number)?;
+        }
         let mut delta = Delta::default();
         let mut brought = self.take_bodies(groups, &mut delta)?;
         self.take_releases(groups, &mut brought, &mut delta)?;
         self.take_state(groups, &mut delta);
-        self.take_purges(groups, &mut delta)?;
+        self.take_purges(number, groups, &mut delta)?;
         for (entry, at, group) in groups {
             match (entry.kind, group, Extent::of(entry, *at)) {
                 (_, None, _) => self.problem(*at, &format!("a group of {:?} is damaged", entry.kind)),
@@ -286,27 +315,85 @@ impl Recovery<'_> {
     }
 
     /// Takes out what was purged: all that came before this frame.
-    fn take_purges(&mut self, groups: &[ReadGroup], delta: &mut Delta) -> Result<(), StoreError> {
+    fn take_purges(&mut self, frame: u64, groups: &[ReadGroup], delta: &mut Delta) -> Result<(), StoreError> {
+        let mut notes = Vec::new();
         for (entry, at, group) in groups.iter().filter(|(entry, ..)| entry.kind == GroupKind::Purges) {
             delta.reserve_ordinals(entry.first + u64::from(entry.count));
             for (ordinal, record) in (entry.first..).zip(group.iter().flat_map(Group::records)) {
-                match Tombstone::decode(record) {
-                    Some(Tombstone::Content(content, bytes)) => {
-                        delta.purge_content(ordinal, &content, &self.index.copies(&content)?, bytes);
-                    }
-                    Some(Tombstone::Release(id)) => {
-                        for seq in self.index.rows_of_release(id)? {
-                            self.index.rows(seq - 1, 1)?.iter().for_each(|(seq, row)| delta.purge_row(*seq, row));
-                        }
-                    }
-                    Some(Tombstone::Staged(first, count)) => {
-                        let ordinals = first..first.saturating_add(u64::from(count));
-                        delta.drop_staged(ordinals.filter(|ordinal| self.index.is_staged(*ordinal)));
-                    }
-                    None => self.problem(*at, "what was purged cannot be read"),
-                }
+                let Some(tombstone) = Tombstone::decode(record) else {
+                    self.problem(*at, "what was purged cannot be read");
+                    continue;
+                };
+                self.take_purge(Some(ordinal), &tombstone, delta)?;
+                notes.push(Note { frame, ordinal, tombstone });
             }
         }
+        self.marks.gather(&notes);
+        Ok(())
+    }
+
+    /// Takes out what a tombstone names. One without an ordinal leaves nothing that tells of it.
+    fn take_purge(&self, ordinal: Option<u64>, tombstone: &Tombstone, delta: &mut Delta) -> Result<(), StoreError> {
+        match tombstone {
+            Tombstone::Content(content, bytes) => {
+                let copies = self.index.copies(content)?;
+                match ordinal {
+                    Some(ordinal) => delta.purge_content(ordinal, content, &copies, *bytes),
+                    None => delta.drop_copies(&copies, *bytes),
+                }
+            }
+            Tombstone::Release(id) | Tombstone::Damaged(id) => {
+                for seq in self.index.rows_of_release(*id)? {
+                    self.index.rows(seq - 1, 1)?.iter().for_each(|(seq, row)| delta.purge_row(*seq, row));
+                }
+            }
+            Tombstone::Staged(first, count) => {
+                let ordinals = *first..first.saturating_add(u64::from(*count));
+                delta.drop_staged(ordinals.filter(|ordinal| self.index.is_staged(*ordinal)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes out what tombstones of these frames named, of which the packs have lost some.
+    fn take_noted(&mut self, first: u64, last: u64) -> Result<(), StoreError> {
+        let (mut taken, mut frame, mut delta) = (0_u64, 0, Delta::default());
+        while let Some(note) = self.noted.next_within(first, last) {
+            if note.frame != frame {
+                // What one purge took out the next one does not find.
+                self.index.apply(std::mem::take(&mut delta), self.index.reached());
+                frame = note.frame;
+            }
+            taken += 1;
+            // Its ordinal lies in what is lost. One that was given to something else meanwhile must not be hit.
+            let is_free = note.ordinal >= self.index.counters().next_ordinal;
+            self.take_purge(is_free.then_some(note.ordinal), &note.tombstone, &mut delta)?;
+            if is_free {
+                delta.reserve_ordinals(note.ordinal + 1);
+            }
+        }
+        self.index.apply(delta, self.index.reached());
+        if taken > 0 {
+            tracing::warn!(
+                first,
+                last,
+                taken,
+                "damage has taken what says what was purged: it was noted beside the packs"
+            );
+        }
+        Ok(())
+    }
+
+    /// The packs end before a purge that was acknowledged: what it took out stays out, and no other frame takes its number.
+    fn take_noted_behind(&mut self) -> Result<(), StoreError> {
+        let reached = self.index.reached();
+        let last = self.marks.last().min(reached.frame + FRAMES_LOST_MAX);
+        if last <= reached.frame {
+            return Ok(());
+        }
+        self.take_noted(reached.frame + 1, last)?;
+        self.problems.push(format!("frames {} to {last} are lost, in which something was purged", reached.frame + 1));
+        self.index.apply(Delta::default(), Checkpoint { frame: last, ..self.index.reached() });
         Ok(())
     }
 

@@ -156,7 +156,7 @@ impl Shared {
         Ok(groups)
     }
 
-    fn sound_group(&self, kind: GroupKind, extent: &Extent) -> Result<Option<Packed>, StoreError> {
+    pub(super) fn sound_group(&self, kind: GroupKind, extent: &Extent) -> Result<Option<Packed>, StoreError> {
         let Extent { count, raw_bytes, crc, packed_bytes, .. } = *extent;
         let bytes = self.segments.read(extent.at(), packed_bytes as usize).map_err(io_error(&self.packs))?;
         let bytes = bytes.filter(|bytes| crc32fast::hash(bytes) == crc);

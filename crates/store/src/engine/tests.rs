@@ -551,7 +551,7 @@ fn a_store_of_another_schema_is_refused() {
     bytes[8..12].copy_from_slice(&crc.to_le_bytes());
     fs::write(temporary.pack(0), bytes).unwrap();
     let opened = SledStore::open(temporary.dir.path(), lazy());
-    assert!(matches!(opened, Err(StoreError::Schema { found: 9, known: 3 })), "{opened:?}");
+    assert!(matches!(opened, Err(StoreError::Schema { found: 9, known: 4 })), "{opened:?}");
 }
 
 /// What may be done to a store.

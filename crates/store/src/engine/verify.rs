@@ -14,6 +14,7 @@ use crate::{
     pack::{
         frame::Entry,
         group::{Group, GroupKind},
+        marks::{MARKS, Note, Reader},
         record::{ReleaseRecord, Tombstone},
         scan::{FoundFrame, Scanned, Scanner},
         segments::{Position, file_name, io_error},
@@ -32,12 +33,16 @@ pub(super) struct Found {
     pub(super) report: Report,
     /// Damage in the packs that was not set aside.
     pub(super) pieces: Vec<Piece>,
-    /// The ordinals of bodies in it.
-    pub(super) bodies: Vec<Range<u64>>,
+    /// Damage that was set aside.
+    pub(super) known: Vec<Piece>,
     /// What else may have been in it.
     pub(super) lost: LostKinds,
     /// Releases that cannot be read.
     pub(super) damaged: Vec<ReleaseId>,
+    /// Whether the index says something else than the packs, which are right.
+    pub(super) contradicts: bool,
+    /// Whether what was purged is not noted beside the packs as it should be.
+    pub(super) notes_lack: bool,
 }
 
 /// What kinds of records damaged bytes held or may have held, besides bodies and releases.
@@ -57,6 +62,10 @@ struct Check<'a> {
     last_row: u64,
     is_aside_behind: bool,
     purged: BTreeSet<ReleaseId>,
+    notes: Reader,
+    /// What is noted of the frame that is looked at, and how many tombstones were not noted so far.
+    noted: Vec<Note>,
+    unnoted: u64,
 }
 
 impl Shared {
@@ -74,14 +83,15 @@ impl Shared {
             last_row: 0,
             is_aside_behind: false,
             purged: BTreeSet::new(),
+            notes: self.marks.reader(),
+            noted: Vec::new(),
+            unnoted: 0,
         };
         check.packs()?;
         check.opening();
         check.note_gap(head + 1);
         check.rows(head)?;
-        if check.found.report.lacking.rows > 0 {
-            check.found.report.lacking.purged = check.purged;
-        }
+        check.found.report.lacking.purged = check.purged;
         Ok(check.found)
     }
 }
@@ -112,7 +122,10 @@ impl Check<'_> {
         if !is_aside {
             self.found.pieces.push(piece);
             self.problem(text);
-        } else if self.found.report.set_aside.len() < PROBLEMS_MAX {
+            return Ok(false);
+        }
+        self.found.known.push(piece);
+        if self.found.report.set_aside.len() < PROBLEMS_MAX {
             self.found.report.set_aside.push(text);
         }
         Ok(is_aside)
@@ -122,6 +135,8 @@ impl Check<'_> {
     fn packs(&mut self) -> Result<(), StoreError> {
         let mut scanner = Scanner::new(&self.shared.segments, self.shared.segments.start());
         let reached = self.shared.index.reached().next;
+        // Not before: what is purged is noted before the index takes it in.
+        self.notes = self.shared.marks.reader();
         while let Some(scanned) = scanner.next().map_err(io_error(&self.shared.packs))? {
             match scanned {
                 Scanned::Damage { at, .. } if at >= reached => break,
@@ -135,10 +150,35 @@ impl Check<'_> {
                 Scanned::Frame(frame) => self.frame(&frame)?,
             }
         }
+        self.notes();
         Ok(())
     }
 
+    /// Takes in what is noted of frames behind the last that was found, and names what is wrong with the notes.
+    fn notes(&mut self) {
+        while let Some(note) = self.notes.next_within(0, u64::MAX) {
+            self.tombstone(&note.tombstone);
+        }
+        let (damaged, unnoted) = (self.notes.damaged(), self.unnoted);
+        if damaged + unnoted > 0 {
+            self.found.notes_lack = true;
+            self.problem(format!("{MARKS} lacks {unnoted} of what was purged, and {damaged} of its notes are damaged"));
+        }
+    }
+
+    /// Takes in what is noted of lost frames before a frame, and of the frame itself.
+    fn note_frame(&mut self, frame: u64) {
+        self.noted.clear();
+        while let Some(note) = self.notes.next_within(0, frame) {
+            self.tombstone(&note.tombstone);
+            if note.frame == frame {
+                self.noted.push(note);
+            }
+        }
+    }
+
     fn frame(&mut self, frame: &FoundFrame) -> Result<(), StoreError> {
+        self.note_frame(frame.header.number);
         for (entry, offset) in &frame.entries {
             let at = frame.group_at(*offset);
             let end = entry.first + u64::from(entry.count);
@@ -166,7 +206,8 @@ impl Check<'_> {
         let is_aside = self.damage(piece, &format!("a group of {:?} is damaged", entry.kind))?;
         match entry.kind {
             GroupKind::Releases if is_aside => self.rows_aside.push(numbers),
-            GroupKind::Bodies | GroupKind::Staged => self.found.bodies.push(numbers),
+            // From now on the store says that it does not have them, so that they can come again.
+            GroupKind::Bodies | GroupKind::Staged => numbers.for_each(|number| self.shared.index.set_damaged(number)),
             GroupKind::State => self.found.lost.state |= !is_aside,
             GroupKind::Purges => self.found.lost.purges |= !is_aside,
             GroupKind::Releases => {}
@@ -179,7 +220,7 @@ impl Check<'_> {
             GroupKind::Bodies | GroupKind::Staged => self.bodies(entry, at, group),
             GroupKind::Releases => self.releases(entry, at, group),
             GroupKind::Purges => {
-                self.tombstones(group);
+                self.tombstones(entry, group);
                 Ok(())
             }
             GroupKind::State => Ok(()),
@@ -196,7 +237,7 @@ impl Check<'_> {
             // It may have been purged meanwhile.
             let is_out = |ordinal| self.shared.index.is_damaged(ordinal) || self.shared.index.is_gone(ordinal);
             if found.is_none() && !is_out(ordinal) {
-                self.problem(format!("{}: the index does not know body {content}", place(at, ordinal)));
+                self.contradiction(format!("{}: the index does not know body {content}", place(at, ordinal)));
             }
         }
         Ok(())
@@ -210,21 +251,31 @@ impl Check<'_> {
                 continue;
             };
             let id = record.signed.id();
+            // It came again after it was purged.
+            self.purged.remove(&id);
             let is_known = self.shared.index.rows_of_release(id)?.contains(&seq);
             if !is_known && !self.shared.index.is_gone_row(seq) {
-                self.problem(format!("{}: the index does not know release {id}", place(at, seq)));
+                self.contradiction(format!("{}: the index does not know release {id}", place(at, seq)));
             }
         }
         Ok(())
     }
 
-    fn tombstones(&mut self, group: &Group) {
-        for tombstone in group.records().filter_map(Tombstone::decode) {
-            if let Tombstone::Release(id) = tombstone
-                && self.purged.len() < LACKING_MAX
-            {
-                self.purged.insert(id);
-            }
+    fn tombstones(&mut self, entry: &Entry, group: &Group) {
+        for (ordinal, tombstone) in (entry.first..).zip(group.records().map(Tombstone::decode)) {
+            let Some(tombstone) = tombstone else { continue };
+            self.tombstone(&tombstone);
+            let is_noted = |note: &Note| note.ordinal == ordinal && note.tombstone == tombstone;
+            self.unnoted += u64::from(!self.noted.iter().any(is_noted));
+        }
+    }
+
+    fn tombstone(&mut self, tombstone: &Tombstone) {
+        match tombstone {
+            Tombstone::Release(id) if self.purged.len() < LACKING_MAX => drop(self.purged.insert(*id)),
+            // It was taken out to come again.
+            Tombstone::Damaged(id) => drop(self.purged.remove(id)),
+            _ => {}
         }
     }
 
@@ -256,24 +307,35 @@ impl Check<'_> {
         let id = ReleaseId::from_bytes(row.release);
         match self.shared.release_at(seq) {
             Ok(Some(release)) if release.id() == id => self.contents(seq, id, &release.contents),
-            Ok(_) => {
+            Ok(Some(_)) => {
+                // The packs are right. The row stays theirs, and what the index has made of it comes again beside it.
+                self.shared.index.set_damaged_row(seq);
                 self.lacks(id);
-                self.found.damaged.push(id);
-                self.problem(format!("row {seq} of the log: the packs hold another release"));
+                self.contradiction(format!("row {seq} of the log: the packs hold another release"));
                 Ok(())
             }
-            Err(StoreError::Corrupt { what }) => {
-                // It may have come again and have another row.
-                let came_again = self.shared.index.find_sound_release(id)?.is_some();
-                if !came_again || !self.is_aside(seq) {
-                    self.lacks(id);
-                    self.found.damaged.push(id);
-                    self.problem(format!("{what} is damaged"));
-                }
-                Ok(())
-            }
+            Ok(None) => self.lost_row(seq, id, &format!("release {id}, row {seq} of the log,")),
+            Err(StoreError::Corrupt { what }) => self.lost_row(seq, id, &what),
             Err(error) => Err(error),
         }
+    }
+
+    /// A row whose release cannot be read. It may have come again and have another row.
+    fn lost_row(&mut self, seq: u64, id: ReleaseId, what: &str) -> Result<(), StoreError> {
+        self.shared.index.set_damaged_row(seq);
+        let came_again = self.shared.index.find_sound_release(id)?.is_some();
+        if !came_again || !self.is_aside(seq) {
+            self.lacks(id);
+            self.found.damaged.push(id);
+            self.problem(format!("{what} is damaged"));
+        }
+        Ok(())
+    }
+
+    /// Names what the index says otherwise than the packs.
+    fn contradiction(&mut self, what: String) {
+        self.found.contradicts = true;
+        self.problem(what);
     }
 
     fn is_aside(&self, seq: u64) -> bool {
@@ -292,7 +354,7 @@ impl Check<'_> {
         let ordinals = self.shared.index.find_bodies(contents)?;
         let staged = self.shared.index.are_staged(&ordinals);
         for (content, _) in contents.iter().zip(staged).filter(|(_, is_staged)| *is_staged) {
-            self.problem(format!("row {seq} of the log names {content}, which the index takes to be staged"));
+            self.contradiction(format!("row {seq} of the log names {content}, which the index takes to be staged"));
         }
         Ok(())
     }

@@ -148,6 +148,11 @@ impl Delta {
     pub(crate) fn purge_content(&mut self, tombstone: u64, content: &ContentId, copies: &Copies, bytes: u64) {
         self.postings.push((Table::Contents, content_key(content), tombstone));
         self.gone.push(tombstone);
+        self.drop_copies(copies, bytes);
+    }
+
+    /// Takes out all copies of a body, which had that many bytes, and lets nothing tell that it was there.
+    pub(crate) fn drop_copies(&mut self, copies: &Copies, bytes: u64) {
         self.gone.extend(&copies.ordinals);
         self.lost.tombstones += 1;
         self.lost.objects += copies.shown;

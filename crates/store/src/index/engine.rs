@@ -34,6 +34,9 @@ use crate::{
 /// How many times in a row opening may be cut off before the index is taken to be the cause.
 const CUT_OFF_MAX: u8 = 2;
 
+/// Stands in place of a count for an index that a check has found to contradict the packs.
+const CONDEMNED: u8 = u8::MAX;
+
 /// With fewer bytes than this left, it is the disk that keeps an index from opening.
 const ROOM_MIN: u64 = 16 * 1024 * 1024;
 
@@ -48,6 +51,13 @@ impl EngineOptions {
         let config = sled::Config::new().mode(sled::Mode::HighThroughput);
         config.cache_capacity(self.cache_bytes).flush_every_ms(Some(500))
     }
+}
+
+/// Has the index of a store built anew from the packs when the store is opened again.
+pub(crate) fn condemn_index(dir: &Path) -> Result<(), StoreError> {
+    let path = Paths::of(dir).opening;
+    let noted = fs::write(&path, [CONDEMNED]).and_then(|()| File::open(&path)?.sync_all()).and_then(|()| sync_dir(dir));
+    noted.map_err(io_error(&path))
 }
 
 /// An index, and whether it had to start empty though there was one.
@@ -111,6 +121,7 @@ impl OpenedIndex {
         let existed = paths.index.exists();
         let opened = match paths.begin() {
             0..CUT_OFF_MAX => Index::open(&paths, options, segments),
+            CONDEMNED => Err(StoreError::Index { what: "a check found that it contradicts the packs".to_owned() }),
             _ => Err(StoreError::Index { what: "opening it was cut off again and again".to_owned() }),
         };
         let opened = match opened {
@@ -290,8 +301,8 @@ fn fits(manifest: &Manifest, segments: &Segments) -> bool {
         return next >= segments.start();
     }
     match frame_at(segments, at) {
-        // Damage may lie between the frame and the place that was reached.
-        Ok(Some(found)) => found.header.number == frame && found.header.crc == frame_crc && found.end() <= next,
+        // Damage may lie between the frame and the place that was reached, and frames of higher numbers may be lost in it.
+        Ok(Some(found)) => found.header.number <= frame && found.header.crc == frame_crc && found.end() <= next,
         _ => false,
     }
 }

@@ -21,6 +21,10 @@ use crate::contract::StoreError;
 pub(super) const BODIES: u8 = b'e';
 pub(super) const RELEASES: u8 = b'f';
 
+/// How many damaged bodies are written down: the row that they are in must not become one that sled keeps in a file of its own.
+/// What a repair sets aside is known from its copies, and any other damage is found again.
+const DAMAGED_WRITTEN_MAX: usize = 16_384;
+
 /// How much may wait in memory.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FlushLimits {
@@ -89,7 +93,8 @@ impl Index {
     pub(crate) fn is_flushed(&self) -> bool {
         let written = self.written();
         let view = self.view();
-        written.checkpoint == view.reached && view.memory.damaged().eq(written.damaged.iter().copied())
+        written.checkpoint == view.reached
+            && view.memory.damaged().take(DAMAGED_WRITTEN_MAX).eq(written.damaged.iter().copied())
     }
 
     /// Whether a flush has begun and not ended.
@@ -126,7 +131,7 @@ impl Index {
             gone: view.gone.take_unwritten(),
             gone_rows: view.gone_rows.take_unwritten(),
             staged: view.staged.take_unwritten(),
-            damaged: view.memory.damaged().collect(),
+            damaged: view.memory.damaged().take(DAMAGED_WRITTEN_MAX).collect(),
             dead: view.dead.clone(),
             counters: view.counters,
             reached: view.reached,

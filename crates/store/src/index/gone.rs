@@ -87,6 +87,17 @@ impl Bits {
         self.blocks.values().flatten().map(|byte| u64::from(byte.count_ones())).sum()
     }
 
+    /// The numbers, ascending.
+    pub(super) fn iter(&self) -> impl Iterator<Item = u64> {
+        self.blocks.iter().flat_map(|(number, block)| {
+            let bits = block.iter().enumerate().flat_map(|(byte, bits)| {
+                let set = (0..8_u64).filter(move |bit| bits >> bit & 1 == 1);
+                set.map(move |bit| byte as u64 * 8 + bit)
+            });
+            bits.map(move |bit| number * PER_BLOCK + bit)
+        })
+    }
+
     /// Takes out what sled does not have.
     pub(super) fn take_unwritten(&mut self) -> Vec<Block> {
         let numbers = std::mem::take(&mut self.unwritten);
@@ -134,6 +145,7 @@ mod tests {
             assert_eq!(read.contains(number), numbers.contains(&number), "{number}");
         }
         assert!(Bits::open(&tree, GONE_BODIES).unwrap().is_empty());
+        assert_eq!(bits.iter().collect::<Vec<_>>(), numbers);
         assert_eq!(bits.len(), 6);
         assert!(bits.remove(7) && !bits.remove(7) && bits.remove(PER_BLOCK) && !bits.remove(2 * PER_BLOCK));
         let mut batch = sled::Batch::default();

@@ -2,12 +2,15 @@
 
 use std::{
     cmp::Ordering,
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     ops::Bound,
     sync::Arc,
 };
 
-use super::table::{Key, Table};
+use super::{
+    gone::Bits,
+    table::{Key, Table},
+};
 
 /// The postings of a key: nearly always one.
 #[derive(Debug)]
@@ -34,9 +37,6 @@ impl Postings {
 
 /// A state key and its value; `None` is a key that was removed.
 pub(crate) type PendingState = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
-
-/// How many damaged bodies are remembered.
-const DAMAGED_MAX: usize = 65_536;
 
 /// The postings of each table.
 type Tables = [HashMap<Key, Postings>; Table::COUNT];
@@ -75,10 +75,10 @@ pub(crate) struct Memory {
     state_bytes: usize,
     /// What came before those, while it is being written.
     frozen: Arc<Frozen>,
-    /// Bodies found damaged; a copy that comes again takes their place.
-    damaged: BTreeSet<u64>,
+    /// Bodies found damaged, a bit each; a copy that comes again takes their place.
+    damaged: Bits,
     /// Rows whose releases were found damaged since the store was opened.
-    damaged_rows: BTreeSet<u64>,
+    damaged_rows: Bits,
 }
 
 impl Memory {
@@ -187,29 +187,26 @@ impl Memory {
         }
     }
 
-    /// Remembers a body as damaged; one past [`DAMAGED_MAX`] is found damaged again by each read.
+    /// Remembers a body as damaged.
     pub(crate) fn set_damaged(&mut self, ordinal: u64) {
-        if self.damaged.len() < DAMAGED_MAX {
-            self.damaged.insert(ordinal);
-        }
+        self.damaged.insert(ordinal);
     }
 
-    /// Remembers the release of a row as damaged, with the same limit.
+    /// Remembers the release of a row as damaged.
     pub(crate) fn set_damaged_row(&mut self, row: u64) {
-        if self.damaged_rows.len() < DAMAGED_MAX {
-            self.damaged_rows.insert(row);
-        }
+        self.damaged_rows.insert(row);
     }
 
     pub(crate) fn is_damaged_row(&self, row: u64) -> bool {
-        self.damaged_rows.contains(&row)
+        self.damaged_rows.contains(row)
     }
 
+    /// Bodies that were found damaged, ascending.
     pub(crate) fn damaged(&self) -> impl Iterator<Item = u64> {
-        self.damaged.iter().copied()
+        self.damaged.iter()
     }
 
     pub(crate) fn is_damaged(&self, ordinal: u64) -> bool {
-        self.damaged.contains(&ordinal)
+        self.damaged.contains(ordinal)
     }
 }

@@ -34,7 +34,7 @@ use mithaq_core::{
 pub(crate) use self::{
     delta::{BodyKeys, Copies, Delta},
     dense::{Extent, Row},
-    engine::{EngineOptions, OpenedIndex},
+    engine::{EngineOptions, OpenedIndex, condemn_index},
     flush::{FlushLimits, Waiting},
     manifest::{Checkpoint, Counters, Dead},
     ordered::{Span, TableKey, keys, spans},

@@ -68,7 +68,8 @@ impl Moved {
         if checkpoint.frame == 0 || checkpoint.frame_at.segment != self.segment {
             return;
         }
-        if let Some((at, crc, end)) = self.frames.get(&checkpoint.frame) {
+        // The number may be that of a frame behind it that is lost.
+        if let Some((_, (at, crc, end))) = self.frames.range(..=checkpoint.frame).next_back() {
             (checkpoint.frame_at, checkpoint.frame_crc) = (*at, *crc);
             if checkpoint.next.segment == self.segment {
                 checkpoint.next = *end;

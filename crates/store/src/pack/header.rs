@@ -13,7 +13,7 @@ pub(crate) const SEGMENT_HEADER_BYTES: u64 = HEADER_LEN as u64;
 pub(super) const HEADER_LEN: usize = 64;
 
 /// The layout that this program writes.
-pub(crate) const SCHEMA: u32 = 3;
+pub(crate) const SCHEMA: u32 = 4;
 
 /// The oldest layout that this program reads: it knows no purge, and no segment that was written anew.
 const SCHEMA_OLDEST: u32 = 1;

@@ -9,6 +9,7 @@ pub(crate) mod disk;
 pub(crate) mod frame;
 pub(crate) mod group;
 mod header;
+pub(crate) mod marks;
 pub(crate) mod record;
 pub(crate) mod scan;
 pub(crate) mod segments;

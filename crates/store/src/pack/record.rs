@@ -92,6 +92,8 @@ pub(crate) enum Tombstone {
     Content(ContentId, u64),
     /// Staged bodies: the ordinal of the first, and how many.
     Staged(u64, u32),
+    /// A release that was found damaged: unlike one that was purged it is to come again.
+    Damaged(ReleaseId),
 }
 
 impl Tombstone {
@@ -109,6 +111,7 @@ impl Tombstone {
                 put_varint(&mut out, u64::from(*count));
                 out
             }
+            Self::Damaged(id) => [&[4][..], id.as_bytes()].concat(),
         }
     }
 
@@ -119,6 +122,7 @@ impl Tombstone {
             2 => Self::Content(ContentId::from_bytes(input.array()?), input.varint()?),
             // No purge drops more: an edited file must not keep us counting.
             3 => Self::Staged(input.varint()?, input.varint_u32().filter(|count| *count as usize <= PURGE_ITEMS_MAX)?),
+            4 => Self::Damaged(ReleaseId::from_bytes(input.array()?)),
             _ => return None,
         };
         input.0.is_empty().then_some(tombstone)
@@ -180,6 +184,7 @@ mod tests {
             Tombstone::Release(ReleaseId::from_bytes([1; 32])),
             Tombstone::Content(ContentId::of(b"a"), 700),
             Tombstone::Staged(700, 10_000),
+            Tombstone::Damaged(ReleaseId::from_bytes([2; 32])),
         ] {
             let bytes = tombstone.encode();
             assert_eq!(Tombstone::decode(&bytes), Some(tombstone));

@@ -193,6 +193,11 @@ impl Segments {
         }
     }
 
+    /// What is asked to write beside them.
+    pub(crate) fn disk(&self) -> &dyn Disk {
+        &*self.disk
+    }
+
     /// How many bytes may still be written where the packs lie.
     pub(crate) fn free_bytes(&self) -> io::Result<u64> {
         self.disk.free_bytes(&self.dir)

@@ -230,6 +230,8 @@ pub(crate) struct Node {
     pub(crate) storing_bytes: usize,
     /// Where it tells other sessions of its CERT what it fetches.
     pub(crate) seat: Option<Seat>,
+    /// While there is no room: releases whose bodies are not asked for, with how many they name.
+    pub(crate) held_back: Option<Vec<(u64, usize)>>,
     now: Duration,
     /// What its next session knows beside what `connect` tells it.
     pub(crate) adjust: fn(&mut Setup),
@@ -261,6 +263,7 @@ impl Node {
             stored: BTreeMap::new(),
             storing_bytes: 0,
             seat: None,
+            held_back: None,
             now: Duration::ZERO,
             adjust: |_| {},
             staged: 0,
@@ -386,6 +389,10 @@ impl Node {
             Output::CompareSketch { key, cells } => store.compare_sketch(key, &cells),
             Output::CheckBodies { index, release, contents } => match &mut self.seat {
                 Some(seat) => seat.check(Pending::new(index, release, contents), store, self.now),
+                None if self.held_back.is_some() => {
+                    self.held_back.get_or_insert_default().push((index, contents.len()));
+                    Input::BodiesElsewhere { index }
+                }
                 None => {
                     let held = contents.iter().map(|id| store.bodies.contains_key(id)).collect();
                     Input::BodiesHeld { index, held }

@@ -144,3 +144,32 @@ fn a_slow_link_is_no_fault() {
     pair.assert_converged();
     assert!(pair.now > 5 * MINUTE);
 }
+
+/// A side that has no room for bodies keeps its sessions for as long as that lasts, and goes on where it was.
+#[test]
+fn who_has_no_room_for_five_minutes_is_waited_for() {
+    let mut pair = Pair::new(World { delay: Duration::from_millis(50), ..World::default() });
+    pair.nodes[1].held_back = Some(Vec::new());
+    for number in 0..8 {
+        let parcel = parcel_of(&pair.nodes[0].cert, 10 * number, 4, 100_000);
+        pair.push(0, &parcel);
+    }
+    pair.connect();
+    for second in 1..=300 {
+        pair.run_until(Duration::from_secs(second));
+        pair.tick_until(Duration::from_secs(second));
+    }
+    assert!(
+        pair.nodes.iter().all(|node| node.closed.is_none()),
+        "{:?}",
+        pair.nodes.each_ref().map(|node| &node.closed)
+    );
+    assert!(pair.nodes[1].store.bodies.is_empty());
+    let held_back = pair.nodes[1].held_back.take().unwrap();
+    assert_eq!(held_back.len(), 8);
+    for (index, count) in held_back {
+        pair.give(1, Input::BodiesHeld { index, held: vec![false; count] });
+    }
+    pair.run();
+    pair.assert_converged();
+}

@@ -115,12 +115,16 @@ fn a_nearly_full_disk_lets_peers_wait_and_takes_what_takes_back() {
     pk.configure("free_mib_min = 64", "free_mib_min = 16");
     pair(pk, cn, &[]);
     let daemons = [pk, cn].map(Daemon::start);
-    let wrong = indicators(2, 0..1);
-    cn.push(bundle(&wrong), &[]).exits(0);
-    cn.push(bundle(&indicators(2, 1..20)), &[]).exits(0);
+    let (wrong, own) = (indicators(2, 0..2), indicators(3, 0..1));
+    for object in &wrong {
+        cn.push(bundle(std::slice::from_ref(object)), &[]).exits(0);
+    }
+    cn.push(bundle(&indicators(2, 2..20)), &[]).exits(0);
+    pk.push(bundle(&own), &[]).exits(0);
     settle(cn, pk, 1);
-    let wrong = id_of(&wrong[0]);
-    pk.until_serves(&wrong);
+    let [wrong, wrong_too, own] = [&wrong[0], &wrong[1], &own[0]].map(id_of);
+    [&wrong, &wrong_too].into_iter().for_each(|id| pk.until_serves(id));
+    cn.until_serves(&own);
 
     disk.fill_but(12);
     until("the daemon says so", || (pk.status()["read_only"] == true).then_some(()));
@@ -130,6 +134,10 @@ fn a_nearly_full_disk_lets_peers_wait_and_takes_what_takes_back() {
     assert!(people.contains("nearly full"), "{people}");
     let metrics = get(UnixStream::connect(pk.control_socket()).unwrap(), "/metrics", &[]).unwrap();
     assert!(metrics.text().contains("mithaq_store_read_only 1"), "{metrics:?}");
+    let check = pk.run(&["status", "--check"]).exits(3).stderr;
+    assert!(check.contains("read-only"), "{check}");
+    let ready = get(UnixStream::connect(pk.control_socket()).unwrap(), "/readyz", &[]).unwrap();
+    assert!(ready.status == 503 && ready.text().contains("read-only"), "{ready:?}");
     // Far more than an alert: it waits at the peer.
     let held = pk.objects();
     cn.push(bundle(&indicators(2, 1_000..3_000)), &[]).exits(0);
@@ -138,9 +146,20 @@ fn a_nearly_full_disk_lets_peers_wait_and_takes_what_takes_back() {
     assert_eq!(pk.peer(cn).unwrap()["state"], "connected");
     assert!(pk.objects() <= held + 1, "what can wait was taken");
 
+    // Below the floor an alert waits too, and nothing that takes something back waits behind it or at home.
+    disk.fill_but(5);
+    let held = pk.objects();
+    cn.push(bundle(&indicators(2, 5_000..5_001)), &[]).exits(0);
+    cn.withdraw(&wrong_too);
+    pk.until_dropped(&wrong_too);
+    pk.withdraw(&own);
+    cn.until_dropped(&own);
+    // Two notices.
+    assert!(pk.objects() <= held + 2, "an alert was taken below the floor");
+
     disk.free();
     until("the daemon goes on", || (pk.status()["read_only"] == false).then_some(()));
-    until("what waited has come", || (pk.objects() >= held + 1_999).then_some(()));
+    until("what waited has come", || (pk.objects() >= held + 2_000).then_some(()));
     pk.push(&input, &[]).exits(0);
     settle(pk, cn, 2);
     assert_eq!(daemons.map(|daemon| daemon.terminate().0), [Some(0), Some(0)]);

@@ -61,9 +61,9 @@ fn what_was_purged_stays_gone_over_restarts_and_rebuilds() {
 
 /// A disk that copies the store before and after each step of a compaction.
 #[derive(Default)]
-struct Snapshots {
-    dir: Mutex<Option<PathBuf>>,
-    taken: Mutex<Vec<TempDir>>,
+pub(super) struct Snapshots {
+    pub(super) dir: Mutex<Option<PathBuf>>,
+    pub(super) taken: Mutex<Vec<TempDir>>,
 }
 
 impl Snapshots {
@@ -219,6 +219,26 @@ fn a_purge_and_a_compaction_are_taken_below_the_low_water_mark() {
     assert_same(store, &model);
 }
 
+/// What takes something back must not wait for room, be it that it purges nothing; whatever waits beside it does.
+#[test]
+fn what_takes_something_back_is_taken_below_the_low_water_mark_and_nothing_with_it() {
+    let (mut temporary, model) = filled(lazy());
+    let store = temporary.reopen(Options { free_bytes_min: u64::MAX / 2, ..lazy() });
+    let withdrawal = Batch { takes_back: true, ..push(indicators(500, 501), 99) };
+    assert_eq!(store.commit(withdrawal.clone(), time(50)).unwrap(), model.commit(withdrawal, time(50)).unwrap());
+    thread::scope(|scope| {
+        for salt in 0..24_u32 {
+            scope.spawn(move || {
+                let batch = push(indicators(600 + salt, 601 + salt), salt.into());
+                let taken = store.commit(Batch { takes_back: salt % 3 == 0, ..batch }, time(60));
+                assert_eq!(taken.is_ok(), salt % 3 == 0, "{salt}: {taken:?}");
+                assert!(taken.is_ok() || matches!(taken, Err(StoreError::Full)));
+            });
+        }
+    });
+    assert_eq!(store.head(), model.head() + 8);
+}
+
 #[test]
 fn a_damaged_segment_is_left_as_it_is_and_named() {
     let (mut temporary, model) = filled(lazy());
@@ -264,11 +284,11 @@ fn a_store_of_an_older_schema_goes_on_in_this_one() {
         let taken = store.commit(batch.clone(), time(9)).unwrap();
         assert_eq!(taken, model.commit(batch, time(9)).unwrap());
     }
-    assert_eq!([schema_of(0), schema_of(3), schema_of(4)], [1, 1, 3], "an old program refuses the new segment");
+    assert_eq!([schema_of(0), schema_of(3), schema_of(4)], [1, 1, 4], "an old program refuses the new segment");
     let store = open(&dir, lazy());
     purge_both(&store, &model);
     assert!(store.compact(1).unwrap().rewritten > 0);
-    assert_eq!(schema_of(0), 3);
+    assert_eq!(schema_of(0), 4);
     assert_same(&store, &model);
     drop(store);
     fs::remove_dir_all(dir.path().join("index")).unwrap();
@@ -308,8 +328,47 @@ fn what_an_older_program_purged_and_compacted_stays_so() {
     open(&dir, lazy()).commit(staged.clone(), time(9)).unwrap();
     model.commit(staged, time(9)).unwrap();
     assert!(schemas().all(|schema| schema == 2));
-    assert_eq!(fs::read(dir.path().join("packs").join(file_name(old))).unwrap()[12], 3);
+    assert_eq!(fs::read(dir.path().join("packs").join(file_name(old))).unwrap()[12], 4);
     fs::remove_dir_all(dir.path().join("index")).unwrap();
+    assert_same(&open(&dir, lazy()), &model);
+}
+
+/// A copy of the store that lies beside the sources and goes on in schema 3: bodies were staged, a release and a content
+/// purged, what was staged dropped in part and taken in part. And a model of it.
+fn of_schema_3() -> (TempDir, MemoryStore) {
+    let (_, model) = of_schema_2();
+    let dir = TempDir::new().unwrap();
+    copy_all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/schema-3"), &dir.path().join("packs"));
+    model.commit(conformance::stage(indicators(90, 95)), time(9)).unwrap();
+    model.commit(push(indicators(50, 55), 8), time(9)).unwrap();
+    let last = model.log(0, 99).unwrap().pop().unwrap().release;
+    model.commit(conformance::purge(vec![last], vec![indicator(41, 0).id()]), time(10)).unwrap();
+    model.commit(conformance::drop_staged(&indicators(94, 95)), time(10)).unwrap();
+    let mut taking = push(indicators(90, 92), 11);
+    taking.arrivals[0].bodies.clear();
+    model.commit(taking, time(11)).unwrap();
+    (dir, model)
+}
+
+#[test]
+fn what_was_staged_and_purged_before_damaged_releases_were_marked_stays_so() {
+    let (dir, model) = of_schema_3();
+    for rebuilds in [false, false, true] {
+        if rebuilds {
+            fs::remove_dir_all(dir.path().join("index")).unwrap();
+            fs::remove_file(dir.path().join("purged.bin")).unwrap();
+        }
+        let store = open(&dir, lazy());
+        assert_eq!(store.problems(), [""; 0]);
+        assert_same(&store, &model);
+        assert_eq!(store.verify().unwrap().problems, [""; 0]);
+        assert_eq!(store.holding(indicator(41, 0).id()).unwrap(), Holding::Purged);
+    }
+    let schema_of = |number| fs::read(dir.path().join("packs").join(file_name(number))).unwrap()[12];
+    assert_eq!([schema_of(5), schema_of(6)], [2, 3]);
+    open(&dir, lazy()).commit(push(indicators(70, 72), 12), time(12)).unwrap();
+    model.commit(push(indicators(70, 72), 12), time(12)).unwrap();
+    assert_eq!([schema_of(6), schema_of(7)], [3, 4]);
     assert_same(&open(&dir, lazy()), &model);
 }
 

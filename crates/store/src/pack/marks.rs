@@ -1,0 +1,343 @@
+//! What was purged, noted a second time beside the segments.
+//!
+//! A tombstone that damage takes out of the packs would let what it took out come back, as soon as the index is built
+//! anew. So each is noted here too, with the number of its frame, before the purge is acknowledged. The notes are read
+//! where the packs have lost frames or tombstones and nowhere else; without them the packs say all that is left.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, BufReader, Read},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use super::{
+    disk::{Disk, if_read_only, sync_dir},
+    record::Tombstone,
+};
+
+/// The name of the file, in the folder of the store.
+pub(crate) const MARKS: &str = "purged.bin";
+
+/// The bytes of a note: a checksum of the rest, frame, ordinal, length of the tombstone, the tombstone, zeros.
+const NOTE_BYTES: usize = 64;
+
+/// Where in a note its tombstone begins.
+const TOMBSTONE_AT: usize = 21;
+
+/// How many bytes of notes wait in memory at most while the disk takes none; further ones are left to the packs alone.
+const PENDING_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// How many bytes of notes are gathered before they are written, when many are made at once.
+const GATHERED_BYTES: usize = 256 * 1024;
+
+/// No store comes to frames or ordinals of such numbers.
+const NUMBERS_END: u64 = 1 << 48;
+
+/// One tombstone: the number of its frame, its ordinal, and what it takes out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Note {
+    pub(crate) frame: u64,
+    pub(crate) ordinal: u64,
+    pub(crate) tombstone: Tombstone,
+}
+
+impl Note {
+    fn encode(&self) -> [u8; NOTE_BYTES] {
+        let mut out = [0; NOTE_BYTES];
+        out[4..12].copy_from_slice(&self.frame.to_le_bytes());
+        out[12..20].copy_from_slice(&self.ordinal.to_le_bytes());
+        let tombstone = self.tombstone.encode();
+        // INVARIANT: a kind, an id and a varint are at most 43 bytes.
+        out[TOMBSTONE_AT - 1] = u8::try_from(tombstone.len()).unwrap_or(0);
+        out[TOMBSTONE_AT..TOMBSTONE_AT + tombstone.len()].copy_from_slice(&tombstone);
+        let crc = crc32fast::hash(&out[4..]);
+        out[..4].copy_from_slice(&crc.to_le_bytes());
+        out
+    }
+
+    fn decode(bytes: &[u8; NOTE_BYTES]) -> Option<Self> {
+        let number = |at: usize| Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
+        let (crc, rest) = bytes.split_first_chunk::<4>()?;
+        if crc32fast::hash(rest) != u32::from_le_bytes(*crc) {
+            return None;
+        }
+        let end = TOMBSTONE_AT + usize::from(bytes[TOMBSTONE_AT - 1]);
+        let tombstone = Tombstone::decode(bytes.get(TOMBSTONE_AT..end)?)?;
+        let note = Self { frame: number(4)?, ordinal: number(12)?, tombstone };
+        // An edited file must not lead to numbers behind which there are none.
+        (1..NUMBERS_END).contains(&note.frame).then_some(note).filter(|note| note.ordinal < NUMBERS_END)
+    }
+}
+
+/// The notes of one store.
+pub(crate) struct Marks {
+    path: PathBuf,
+    disk: Arc<dyn Disk>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// `None` if the disk takes none.
+    file: Option<Arc<File>>,
+    /// Whole notes end here.
+    end: u64,
+    /// The newest frame of which there are notes.
+    last: u64,
+    /// What the file does not have yet.
+    pending: Vec<u8>,
+}
+
+impl Marks {
+    /// Opens the notes in the folder of a store; says whether there were any before. What keeps them from being opened
+    /// is told in the log, and costs no more than what they are for.
+    pub(crate) fn open(dir: &Path, disk: Arc<dyn Disk>) -> (Self, bool) {
+        let path = dir.join(MARKS);
+        let existed = path.exists();
+        let state = open(&path).unwrap_or_else(|error| {
+            tracing::warn!(path = %path.display(), %error, "what is purged cannot be noted beside the packs");
+            State::default()
+        });
+        (Self { path, disk, state: Mutex::new(state) }, existed)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The newest frame of which there are notes; 0 if there is none.
+    pub(crate) fn last(&self) -> u64 {
+        self.state().last
+    }
+
+    /// Notes tombstones of a frame that is durable, and makes the notes so.
+    pub(crate) fn append(&self, notes: &[Note]) {
+        if !notes.is_empty() {
+            self.gather(notes);
+            self.write();
+        }
+    }
+
+    /// Notes tombstones that were read from the packs, unless they are noted; [`Self::write`] makes them durable.
+    pub(crate) fn gather(&self, notes: &[Note]) {
+        let mut state = self.state();
+        let last = state.last;
+        for note in notes.iter().filter(|note| note.frame > last) {
+            if state.pending.len() < PENDING_BYTES_MAX {
+                state.pending.extend_from_slice(&note.encode());
+            }
+            state.last = state.last.max(note.frame);
+        }
+        let is_much = state.pending.len() >= GATHERED_BYTES;
+        drop(state);
+        if is_much {
+            self.write();
+        }
+    }
+
+    /// Writes what waits. What the disk does not take waits further: the purge itself is in the packs.
+    pub(crate) fn write(&self) {
+        let mut state = self.state();
+        let State { file: Some(file), end, pending, .. } = &mut *state else { return };
+        if pending.is_empty() {
+            return;
+        }
+        let written = self.disk.write_at(file, pending, *end).and_then(|()| self.disk.sync_data(file));
+        match written {
+            Ok(()) => {
+                *end += pending.len() as u64;
+                pending.clear();
+            }
+            Err(error) => {
+                tracing::warn!(path = %self.path.display(), %error, "what was purged is not noted beside the packs yet");
+            }
+        }
+    }
+
+    /// Reads the notes from the first on.
+    pub(crate) fn reader(&self) -> Reader {
+        self.read(&self.state())
+    }
+
+    fn read(&self, state: &State) -> Reader {
+        let file = File::open(&self.path).ok().map(|file| BufReader::new(file.take(state.end)));
+        Reader { file, ahead: None, damaged: 0 }
+    }
+
+    /// Writes the notes anew: those that can be read of frames up to `last`, and those that `from_packs` gives, in the order
+    /// of their frames. What is behind `last` no frame can have brought.
+    pub(crate) fn rewrite(
+        &self,
+        last: impl Fn() -> u64,
+        mut from_packs: impl FnMut(&mut dyn FnMut(&[Note]) -> io::Result<()>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.write();
+        let mut state = self.state();
+        // Looked at only now: what is noted meanwhile waits for this.
+        let (mut reader, last) = (self.read(&state), last());
+        let path = self.path.with_extension("bin-new");
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
+        let mut out = Out { disk: &*self.disk, file: &file, end: 0, last: 0, gathered: Vec::new() };
+        from_packs(&mut |notes| {
+            let Some(first) = notes.first() else { return Ok(()) };
+            while let Some(note) = reader.next_within(0, first.frame - 1) {
+                out.put(&note)?;
+            }
+            let mut both = notes.to_vec();
+            both.extend(std::iter::from_fn(|| reader.next_within(first.frame, first.frame)));
+            both.sort_unstable_by_key(|note| note.ordinal);
+            both.dedup();
+            both.iter().try_for_each(|note| out.put(note))
+        })?;
+        while let Some(note) = reader.next_within(0, last) {
+            out.put(&note)?;
+        }
+        out.write()?;
+        let (end, noted) = (out.end, out.last);
+        self.disk.sync_data(&file)?;
+        self.disk.replace(&path, &self.path)?;
+        (state.file, state.end, state.last) = (Some(Arc::new(file)), end, noted);
+        Ok(())
+    }
+}
+
+/// Where notes are written anew.
+struct Out<'a> {
+    disk: &'a dyn Disk,
+    file: &'a File,
+    end: u64,
+    /// The newest frame that was put.
+    last: u64,
+    gathered: Vec<u8>,
+}
+
+impl Out<'_> {
+    fn put(&mut self, note: &Note) -> io::Result<()> {
+        self.last = self.last.max(note.frame);
+        self.gathered.extend_from_slice(&note.encode());
+        if self.gathered.len() >= GATHERED_BYTES { self.write() } else { Ok(()) }
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        self.disk.write_at(self.file, &self.gathered, self.end)?;
+        self.end += self.gathered.len() as u64;
+        self.gathered.clear();
+        Ok(())
+    }
+}
+
+fn open(path: &Path) -> io::Result<State> {
+    let is_new = !path.exists();
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+    let file = file.or_else(|error| if_read_only(error, path))?;
+    if is_new {
+        sync_dir(path.parent().unwrap_or(Path::new(".")))?;
+    }
+    // Of a note that a crash tore the beginning may lie behind the whole ones: it is written over.
+    let bytes = file.metadata()?.len();
+    let end = bytes - bytes % NOTE_BYTES as u64;
+    let mut reader = Reader { file: Some(BufReader::new(File::open(path)?.take(end))), ahead: None, damaged: 0 };
+    let mut last = 0;
+    while let Some(note) = reader.next() {
+        last = note.frame.max(last);
+    }
+    Ok(State { file: Some(Arc::new(file)), end, last, pending: Vec::new() })
+}
+
+/// Reads notes one after the other. Those that are damaged are passed over.
+pub(crate) struct Reader {
+    file: Option<BufReader<io::Take<File>>>,
+    ahead: Option<Note>,
+    damaged: u64,
+}
+
+impl Reader {
+    /// How many notes could not be read.
+    pub(crate) fn damaged(&self) -> u64 {
+        self.damaged
+    }
+
+    /// The next note of the frames from `first` to `last`; those of frames before them are passed over, those behind stay.
+    pub(crate) fn next_within(&mut self, first: u64, last: u64) -> Option<Note> {
+        while let Some(note) = self.ahead.take().or_else(|| self.next()) {
+            if note.frame > last {
+                self.ahead = Some(note);
+                return None;
+            }
+            if note.frame >= first {
+                return Some(note);
+            }
+        }
+        None
+    }
+
+    fn next(&mut self) -> Option<Note> {
+        let file = self.file.as_mut()?;
+        let mut bytes = [0; NOTE_BYTES];
+        loop {
+            file.read_exact(&mut bytes).ok()?;
+            match Note::decode(&bytes) {
+                Some(note) => return Some(note),
+                None => self.damaged += 1,
+            }
+        }
+    }
+}
+
+/// Removes what a crash left of notes that were being written anew.
+pub(crate) fn remove_unfinished(dir: &Path) {
+    // One that stays is written over.
+    let _there_may_be_none = fs::remove_file(dir.join(MARKS).with_extension("bin-new"));
+}
+
+#[cfg(test)]
+mod tests {
+    use mithaq_core::id::{ContentId, ReleaseId};
+
+    use super::*;
+    use crate::pack::disk::SystemDisk;
+
+    fn note(frame: u64) -> Note {
+        let tombstone = match frame % 3 {
+            0 => Tombstone::Release(ReleaseId::from_bytes([u8::try_from(frame).unwrap(); 32])),
+            1 => Tombstone::Content(ContentId::of(&frame.to_be_bytes()), u64::MAX),
+            _ => Tombstone::Staged(u64::MAX, 10_000),
+        };
+        Note { frame, ordinal: frame * 10, tombstone }
+    }
+
+    fn read(marks: &Marks, first: u64, last: u64) -> Vec<u64> {
+        let mut reader = marks.reader();
+        std::iter::from_fn(|| reader.next_within(first, last)).map(|note| note.frame).collect()
+    }
+
+    #[test]
+    fn notes_survive_a_torn_end_and_cost_no_other_when_one_is_damaged() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(MARKS);
+        let open = || Marks::open(dir.path(), Arc::new(SystemDisk));
+        let (marks, existed) = open();
+        assert!(!existed);
+        (2..9).for_each(|frame| marks.append(&[note(frame)]));
+        marks.gather(&[note(5)]);
+        assert_eq!(read(&marks, 0, u64::MAX), [2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(marks.reader().next_within(4, 4), Some(note(4)));
+        assert_eq!(read(&marks, 5, 7), [5, 6, 7]);
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[NOTE_BYTES * 2 + 30] ^= 1;
+        bytes.extend_from_slice(&[7; 20]);
+        fs::write(&path, &bytes).unwrap();
+        let (marks, existed) = open();
+        assert!(existed && marks.last() == 8);
+        marks.append(&[note(9)]);
+        assert_eq!(read(&marks, 0, u64::MAX), [2, 3, 5, 6, 7, 8, 9]);
+        marks.rewrite(|| 9, |put| put(&[note(4)])).unwrap();
+        marks.append(&[note(10)]);
+        let (marks, _) = open();
+        assert_eq!(read(&marks, 0, u64::MAX), [2, 3, 4, 5, 6, 7, 8, 9, 10]);
+        let mut reader = marks.reader();
+        while reader.next_within(0, u64::MAX).is_some() {}
+        assert_eq!(reader.damaged(), 0);
+    }
+}
