@@ -60,6 +60,13 @@ impl Expiry {
             self.sooner.notify_one();
         }
     }
+
+    /// Takes in what a sweep found to come next, and tells when to look again. Whoever swept is not woken by what it
+    /// found itself.
+    fn swept(&self, next: Option<i64>) -> i64 {
+        let next = next.unwrap_or(i64::MAX);
+        self.next.fetch_min(next, Ordering::AcqRel).min(next)
+    }
 }
 
 /// How many bodies are read at a time: those of one release lie together, and are unpacked together.
@@ -118,10 +125,7 @@ pub(crate) async fn run(node: Arc<Node>) {
         let worker = Arc::clone(&node);
         let swept = tokio::task::spawn_blocking(move || tell(&worker));
         let pause = match swept.await {
-            Ok(Ok(next)) => {
-                next.iter().for_each(|micros| node.expiry.note(*micros));
-                until(node.expiry.next.load(Ordering::Acquire))
-            }
+            Ok(Ok(next)) => until(node.expiry.swept(next)),
             Ok(Err(problem)) => {
                 let reason = problem.message;
                 tracing::error!(code = problem.code, reason, "what has expired could not be told; trying again");
@@ -253,6 +257,19 @@ mod tests {
         check(r#"{"valid_until":"1960-01-01T00:00:07Z"}"#, Some(1));
         check(r#"{"name":"\"valid_until\":\"1970-01-01T00:00:07Z\""}"#, None);
         check(r#"{"valid_until":""#, None);
+    }
+
+    #[test]
+    fn a_sweep_does_not_wake_itself_and_what_comes_meanwhile_does() {
+        let expiry = Expiry::default();
+        let is_woken = || futures_util::FutureExt::now_or_never(expiry.sooner.notified()).is_some();
+        assert_eq!(expiry.swept(Some(7)), 7);
+        assert!(!is_woken(), "a daemon would sweep without end while anything is to expire");
+        expiry.note(9);
+        assert!(!is_woken());
+        expiry.note(5);
+        assert!(is_woken() && !is_woken());
+        assert_eq!((expiry.swept(Some(6)), expiry.swept(None)), (5, 5));
     }
 
     #[test]
