@@ -28,6 +28,7 @@
 mod backup;
 mod ledger;
 mod link;
+mod published;
 mod search;
 mod store;
 
@@ -45,6 +46,7 @@ use crate::export::ExportStatus;
 pub use backup::*;
 pub use ledger::*;
 pub use link::*;
+pub use published::*;
 pub use search::*;
 pub use store::*;
 
@@ -292,7 +294,7 @@ pub struct Held {
     /// When one object is shown: who else speaks of its values.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub corroboration: Vec<Corroboration>,
-    /// When one object is shown: its translations.
+    /// When one object is shown: its translations; in a search by words the one that has the words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub translations: Vec<Translation>,
 }
