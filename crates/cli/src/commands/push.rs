@@ -86,8 +86,8 @@ pub(crate) fn run(args: &Args, home: &Home, console: &mut Console) -> Result<Exi
         }
         Source::Made(name, mut made) => {
             let asks = console.is_interactive() && !args.intake.yes && !args.dry_run;
-            if asks && !made.drafts().is_empty() {
-                settings.ask(console)?;
+            if asks && !made.drafts().is_empty() && !settings.ask(console)? {
+                return nothing_sent(console);
             }
             intake::complete(&mut made, &settings, home)?;
             let rows = intake::objects(&made, home, &client)?;
@@ -101,8 +101,7 @@ pub(crate) fn run(args: &Args, home: &Home, console: &mut Console) -> Result<Exi
             }
             let lines = intake::lines(&name, &made, &rows)?;
             if asks && !lines.is_empty() && !confirmed(console)? {
-                console.note("nothing was sent")?;
-                return Ok(Exit::Failure);
+                return nothing_sent(console);
             }
             // STIX 2.0 that was brought to 2.1 is its producer's, and looked at as 2.1 is.
             let check = if made.objects.is_empty() { Check::off() } else { Check::default() };
@@ -116,6 +115,11 @@ pub(crate) fn run(args: &Args, home: &Home, console: &mut Console) -> Result<Exi
 fn confirmed(console: &mut Console) -> Result<bool, Failure> {
     let answer = console.ask("Send it? [y/N]")?.unwrap_or_default();
     Ok(matches!(answer.to_lowercase().as_str(), "y" | "yes"))
+}
+
+fn nothing_sent(console: &mut Console) -> Result<Exit, Failure> {
+    console.note("nothing was sent")?;
+    Ok(Exit::Failure)
 }
 
 fn send(

@@ -11,6 +11,7 @@ mod after_restore;
 mod agreements;
 mod alerts;
 mod architecture;
+mod asking;
 mod backup;
 mod bad_input;
 mod care;

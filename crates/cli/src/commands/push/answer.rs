@@ -1,6 +1,6 @@
 //! The way back: a line for each object and a summary last.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anstyle::Style;
 use mithaq_api::{
@@ -27,6 +27,9 @@ struct WithCounts<'a> {
     counts: Counts,
 }
 
+/// How many objects that were refused for one reason are named, unless all are asked for.
+const SHOWN_OF_CODE_MAX: usize = 20;
+
 /// Takes the lines of an answer as they come.
 pub(super) struct Answer<'a> {
     verbose: bool,
@@ -36,13 +39,16 @@ pub(super) struct Answer<'a> {
     check: Check,
     /// What to do about what was refused, by its code.
     remedies: BTreeSet<&'static str>,
+    /// How many were refused, by code.
+    refused: BTreeMap<String, usize>,
     /// What was refused before anything was sent.
     also_refused: usize,
 }
 
 impl<'a> Answer<'a> {
     pub(super) fn new(verbose: bool, dry_run: bool, check: Check, console: &'a mut Console) -> Self {
-        Self { verbose, dry_run, console, summary: None, check, remedies: BTreeSet::new(), also_refused: 0 }
+        let (remedies, refused) = Default::default();
+        Self { verbose, dry_run, console, summary: None, check, remedies, refused, also_refused: 0 }
     }
 
     /// Counts what was refused before anything was sent.
@@ -82,6 +88,7 @@ impl<'a> Answer<'a> {
         if self.console.is_json() {
             self.console.json(&WithCounts { summary: &summary, counts: self.check.counts() })?;
         } else {
+            self.print_unnamed()?;
             self.check.print(self.console)?;
             self.print_preview(&summary.preview)?;
             self.print_summary(&summary)?;
@@ -102,10 +109,25 @@ impl<'a> Answer<'a> {
         let id = object.id.as_deref().unwrap_or("(no id)");
         let mut spans = vec![(style, status.to_owned()), (PLAIN, format!("  #{} {id}", object.index))];
         if let Some(problem) = &object.problem {
+            let refused = self.refused.entry(problem.code.clone()).or_default();
+            *refused += 1;
+            if *refused > SHOWN_OF_CODE_MAX && !self.verbose {
+                return Ok(());
+            }
             self.remedies.extend(problem.code.parse().ok().and_then(remedy));
             spans.push((PLAIN, format!("  {}: {}", problem.code, problem.message)));
         }
         self.console.spans(&spans)
+    }
+
+    /// How many more were refused than were named.
+    fn print_unnamed(&mut self) -> Result<(), Failure> {
+        for (code, refused) in self.refused.iter().filter(|_| !self.verbose) {
+            if let more @ 1.. = refused.saturating_sub(SHOWN_OF_CODE_MAX) {
+                self.console.styled(FAINT, format_args!("… and {more} more with {code}; --verbose names all"))?;
+            }
+        }
+        Ok(())
     }
 
     fn print_preview(&mut self, preview: &[Preview]) -> Result<(), Failure> {
@@ -177,6 +199,22 @@ mod tests {
         assert_eq!(out.matches("`mithaq upgrade FILE`").count(), 1, "{out}");
         let (_, out) = feed(&[refused, SUMMARY], false, true);
         assert!(!out.contains("upgrade"), "{out}");
+    }
+
+    #[test]
+    fn many_objects_that_are_refused_alike_are_counted_and_not_all_named() {
+        let refused =
+            |index: usize| format!(r#"{{"index":{index},"status":"refused","code":"MQ-1001","message":"no"}}"#);
+        let other = r#"{"index":99,"status":"refused","code":"MQ-1020","message":"no type"}"#.to_owned();
+        let lines: Vec<String> = (0..50).map(refused).chain([other, SUMMARY.to_owned()]).collect();
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let (_, out) = feed(&lines, false, false);
+        assert_eq!(out.matches("MQ-1001: no").count(), SHOWN_OF_CODE_MAX, "{out}");
+        assert!(out.contains("… and 30 more with MQ-1001; --verbose names all\n") && out.contains("no type"), "{out}");
+        let (_, out) = feed(&lines, true, false);
+        assert!(out.matches("MQ-1001: no").count() == 50 && !out.contains("more with"), "{out}");
+        let (_, out) = feed(&lines, false, true);
+        assert_eq!(out.matches("MQ-1001").count(), 50, "{out}");
     }
 
     #[test]
