@@ -15,6 +15,7 @@ mod asking;
 mod backup;
 mod bad_input;
 mod care;
+mod doctor;
 mod exchange;
 mod exports;
 mod full_disk;
