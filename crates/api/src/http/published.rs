@@ -19,4 +19,7 @@ pub struct Published {
     pub id: String,
     /// The newest version of the object that we published.
     pub object: Box<RawValue>,
+    /// Whether we withdrew it, and nothing of ours has published it since.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub withdrawn: bool,
 }

@@ -125,8 +125,10 @@ pub(crate) fn run(args: &Args, home: &Home, console: &mut Console) -> Result<Exi
     let (found, next) = daemon::block_on(all_pages(&client, args.query(), console))?;
     match (found, next) {
         (0, None) => {
-            let hint =
-                args.text.as_ref().map_or("", |_| "; indicators and observables are found by their values alone");
+            let hint = args
+                .text
+                .as_ref()
+                .map_or("", |_| "; indicators and observables have no words of their own: search for their values");
             console.note(format_args!("nothing is held here for {}{hint}", args.what()))?;
             Ok(Exit::NotFound)
         }

@@ -11,7 +11,12 @@ use axum::{
     response::Response,
 };
 use mithaq_api::http::{NEXT_HEADER, PUBLISHED_BYTES_MAX, PUBLISHED_IDS_MAX, Problem, Published};
-use mithaq_core::{code::Code, id::ContentId, stix::id::StixId};
+use mithaq_core::{
+    code::Code,
+    id::{ContentId, ReleaseId},
+    release::Manifest,
+    stix::id::StixId,
+};
 use mithaq_store::StoreError;
 use serde_json::value::RawValue;
 
@@ -19,7 +24,7 @@ use super::{
     answer::{self, Failed, blocking},
     control::Control,
 };
-use crate::node::Node;
+use crate::{node::Node, standing::Cause};
 
 /// How long the body of a request may take to come.
 const BODY_TIME_MAX: Duration = Duration::from_secs(60);
@@ -82,16 +87,18 @@ fn page(node: &Node, ids: &[StixId]) -> Result<Page, StoreError> {
         let versions = ids.iter().map(|id| ours.versions(id.as_str())).collect::<Result<Vec<_>, _>>()?;
         let newest: Vec<ContentId> = versions.iter().filter_map(|versions| versions.first().copied()).collect();
         let mut bodies = node.sound_bodies(&newest)?.into_iter();
-        for (id, versions) in ids.iter().zip(&versions).filter(|(_, versions)| !versions.is_empty()) {
+        for (id, versions) in ids.iter().zip(&versions) {
+            let Some((newest, older)) = versions.split_first() else { continue };
             let body = match bodies.next().flatten() {
                 Some(body) => Some(body),
-                None => first_sound(node, &versions[1..])?,
+                None => first_sound(node, older)?,
             };
             let object =
                 body.and_then(|body| String::from_utf8(body).ok()).and_then(|text| RawValue::from_string(text).ok());
             if let Some(object) = object {
                 bytes += object.get().len();
-                lines.push(Published { id: id.as_str().to_owned(), object });
+                let withdrawn = ours.is_withdrawn(*newest)?;
+                lines.push(Published { id: id.as_str().to_owned(), object, withdrawn });
             }
         }
         answered += ids.len();
@@ -114,7 +121,8 @@ fn first_sound(node: &Node, contents: &[ContentId]) -> Result<Option<Vec<u8>>, S
 /// Tells what we published. A release names thousands of objects and is read once.
 struct Ours<'a> {
     node: &'a Node,
-    rows: BTreeMap<u64, bool>,
+    /// The releases of rows that were looked at, if they are ours.
+    rows: BTreeMap<u64, Option<ReleaseId>>,
 }
 
 impl Ours<'_> {
@@ -123,7 +131,7 @@ impl Ours<'_> {
         let mut ours = Vec::new();
         for version in self.node.store.versions(id)?.into_iter().rev() {
             for seq in self.node.store.rows_of(version.content)? {
-                if self.is_ours(seq)? {
+                if self.release(seq)?.is_some() {
                     ours.push(version.content);
                     break;
                 }
@@ -132,13 +140,27 @@ impl Ours<'_> {
         Ok(ours)
     }
 
-    fn is_ours(&mut self, seq: u64) -> Result<bool, StoreError> {
+    /// Whether each release of ours that brought a content was withdrawn.
+    fn is_withdrawn(&mut self, content: ContentId) -> Result<bool, StoreError> {
+        for seq in self.node.store.rows_of(content)? {
+            let Some(release) = self.release(seq)? else { continue };
+            let hold = self.node.standing.hold(&*self.node.store, release, content)?;
+            if hold.is_none_or(|hold| hold.cause != Cause::Withdrawn) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The release of a row, if it is ours.
+    fn release(&mut self, seq: u64) -> Result<Option<ReleaseId>, StoreError> {
         if let Some(known) = self.rows.get(&seq) {
             return Ok(*known);
         }
-        let manifest = self.node.sound_release_at(seq)?.map(|(.., manifest)| manifest);
-        let is_ours = manifest.is_some_and(|manifest| manifest.origin == self.node.us && !manifest.kind.is_local());
-        self.rows.insert(seq, is_ours);
-        Ok(is_ours)
+        let found = self.node.sound_release_at(seq)?;
+        let is_ours = |manifest: &Manifest| manifest.origin == self.node.us && !manifest.kind.is_local();
+        let release = found.filter(|(.., manifest)| is_ours(manifest)).map(|(row, ..)| row.release);
+        self.rows.insert(seq, release);
+        Ok(release)
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{CTRL_C, CTRL_D, Cert, Daemon, Place, Terminal, bundle, id_of, indicator};
+use crate::harness::{CTRL_C, CTRL_D, Cert, Daemon, Place, Terminal, bundle, id_of, indicator, two_peers};
 
 const LIST: &str = "evil[.]example\n198[.]18[.]7[.]7\n";
 
@@ -20,8 +20,8 @@ fn is_styled(screen: &str) -> bool {
 #[test]
 fn what_no_flag_says_is_asked_for_and_a_wrong_answer_is_asked_again() {
     let place = Place::new();
-    let pk = &Cert::init(&place, "pk");
-    let _daemon = Daemon::start(pk);
+    let [pk, cn] = &two_peers(&place);
+    let _daemons = [pk, cn].map(Daemon::start);
     let file = place.write("list.txt", LIST);
     let mut terminal = Terminal::run(&pk.home, &["push", &file], false);
     terminal.shows("TLP level of what carries none [as configured]: ").types("pink\n");
@@ -32,7 +32,9 @@ fn what_no_flag_says_is_asked_for_and_a_wrong_answer_is_asked_again() {
     terminal.shows("Confidence, 0 to 100 [unsaid]: ").types("101\n");
     terminal.shows("write a number from 0 to 100").shows("Confidence").types("70\n");
     // What was made of it is shown before the last question.
-    terminal.shows("domain-name:value = 'evil.example'").shows("2 objects made").shows("Send it? [y/N] ");
+    terminal.shows("domain-name:value = 'evil.example'").shows("2 objects made");
+    // So is who would get it.
+    terminal.shows("cn    2        green threat").shows("2 would be stored").shows("Send it? [y/N] ");
     assert_eq!(pk.objects(), 0, "something was sent before somebody said so");
     let screen = terminal.types("y\n").exits(0);
     assert!(screen.contains("2 stored, 0 duplicate, 0 refused"), "{screen}");

@@ -85,6 +85,14 @@ fn a_deleted_attribute_revokes_what_was_published() {
     counts(&pk.push(event(true), &[]).exits(0), [1, 1, 0]);
     assert_eq!(newest(pk, id)["revoked"], true);
     counts(&pk.push(event(true), &[]).exits(0), [0, 2, 0]);
+    // What we withdrew comes again with the next list, and whoever pushes that is told before.
+    let notes = |output: &Output| output.lines()[0]["notes"].to_string();
+    let pushed = pk.push("bad[.]example\n", &[]).exits(0);
+    assert!(!notes(&pushed).contains("withdrawn"), "{pushed:#?}");
+    pk.withdraw(&made(&pushed)[0]);
+    assert!(notes(&pk.push("bad[.]example\n", &["-n"]).exits(0)).contains("was withdrawn by us"), "{pushed:#?}");
+    pk.push("bad[.]example\n", &[]).exits(0);
+    assert!(!notes(&pk.push("bad[.]example\n", &[]).exits(0)).contains("withdrawn"));
 }
 
 #[test]

@@ -157,6 +157,23 @@ pub(super) struct Made<'a> {
     pub(super) draft: &'a Draft,
     pub(super) id: Option<String>,
     pub(super) outcome: Outcome,
+    /// Whether we withdrew what we published of it.
+    withdrawn: bool,
+}
+
+impl Made<'_> {
+    /// What a person should look at before it is sent.
+    pub(super) fn notes(&self) -> Vec<&str> {
+        let again = self.withdrawn.then_some("was withdrawn by us: to send it publishes it again");
+        self.draft.notes.iter().map(String::as_str).chain(again).collect()
+    }
+}
+
+/// What we published under an id.
+#[derive(Clone)]
+struct Known {
+    object: Value,
+    withdrawn: bool,
 }
 
 /// Makes the objects, beside what the daemon holds of them.
@@ -167,15 +184,15 @@ pub(super) fn objects<'a>(made: &'a Intake, home: &Home, client: &Client) -> Res
     let ids: Vec<Option<String>> = made.drafts().iter().map(|draft| origin.id(draft)).collect();
     let held = daemon::block_on(held(client, made.drafts(), &ids))?;
     let rows = made.drafts().iter().zip(&ids).zip(held);
-    let object = |((draft, id), held): ((&'a Draft, &Option<String>), Option<Value>)| {
-        let outcome = origin.object(draft, &ids, held.as_ref());
-        Made { draft, id: id.clone(), outcome }
+    let object = |((draft, id), held): ((&'a Draft, &Option<String>), Option<Known>)| {
+        let outcome = origin.object(draft, &ids, held.as_ref().map(|held| &held.object));
+        Made { draft, id: id.clone(), outcome, withdrawn: held.is_some_and(|held| held.withdrawn) }
     };
     Ok(rows.map(object).collect())
 }
 
 /// For each draft the newest version that we have published under its id. Observables have no versions.
-async fn held(client: &Client, drafts: &[Draft], ids: &[Option<String>]) -> Result<Vec<Option<Value>>, Failure> {
+async fn held(client: &Client, drafts: &[Draft], ids: &[Option<String>]) -> Result<Vec<Option<Known>>, Failure> {
     let is_versioned = |draft: &Draft| !matches!(draft.what, What::Observable(_));
     let asked = |(draft, id): (&Draft, &Option<String>)| id.clone().filter(|_| is_versioned(draft));
     let asked: Vec<Option<String>> = drafts.iter().zip(ids).map(asked).collect();
@@ -185,7 +202,7 @@ async fn held(client: &Client, drafts: &[Draft], ids: &[Option<String>]) -> Resu
 }
 
 /// What we published under these ids, a page at a time.
-async fn published(client: &Client, mut ids: &[&str]) -> Result<BTreeMap<String, Value>, Failure> {
+async fn published(client: &Client, mut ids: &[&str]) -> Result<BTreeMap<String, Known>, Failure> {
     let mut known = BTreeMap::new();
     while !ids.is_empty() {
         let page = &ids[..ids.len().min(PUBLISHED_IDS_MAX)];
@@ -196,8 +213,8 @@ async fn published(client: &Client, mut ids: &[&str]) -> Result<BTreeMap<String,
         };
         let answered = answered.ok_or_else(|| ClientError::Answer("it does not say where to go on".to_owned()))?;
         while let Some(line) = lines.next().await? {
-            let Published { id, object } = from_json(&line)?;
-            known.insert(id, from_json(object.get().as_bytes())?);
+            let Published { id, object, withdrawn } = from_json(&line)?;
+            known.insert(id, Known { object: from_json(object.get().as_bytes())?, withdrawn });
         }
         ids = &ids[answered..];
     }
