@@ -82,7 +82,7 @@ fn plain_dots(text: &str) -> Cow<'_, str> {
         let (run, behind) = odd.split_at(end);
         out.push_str(plain);
         let value = plain.rsplit(|c| !is_value_char(c)).next().unwrap_or_default();
-        has_dot = (has_dot && value.len() == plain.len()) || value.contains(['.', '[', '(']);
+        has_dot = (has_dot && value.len() == plain.len()) || observable::refang(value).contains('.');
         let ends_sentence = has_dot && run.contains(['\u{3002}', '\u{ff61}']);
         if out.ends_with(is_value_char) && behind.starts_with(is_value_char) && !ends_sentence {
             out.extend(run.chars().filter(|c| is_wide_dot(*c)).map(|_| '.'));
@@ -154,6 +154,8 @@ mod tests {
         check("ev\u{200b}il.exa\u{ad}mple", "evil.example");
         check("192\u{3002}0\u{ff61}2．1", "192.0.2.1");
         check("evil[.]example\u{3002}mail: a", "evil.example\u{3002}mail: a");
+        check("user[at]evil\u{3002}example", "user@evil.example");
+        check("evil[dot]example\u{3002}mail", "evil.example\u{3002}mail");
         check("see evil.example\u{3002}www．bad\u{3002}example", "see evil.example\u{3002}www.bad.example");
         check("[(.)]x[[.]]", ".x[.]".replace("[.]", ".").as_str());
     }
