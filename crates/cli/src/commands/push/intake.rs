@@ -1,6 +1,6 @@
 //! From an input in any format to the objects that are sent, with everything in between shown.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs, io, path::Path};
 
 use mithaq_api::{
     client::{Client, ClientError},
@@ -37,8 +37,9 @@ pub(super) fn open(path: &Path, settings: &Settings) -> Result<Source, Failure> 
         return Ok(Source::Made(path.display().to_string(), Box::new(feed(path)?)));
     }
     if path.is_dir() {
-        let problem = "it is a folder without a manifest.json: name a file, or the folder of a MISP feed".to_owned();
-        return Err(Failure::Intake { input: path.display().to_string(), problem });
+        let problem = "it is a folder without a manifest.json: name a file, or the folder of a MISP feed";
+        let source = io::Error::new(io::ErrorKind::IsADirectory, problem);
+        return Err(Failure::File { action: "read", path: path.to_owned(), source });
     }
     let opened = Opened::open(path)?;
     let looks = intake::head_kind(&opened.head);
