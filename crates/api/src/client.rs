@@ -105,6 +105,15 @@ impl Client {
         self.request(Method::POST, path, Either::Left(StreamBody::new(chunks))).await
     }
 
+    /// Posts a text and takes a stream of lines.
+    ///
+    /// # Errors
+    /// When the daemon does not answer, or answers with a [`Problem`].
+    pub async fn post_text(&self, path: &str, text: String) -> Result<Lines, ClientError> {
+        let chunk = futures_util::future::ready(Ok(Frame::data(Bytes::from(text))));
+        self.post_chunks(path, futures_util::StreamExt::boxed(futures_util::stream::once(chunk))).await
+    }
+
     async fn request(&self, method: Method, path: &str, body: RequestBody) -> Result<Lines, ClientError> {
         let stream = UnixStream::connect(&self.socket)
             .await

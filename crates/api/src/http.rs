@@ -30,6 +30,7 @@ mod backup;
 mod health;
 mod ledger;
 mod link;
+mod published;
 mod search;
 mod store;
 
@@ -47,6 +48,7 @@ use crate::export::ExportStatus;
 pub use backup::*;
 pub use ledger::*;
 pub use link::*;
+pub use published::*;
 pub use search::*;
 pub use store::*;
 
@@ -294,7 +296,7 @@ pub struct Held {
     /// When one object is shown: who else speaks of its values.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub corroboration: Vec<Corroboration>,
-    /// When one object is shown: its translations.
+    /// When one object is shown: its translations; in a search by words the one that has the words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub translations: Vec<Translation>,
 }

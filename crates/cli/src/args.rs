@@ -11,8 +11,8 @@ use mithaq_api::{config::LogFormat, home::Home};
 use crate::{
     RunArgs,
     commands::{
-        agreement, backup, canon, card, consent, evidence, explain, export, init, key, ledger, manual, pattern, peer,
-        push, quarantine, refang, reload, restore, search, show, siem, sighting, status, store, tail, upgrade,
+        agreement, backup, canon, card, consent, doctor, evidence, explain, export, init, key, ledger, manual, pattern,
+        peer, push, quarantine, refang, reload, restore, search, show, siem, sighting, status, store, tail, upgrade,
         validate, why, withdraw,
     },
 };
@@ -76,6 +76,7 @@ pub(crate) enum HomeCommand {
     Push(push::Args),
     Refang(refang::Args),
     Status(status::Args),
+    Doctor(doctor::Args),
     Show(show::ShowArgs),
     Search(search::Args),
     Why(why::Args),

@@ -193,7 +193,11 @@ impl Console {
         self.err.flush()?;
         let mut line = String::new();
         match self.input.read_line(&mut line)? {
-            0 => Ok(None),
+            0 => {
+                // What is said next must not stand behind the question.
+                writeln!(self.err)?;
+                Ok(None)
+            }
             _ => Ok(Some(line.trim().to_owned())),
         }
     }

@@ -17,8 +17,11 @@ const TEXT_CHARS_MAX: usize = 4 * 1024;
 /// The words of an object, each once, in no order that means anything.
 ///
 /// There are none of indicators and observables, which are so many and are found by their values, nor of what only
-/// joins other objects.
+/// joins other objects. A translation has the words of what it translates into.
 pub(crate) fn of_object(object: &Object<'_>) -> Vec<String> {
+    if object.object_type() == "language-content" {
+        return of_translation(object);
+    }
     let is_named = matches!(object.class(), ObjectClass::Domain | ObjectClass::Custom)
         && !matches!(object.object_type(), "indicator" | "observed-data");
     let mut words = Words { found: Vec::new(), words_max: OBJECT_WORDS_MAX, with_parts: true };
@@ -36,6 +39,21 @@ pub(crate) fn of_object(object: &Object<'_>) -> Vec<String> {
         .into_iter()
         .filter_map(texts)
         .for_each(|text| words.add(&text));
+    words.found
+}
+
+/// The words of a `language-content` (STIX 2.1 §7.1): of the texts in all its languages, names first, and of lists of texts.
+fn of_translation(object: &Object<'_>) -> Vec<String> {
+    let mut words = Words { found: Vec::new(), words_max: OBJECT_WORDS_MAX, with_parts: true };
+    let contents = object.value().get("contents").and_then(Value::as_object);
+    let languages = contents.into_iter().flatten().filter_map(|language| language.value.as_object());
+    let names = languages.clone().flat_map(|texts| ["name", "aliases"].into_iter().filter_map(|name| texts.get(name)));
+    let all = languages.clone().flatten().map(|text| &text.value);
+    for text in names.chain(all) {
+        text.as_str().into_iter().for_each(|text| words.add(&text));
+        let list = text.as_array().unwrap_or_default().iter().filter_map(Value::as_str);
+        list.for_each(|text| words.add(&text));
+    }
     words.found
 }
 
@@ -153,6 +171,20 @@ mod tests {
             finds(members, query, true);
         }
         finds(members, "邮钓", false);
+    }
+
+    #[test]
+    fn a_translation_has_the_words_of_all_its_texts_names_first() {
+        let long: String = (0..100).map(|number| format!("w{number} ")).collect();
+        let members = format!(
+            r#""object_ref":"malware--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f","contents":{{
+            "ar":{{"description":"{long}","name":"برمجية خبيثة"}},"ur":{{"aliases":["تاوان","赎金软件"],"name":7}},"en":"x"}}"#
+        );
+        let words = object("language-content", &members);
+        for word in ["برمجية", "خبيثة", "تاوان", "赎金", "软件", "w0"] {
+            assert!(words.contains(&word.to_owned()), "{word} in {words:?}");
+        }
+        assert_eq!(words.len(), OBJECT_WORDS_MAX);
     }
 
     #[test]

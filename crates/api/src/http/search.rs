@@ -19,7 +19,7 @@ pub struct SearchQuery {
     /// a name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
-    /// Words of the name, aliases, ids or description, all of which are to be there.
+    /// Words of the name, aliases, ids or description, all of which are to be there, or to be in one translation of these.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
     /// The value alone: no network around it, no URL on it.

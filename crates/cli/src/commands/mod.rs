@@ -5,6 +5,7 @@ pub(crate) mod backup;
 pub(crate) mod canon;
 pub(crate) mod card;
 pub(crate) mod consent;
+pub(crate) mod doctor;
 pub(crate) mod evidence;
 pub(crate) mod explain;
 pub(crate) mod export;
@@ -50,6 +51,7 @@ pub(crate) fn execute(
         HomeCommand::Agreement(command) => agreement::run(command, home, console),
         HomeCommand::Push(args) => push::run(args, home, console),
         HomeCommand::Status(args) => status::run(args, home, console),
+        HomeCommand::Doctor(args) => doctor::run(args, home, console),
         HomeCommand::Show(args) => show::show(args, home, console),
         HomeCommand::Search(args) => search::run(args, home, console),
         HomeCommand::Why(args) => why::run(args, home, console),

@@ -78,16 +78,17 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, home: &Home, console: &mut Console) -> Result<Exit, Failure> {
     let client = daemon::client(home)?;
     let mut settings = Settings::of(args, home)?;
-    let (upload, check, refused) = match intake::open(&args.file, &settings)? {
+    match intake::open(&args.file, &settings)? {
         Source::Stix(opened) => {
             args.intake.refuse_for_stix()?;
             let check = Check::default();
-            (Upload::of(opened, check.clone()), check, 0)
+            let pushing = Pushing { args, settings, client, refused: 0 };
+            pushing.send(Upload::of(opened, check.clone()), check, args.dry_run, console)
         }
         Source::Made(name, mut made) => {
             let asks = console.is_interactive() && !args.intake.yes && !args.dry_run;
-            if asks && !made.drafts().is_empty() {
-                settings.ask(console)?;
+            if asks && !made.drafts().is_empty() && !settings.ask(console)? {
+                return nothing_sent(console);
             }
             intake::complete(&mut made, &settings, home)?;
             let rows = intake::objects(&made, home, &client)?;
@@ -100,16 +101,22 @@ pub(crate) fn run(args: &Args, home: &Home, console: &mut Console) -> Result<Exi
                 return Ok(Exit::Failure);
             }
             let lines = intake::lines(&name, &made, &rows)?;
-            if asks && !lines.is_empty() && !confirmed(console)? {
-                console.note("nothing was sent")?;
-                return Ok(Exit::Failure);
+            let pushing = Pushing { args, settings, client, refused: made.losses.refused() };
+            if asks && !lines.is_empty() {
+                // Programs that read along get one answer, which is that of the push.
+                if !console.is_json() {
+                    let upload = Upload::of_objects(&name, lines.clone(), Check::off());
+                    pushing.send(upload, Check::off(), true, console)?;
+                }
+                if !confirmed(console)? {
+                    return nothing_sent(console);
+                }
             }
             // STIX 2.0 that was brought to 2.1 is its producer's, and looked at as 2.1 is.
             let check = if made.objects.is_empty() { Check::off() } else { Check::default() };
-            (Upload::of_objects(&name, lines, check.clone()), check, made.losses.refused())
+            pushing.send(Upload::of_objects(&name, lines, check.clone()), check, args.dry_run, console)
         }
-    };
-    send(args, &settings, upload, check, refused, &client, console)
+    }
 }
 
 /// Whether a person wants it sent.
@@ -118,38 +125,48 @@ fn confirmed(console: &mut Console) -> Result<bool, Failure> {
     Ok(matches!(answer.to_lowercase().as_str(), "y" | "yes"))
 }
 
-fn send(
-    args: &Args,
-    settings: &Settings,
-    upload: Upload,
-    check: Check,
+fn nothing_sent(console: &mut Console) -> Result<Exit, Failure> {
+    console.note("nothing was sent")?;
+    Ok(Exit::Failure)
+}
+
+/// A push whose input was read.
+struct Pushing<'a> {
+    args: &'a Args,
+    settings: Settings,
+    client: Client,
+    /// How much was refused before anything was sent.
     refused: usize,
-    client: &Client,
-    console: &mut Console,
-) -> Result<Exit, Failure> {
-    let query = PushQuery {
-        tlp: settings.tlp.map(|tlp| tlp.to_string()),
-        to: (!settings.to.is_empty()).then(|| settings.to.join(",")),
-        atomic: args.atomic,
-        dry_run: args.dry_run,
-        force: args.force,
-    };
-    let path = with_query("/v1/push", &query)?;
-    daemon::block_on(async {
-        let progress = upload.progress();
-        let mut answer = Answer::new(args.verbose, args.dry_run, check, console).also_refused(refused);
-        let result = async {
-            let mut lines = client.post_chunks(&path, upload.into_chunks()).await?;
-            while let Some(line) = lines.next().await? {
-                progress.finish();
-                answer.take(&line)?;
-            }
-            answer.end()
+}
+
+impl Pushing<'_> {
+    /// Sends an upload, or asks what would become of it; tells what the daemon says.
+    fn send(&self, upload: Upload, check: Check, dry_run: bool, console: &mut Console) -> Result<Exit, Failure> {
+        let Self { args, settings, client, refused } = self;
+        let query = PushQuery {
+            tlp: settings.tlp.map(|tlp| tlp.to_string()),
+            to: (!settings.to.is_empty()).then(|| settings.to.join(",")),
+            atomic: args.atomic,
+            dry_run,
+            force: args.force,
         };
-        let result = result.await;
-        progress.finish();
-        result.map_err(|failure| progress.explain(failure))
-    })
+        let path = with_query("/v1/push", &query)?;
+        daemon::block_on(async {
+            let progress = upload.progress();
+            let mut answer = Answer::new(args.verbose, dry_run, check, console).also_refused(*refused);
+            let result = async {
+                let mut lines = client.post_chunks(&path, upload.into_chunks()).await?;
+                while let Some(line) = lines.next().await? {
+                    progress.finish();
+                    answer.take(&line)?;
+                }
+                answer.end()
+            };
+            let result = result.await;
+            progress.finish();
+            result.map_err(|failure| progress.explain(failure))
+        })
+    }
 }
 
 /// What a connection that broke on the way means for a push.

@@ -36,7 +36,7 @@ pub(crate) struct Args {
     /// The value to look for
     #[arg(conflicts_with = "text")]
     value: Option<String>,
-    /// Words of names, aliases, ids and descriptions, in any order: not of indicators and observables
+    /// Words of names, aliases, ids and descriptions, or of a translation of these, in any order
     #[arg(long, value_name = "WORDS")]
     text: Option<String>,
     /// The value alone, not what lies in it, on it or around it
@@ -125,7 +125,11 @@ pub(crate) fn run(args: &Args, home: &Home, console: &mut Console) -> Result<Exi
     let (found, next) = daemon::block_on(all_pages(&client, args.query(), console))?;
     match (found, next) {
         (0, None) => {
-            console.note(format_args!("nothing is held here for {}", args.what()))?;
+            let hint = args
+                .text
+                .as_ref()
+                .map_or("", |_| "; indicators and observables have no words of their own: search for their values");
+            console.note(format_args!("nothing is held here for {}{hint}", args.what()))?;
             Ok(Exit::NotFound)
         }
         (_, None) => Ok(Exit::Ok),
@@ -153,7 +157,7 @@ async fn all_pages(
             other => other?,
         };
         while let Some(line) = lines.next().await? {
-            show::take(&line, show::print_headline, console)?;
+            show::take(&line, show::print_found, console)?;
             found += 1;
         }
         console.flush()?;

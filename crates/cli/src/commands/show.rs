@@ -6,6 +6,7 @@ use mithaq_api::{
     http::{Corroboration, Given, Held, HeldBack, HeldRelease, Translation},
 };
 use mithaq_core::code::Code;
+use serde_json::Value;
 
 use super::ledger::status_name;
 use crate::{
@@ -30,6 +31,7 @@ use crate::{
   mithaq show indicator--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f --json | jq .object")]
 pub(crate) struct ShowArgs {
     /// A STIX id, for all its versions, or a content id
+    #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
     id: String,
 }
 
@@ -100,6 +102,12 @@ pub(super) fn print_headline(held: &Held, console: &mut Console) -> Result<(), F
     held.releases.iter().try_for_each(|release| print_release(release, console))
 }
 
+/// An object that a search found, with the translation that has the words.
+pub(super) fn print_found(held: &Held, console: &mut Console) -> Result<(), Failure> {
+    print_headline(held, console)?;
+    held.translations.iter().try_for_each(|translation| print_translation(translation, console))
+}
+
 fn print_release(release: &HeldRelease, console: &mut Console) -> Result<(), Failure> {
     let (published, added) = (clock::for_people(release.published_at), clock::for_people(release.added_at));
     let rest =
@@ -131,7 +139,7 @@ fn print_whole(held: &Held, console: &mut Console) -> Result<(), Failure> {
     console.line(format_args!("  content id {}", held.content))?;
     held.corroboration.iter().try_for_each(|value| print_corroboration(value, console))?;
     held.translations.iter().try_for_each(|translation| print_translation(translation, console))?;
-    let value: serde_json::Value =
+    let value: Value =
         serde_json::from_str(held.object.get()).map_err(|error| ClientError::Answer(error.to_string()))?;
     let pretty = serde_json::to_string_pretty(&value).map_err(|error| ClientError::Answer(error.to_string()))?;
     pretty.lines().try_for_each(|line| console.line(line))
@@ -151,13 +159,18 @@ fn print_corroboration(of: &Corroboration, console: &mut Console) -> Result<(), 
 
 /// What a translation says, a line for each language and text.
 fn print_translation(translation: &Translation, console: &mut Console) -> Result<(), Failure> {
-    let object: serde_json::Value =
+    let object: Value =
         serde_json::from_str(translation.object.get()).map_err(|error| ClientError::Answer(error.to_string()))?;
     let by = translation.from.join(", ");
     for (language, texts) in object["contents"].as_object().into_iter().flatten() {
         let texts = texts.as_object().into_iter().flatten();
-        for (member, text) in texts.filter_map(|(member, text)| Some((member, text.as_str()?))) {
-            console.line(format_args!("  in {language} by {by}: {member} {}", cut(text, COLUMNS_MAX)))?;
+        for (member, text) in texts {
+            let text = match text {
+                Value::String(text) => text.clone(),
+                Value::Array(list) => list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
+                _ => continue,
+            };
+            console.line(format_args!("  in {language} by {by}: {member} {}", cut(&text, COLUMNS_MAX)))?;
         }
     }
     Ok(())

@@ -6,39 +6,7 @@
 
 use std::borrow::Cow;
 
-/// What defanging puts in, and what it stood for.
-const MARKS: [(&str, &str); 18] = [
-    ("[.]", "."),
-    ("(.)", "."),
-    ("{.}", "."),
-    ("[dot]", "."),
-    ("(dot)", "."),
-    ("{dot}", "."),
-    ("[:]", ":"),
-    ("(:)", ":"),
-    ("[://]", "://"),
-    ("(://)", "://"),
-    ("[:/]", ":/"),
-    ("[/]", "/"),
-    ("[@]", "@"),
-    ("(@)", "@"),
-    ("{@}", "@"),
-    ("[at]", "@"),
-    ("(at)", "@"),
-    ("{at}", "@"),
-];
-
-/// Schemes as they are written so that nothing makes a link of them.
-const SCHEMES: [(&str, &str); 8] = [
-    ("hxxps", "https"),
-    ("hxxp", "http"),
-    ("h**ps", "https"),
-    ("h**p", "http"),
-    ("hxtps", "https"),
-    ("hxtp", "http"),
-    ("fxps", "ftps"),
-    ("fxp", "ftp"),
-];
+use mithaq_core::stix::observable;
 
 /// What only a regular expression has.
 const REGEX_SIGNS: [&str; 14] =
@@ -99,22 +67,28 @@ pub(super) fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}' | '\u{2060}' | '\u{feff}')
 }
 
-/// Dots of other widths between ASCII letters become plain dots, and what has no width between them goes away.
+/// Dots of other widths between ASCII letters become plain dots, and what has no width between them goes away. Behind a
+/// value whose dots are others, the full stop of Chinese and Japanese ends a sentence and joins nothing.
 fn plain_dots(text: &str) -> Cow<'_, str> {
     if !text.contains(is_odd) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
+    let mut has_dot = false;
     while let Some(start) = rest.find(is_odd) {
         let (plain, odd) = rest.split_at(start);
         let end = odd.find(|c| !is_odd(c)).unwrap_or(odd.len());
         let (run, behind) = odd.split_at(end);
         out.push_str(plain);
-        if out.ends_with(is_value_char) && behind.starts_with(is_value_char) {
+        let value = plain.rsplit(|c| !is_value_char(c)).next().unwrap_or_default();
+        has_dot = (has_dot && value.len() == plain.len()) || observable::refang(value).contains('.');
+        let ends_sentence = has_dot && run.contains(['\u{3002}', '\u{ff61}']);
+        if out.ends_with(is_value_char) && behind.starts_with(is_value_char) && !ends_sentence {
             out.extend(run.chars().filter(|c| is_wide_dot(*c)).map(|_| '.'));
         } else {
             out.push_str(run);
+            has_dot = false;
         }
         rest = behind;
     }
@@ -134,17 +108,10 @@ pub(super) fn is_regex(word: &str) -> bool {
     has_ends || is_slashed || REGEX_SIGNS.iter().any(|sign| bare.contains(sign))
 }
 
-/// Appends a word, with the blanks behind it, refanged. Every mark ends in a bracket that closes and stands for none, so
-/// that what is put together again is seen again.
+/// Appends a word, with the blanks behind it, refanged.
 fn refang_word(word: &str, may_join: bool, out: &mut String) {
     let start = out.len();
-    for piece in word.split_inclusive([']', ')', '}']) {
-        push_schemed(piece, out);
-        while let Some((marks, plain)) = MARKS.iter().find(|(marks, _)| ends_with(&out[start..], marks)) {
-            out.truncate(out.len() - marks.len());
-            out.push_str(plain);
-        }
-    }
+    out.push_str(&observable::refang(word));
     if may_join {
         join(start, out);
     }
@@ -162,41 +129,10 @@ fn join(start: usize, out: &mut String) {
     }
 }
 
-/// Appends a piece of a word, its schemes put right.
-fn push_schemed(piece: &str, out: &mut String) {
-    let mut done = 0;
-    for (at, _) in piece.char_indices().filter(|(_, c)| matches!(c, 'h' | 'H' | 'f' | 'F')) {
-        if let Some((defanged, scheme)) = scheme_at(piece, at).filter(|_| at >= done) {
-            out.push_str(&piece[done..at]);
-            out.push_str(scheme);
-            done = at + defanged.len();
-        }
-    }
-    out.push_str(&piece[done..]);
-}
-
-/// The scheme that begins at a place of a piece, as a word.
-fn scheme_at(piece: &str, at: usize) -> Option<(&'static str, &'static str)> {
-    if piece[..at].ends_with(|c: char| c.is_ascii_alphanumeric()) {
-        return None;
-    }
-    let begins = |defanged: &str| {
-        let start = piece.get(at..at + defanged.len());
-        let follows = || piece[at + defanged.len()..].starts_with([':', '[', '(']);
-        start.is_some_and(|start| start.eq_ignore_ascii_case(defanged)) && follows()
-    };
-    SCHEMES.iter().find(|(defanged, _)| begins(defanged)).copied()
-}
-
-/// Tells whether `text` ends with `marks`, which are ASCII, in whatever case.
-fn ends_with(text: &str, marks: &str) -> bool {
-    let end = text.len().checked_sub(marks.len()).and_then(|at| text.get(at..));
-    end.is_some_and(|end| end.eq_ignore_ascii_case(marks))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mithaq_core::stix::{Observable, ObservableKind as Kind};
     use proptest::prelude::*;
 
     #[track_caller]
@@ -216,6 +152,11 @@ mod tests {
         check("evil [.] example and admin [at] evil [dot] example.", "evil.example and admin@evil.example.");
         check("evil．example 恶意\u{3002}域名", "evil.example 恶意\u{3002}域名");
         check("ev\u{200b}il.exa\u{ad}mple", "evil.example");
+        check("192\u{3002}0\u{ff61}2．1", "192.0.2.1");
+        check("evil[.]example\u{3002}mail: a", "evil.example\u{3002}mail: a");
+        check("user[at]evil\u{3002}example", "user@evil.example");
+        check("evil[dot]example\u{3002}mail", "evil.example\u{3002}mail");
+        check("see evil.example\u{3002}www．bad\u{3002}example", "see evil.example\u{3002}www.bad.example");
         check("[(.)]x[[.]]", ".x[.]".replace("[.]", ".").as_str());
     }
 
@@ -256,6 +197,15 @@ mod tests {
             let once = refang(&text).into_owned();
             prop_assert_eq!(refang(&once).into_owned(), once.clone());
             prop_assert_eq!(once.matches('\\').count(), text.matches('\\').count());
+        }
+
+        #[test]
+        fn a_word_that_is_refanged_here_is_the_same_value_there(word in "[hxtpfs*:/\\[\\](){}.@atdo]{1,40}") {
+            let plain = refang(&word);
+            for kind in [Kind::Domain, Kind::Ipv4, Kind::Url, Kind::Email] {
+                let (there, here) = (Observable::new(kind, &word), Observable::new(kind, &plain));
+                prop_assert!(is_regex(&word) || there == here, "{:?}: {:?} {:?}", word, there, here);
+            }
         }
     }
 }

@@ -39,17 +39,17 @@ enum Field {
 /// The names that may be given to `--map`, and by which columns are guessed.
 const NAMES: [(Field, &[&str]); 12] = [
     (Field::Value, &["value", "ioc", "indicator", "observable", "iocvalue", "indicatorvalue", "artifact", "ioc_value"]),
-    (Field::Kind, &["kind", "type", "ioctype", "indicatortype", "datatype"]),
+    (Field::Kind, &["type", "kind", "ioctype", "indicatortype", "datatype"]),
     (Field::Name, &["name", "title", "malware", "malwareprintable", "threat", "family"]),
     (Field::Description, &["description", "comment", "comments", "note", "notes", "desc", "details", "info"]),
     (Field::Labels, &["labels", "label", "tags", "tag", "threattype"]),
     (Field::Sectors, &["sectors", "sector"]),
     (Field::Tlp, &["tlp", "marking", "tlplevel"]),
     (Field::Confidence, &["confidence", "confidencelevel", "score"]),
-    (Field::From, &["validfrom", "firstseen", "firstseenutc", "dateadded", "date", "seen"]),
-    (Field::Until, &["validuntil", "expires", "expiry", "expiration"]),
+    (Field::From, &["valid_from", "firstseen", "firstseenutc", "dateadded", "date", "seen"]),
+    (Field::Until, &["valid_until", "expires", "expiry", "expiration"]),
     (Field::ChangedAt, &["modified", "lastmodified", "updated", "timestamp"]),
-    (Field::ToIds, &["toids", "ids", "detect"]),
+    (Field::ToIds, &["to_ids", "ids", "detect"]),
 ];
 
 /// Which column holds what, as `--map value=ioc,type=kind` says it; what is not said is guessed.
@@ -406,7 +406,7 @@ mod tests {
         assert!(error.to_string().contains("the columns are: a, b"), "{error}");
         let error = csv(b"a,b\n1,2\n", &Map::default(), &mut intake).unwrap_err();
         assert!(error.to_string().contains("--map value=COLUMN"), "{error}");
-        assert!(Map::parse("colour=a").unwrap_err().to_string().contains("value, kind, name"));
+        assert!(Map::parse("colour=a").unwrap_err().to_string().contains("value, type, name"));
     }
 
     #[test]

@@ -68,7 +68,7 @@ fn stood_by(node: &Node, content: ContentId) -> Result<BTreeSet<String>, StoreEr
 }
 
 /// The translations of an object that are current and stood by; of one that says which version it is of, only for that.
-fn translations(node: &Node, held: &Held) -> Result<Vec<Translation>, StoreError> {
+pub(super) fn translations(node: &Node, held: &Held) -> Result<Vec<Translation>, StoreError> {
     let Ok(id) = StixId::parse(&held.id) else { return Ok(Vec::new()) };
     let page = node.store.find(&[Query::Translations(id.as_str().to_owned())], None, TRANSLATIONS_MAX)?;
     let mut translations = Vec::new();

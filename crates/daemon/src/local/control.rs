@@ -27,7 +27,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::{
     answer::{self, Ask, Failed, blocking},
-    care, exports, ledger, lookup, metrics, pacts, search, sightings, stream,
+    care, exports, ledger, lookup, metrics, pacts, published, search, sightings, stream,
 };
 use crate::{
     feed::Visibility,
@@ -65,6 +65,7 @@ pub(super) fn router(node: Arc<Node>, endpoint: quinn::Endpoint) -> Router {
         .route("/metrics", get(metrics::metrics))
         .route("/readyz", get(ready))
         .route("/v1/show/{id}", get(show))
+        .route("/v1/published", post(published::published))
         .route("/v1/search", get(find))
         .route("/v1/why", get(why))
         .route("/v1/stream", get(tail))

@@ -12,6 +12,7 @@ mod lines;
 mod lookup;
 mod metrics;
 mod pacts;
+mod published;
 mod search;
 mod siem;
 mod sightings;

@@ -5,6 +5,7 @@
 
 mod log;
 mod sieve;
+mod translated;
 mod wanted;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -13,9 +14,9 @@ use mithaq_core::{
     code::Code,
     id::{ContentId, sha256_of},
 };
-use mithaq_store::{Place, StoreError};
+use mithaq_store::{Place, Query, StoreError};
 
-use self::{sieve::Sieve, wanted::Wanted};
+use self::{sieve::Sieve, translated::Shown, wanted::Wanted};
 use super::{answer::Failed, lookup};
 use crate::node::Node;
 
@@ -67,7 +68,7 @@ pub(super) fn search(node: &Node, query: &SearchQuery) -> Result<Answer, Failed>
             if held.len() == limit {
                 return Ok(Answer { held, next: after.map(|after| cursor_of(&after, &tag)) });
             }
-            if let Some(mut found) = take(node, &sieve, content)? {
+            if let Some(mut found) = take(node, &sieve, &wanted, content)? {
                 found.cursor = Some(cursor_of(&place, &tag));
                 held.push(found);
             }
@@ -85,23 +86,30 @@ pub(super) fn search(node: &Node, query: &SearchQuery) -> Result<Answer, Failed>
     Ok(Answer { held, next })
 }
 
-fn indexed(
-    node: &Node,
-    queries: &[mithaq_store::Query],
-    after: Option<&Place>,
-    count: usize,
-) -> Result<Page, StoreError> {
+fn indexed(node: &Node, queries: &[Query], after: Option<&Place>, count: usize) -> Result<Page, StoreError> {
     let page = node.store.find(queries, after, count)?;
     let found = page.found.into_iter().map(|found| (found.content, found.place)).collect();
     Ok(Page { found, next: page.next })
 }
 
 /// A content as it is shown, unless it is sieved out or nobody stands by it any more: such is found by its id alone.
-fn take(node: &Node, sieve: &Sieve, content: ContentId) -> Result<Option<Held>, StoreError> {
+fn take(node: &Node, sieve: &Sieve, wanted: &Wanted, content: ContentId) -> Result<Option<Held>, StoreError> {
+    let shown = match wanted.words().filter(|_| !sieve.wants_translations()) {
+        Some(words) => translated::shown(node, words, content)?,
+        None => Shown::AsItIs,
+    };
+    let content = match &shown {
+        Shown::AsItIs => content,
+        Shown::As(object) => object.content,
+        Shown::Elsewhere => return Ok(None),
+    };
     if !sieve.lets_through(node, content)? {
         return Ok(None);
     }
-    let held = lookup::held(node, content)?;
+    let held = match shown {
+        Shown::As(object) => Some(*object),
+        _ => lookup::held(node, content)?,
+    };
     Ok(held.filter(|held| held.releases.iter().any(lookup::is_served)))
 }
 

@@ -4,6 +4,7 @@
 //! three are one key for correlation and search. A value that cannot be what its place says it is (an address that
 //! does not parse, a hash of the wrong length) yields no observable: it would only match noise.
 
+mod defang;
 mod extract;
 mod kind;
 mod normalise;
@@ -12,6 +13,7 @@ mod query;
 mod sufficient;
 
 use crate::pattern::Pattern;
+pub use defang::refang;
 pub(crate) use extract::of_object;
 pub use kind::ObservableKind;
 pub use place::{Network, Place};

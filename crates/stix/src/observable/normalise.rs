@@ -1,10 +1,7 @@
 //! One normal form for each kind.
 
-use super::{Observable, ObservableKind as Kind};
-use std::{
-    borrow::Cow,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-};
+use super::{Observable, ObservableKind as Kind, defang::refang};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use url::Url;
 
 /// The longest domain name, in bytes (RFC 1035 §2.3.4), and label.
@@ -42,62 +39,6 @@ pub(super) fn hash_length(kind: Kind) -> Option<usize> {
         Kind::Sha512 | Kind::Sha3_512 => Some(128),
         _ => None,
     }
-}
-
-/// What defanging puts in, and what it stood for. Nothing here touches a backslash: some producers do write them.
-const DEFANGED: [(&str, &str); 15] = [
-    ("[.]", "."),
-    ("(.)", "."),
-    ("{.}", "."),
-    ("[dot]", "."),
-    ("(dot)", "."),
-    ("{dot}", "."),
-    ("[:]", ":"),
-    ("[://]", "://"),
-    ("[/]", "/"),
-    ("[@]", "@"),
-    ("(@)", "@"),
-    ("{@}", "@"),
-    ("[at]", "@"),
-    ("(at)", "@"),
-    ("{at}", "@"),
-];
-
-/// Undoes defanging, in one pass; what that leaves holds no more of it.
-pub(super) fn refang(text: &str) -> Cow<'_, str> {
-    let schemed = refang_scheme(text);
-    if memchr::memchr3(b'[', b'(', b'{', schemed.as_bytes()).is_none() {
-        return schemed;
-    }
-    let mut out = String::with_capacity(schemed.len());
-    for piece in schemed.split_inclusive([']', ')', '}']) {
-        out.push_str(piece);
-        // Every mark ends in a bracket that closes and stands for none, so that no mark is left behind the last piece.
-        if let Some((marks, plain)) = DEFANGED.iter().find(|(marks, _)| ends_with(&out, marks)) {
-            out.truncate(out.len() - marks.len());
-            out.push_str(plain);
-        }
-    }
-    Cow::Owned(out)
-}
-
-/// Tells whether `text` ends with `marks`, which are ASCII, in whatever case.
-fn ends_with(text: &str, marks: &str) -> bool {
-    let end = text.len().checked_sub(marks.len()).and_then(|at| text.get(at..));
-    end.is_some_and(|end| end.eq_ignore_ascii_case(marks))
-}
-
-fn refang_scheme(text: &str) -> Cow<'_, str> {
-    const SCHEMES: [(&str, &str); 4] = [("hxxps", "https"), ("hxxp", "http"), ("fxps", "ftps"), ("fxp", "ftp")];
-    for (defanged, scheme) in SCHEMES {
-        if let Some((start, rest)) = text.split_at_checked(defanged.len())
-            && start.eq_ignore_ascii_case(defanged)
-            && rest.starts_with([':', '['])
-        {
-            return Cow::Owned(format!("{scheme}{rest}"));
-        }
-    }
-    Cow::Borrowed(text)
 }
 
 /// An address or a network, of either family.

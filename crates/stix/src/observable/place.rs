@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
-use super::{Observable, ObservableKind as Kind, normalise};
+use super::{Observable, ObservableKind as Kind, defang::refang, normalise};
 
 /// A network of addresses of one family. A single address is the network of all its bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -124,7 +124,7 @@ impl Observable {
     /// such as `example`; `None` if it is none.
     #[must_use]
     pub fn domain_name(text: &str) -> Option<String> {
-        normalise::domain(&normalise::refang(text.trim()))
+        normalise::domain(&refang(text.trim()))
     }
 }
 

@@ -1,6 +1,6 @@
 //! What an analyst may have meant.
 
-use super::{Observable, ObservableKind as Kind, normalise};
+use super::{Observable, ObservableKind as Kind, defang::refang, normalise};
 
 /// The kinds of which a text can only be one, the most telling first.
 const EXCLUSIVE: [Kind; 5] = [Kind::Ipv4, Kind::Mac, Kind::RegistryKey, Kind::Url, Kind::Email];
@@ -25,7 +25,7 @@ pub(super) fn guess(text: &str) -> Vec<Observable> {
     if !hashes.is_empty() {
         return hashes;
     }
-    let domain = normalise::refang(text).contains('.').then_some(Kind::Domain);
+    let domain = refang(text).contains('.').then_some(Kind::Domain);
     let has_as = text.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("as"));
     let asn = has_as.then_some(Kind::Asn);
     domain.into_iter().chain(asn).chain(FORMLESS).filter_map(|kind| Observable::new(kind, text)).collect()
@@ -34,7 +34,7 @@ pub(super) fn guess(text: &str) -> Vec<Observable> {
 /// The observable of `kind`, if `text` has the form that tells this kind from others.
 fn of_form(kind: Kind, text: &str) -> Option<Observable> {
     let has_form = match kind {
-        Kind::Url => normalise::refang(text).contains("://"),
+        Kind::Url => refang(text).contains("://"),
         Kind::RegistryKey => text.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("hk")) && text.contains('\\'),
         _ => true,
     };

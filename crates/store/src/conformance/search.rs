@@ -170,6 +170,7 @@ fn words_and_translations_are_found(store: &impl Store) {
     check(store, &bodies, text("BLACK lockbit"), &[0, 1]);
     check(store, &bodies, text("basta black"), &[1]);
     check(store, &bodies, text("basta lockbit bit"), &[]);
+    check(store, &bodies, text("لاک‌بیت"), &[2]);
     check(store, &bodies, Query::Words(Vec::new()), &[]);
     check(store, &bodies, Query::Translations(id), &[2]);
     check(store, &bodies, Query::Translations(bodies[1].facts().stix_id.clone()), &[]);

@@ -13,8 +13,8 @@ use crate::{
     },
 };
 
-/// The layout of the index; one of another layout is built anew from the packs.
-const INDEX_SCHEMA: u64 = 3;
+/// The layout of the index, and what objects are found by; one that differs in either is built anew from the packs.
+const INDEX_SCHEMA: u64 = 4;
 
 /// The key of the manifest in sled.
 pub(super) const MANIFEST: &[u8] = b"m";

@@ -1,10 +1,10 @@
 //! Lists, tables, mails and MISP events from an analyst's hands to a peer, and warning lists on the way.
 
-use std::fs;
+use std::{fs, os::unix::net::UnixStream};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Cert, Daemon, Output, Place, bundle, indicator, two_peers};
+use crate::harness::{Answer, Cert, Daemon, Output, Place, bundle, id_of, indicator, indicators, post, two_peers};
 
 #[track_caller]
 fn counts(output: &Output, expect: [u64; 3]) {
@@ -85,6 +85,14 @@ fn a_deleted_attribute_revokes_what_was_published() {
     counts(&pk.push(event(true), &[]).exits(0), [1, 1, 0]);
     assert_eq!(newest(pk, id)["revoked"], true);
     counts(&pk.push(event(true), &[]).exits(0), [0, 2, 0]);
+    // What we withdrew comes again with the next list, and whoever pushes that is told before.
+    let notes = |output: &Output| output.lines()[0]["notes"].to_string();
+    let pushed = pk.push("bad[.]example\n", &[]).exits(0);
+    assert!(!notes(&pushed).contains("withdrawn"), "{pushed:#?}");
+    pk.withdraw(&made(&pushed)[0]);
+    assert!(notes(&pk.push("bad[.]example\n", &["-n"]).exits(0)).contains("was withdrawn by us"), "{pushed:#?}");
+    pk.push("bad[.]example\n", &[]).exits(0);
+    assert!(!notes(&pk.push("bad[.]example\n", &[]).exits(0)).contains("withdrawn"));
 }
 
 #[test]
@@ -129,4 +137,50 @@ fn stix_2_0_is_brought_to_2_1_when_it_is_asked_for() {
     counts(&pk.run(&["push", &file, "--json"]).exits(1), [0, 0, 1]);
     counts(&pk.run(&["push", &file, "--from", "stix", "--json"]).exits(0), [1, 0, 0]);
     counts(&pk.run(&["push", &file, "--from", "auto", "--json"]).exits(0), [0, 1, 0]);
+}
+
+#[test]
+fn what_we_published_is_asked_for_in_pages_of_bounded_size() {
+    let place = Place::new();
+    let [pk, cn] = &two_peers(&place);
+    let _daemons = [pk, cn].map(Daemon::start);
+    let ask = |ids: &[String]| -> Answer {
+        post(UnixStream::connect(pk.control_socket()).unwrap(), "/v1/published", &ids.join("\n")).unwrap()
+    };
+    let lines = |answer: &Answer| -> Vec<Value> {
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    // A list of more lines than one request asks for says nothing new the second time.
+    let list: String = (0..2_500).map(|number| format!("a{number}.bad.example\n")).collect();
+    counts(&pk.push(&list, &["--tlp", "clear"]).exits(0), [2_500, 0, 0]);
+    let again = pk.push(&list, &["--tlp", "clear"]).exits(0);
+    counts(&again, [0, 2_500, 0]);
+    // Large objects end a page before its last id, and it tells where.
+    let ids: Vec<String> = made(&again);
+    let mut large = indicators(1, 0..6);
+    large.iter_mut().for_each(|object| object["description"] = "x".repeat(900_000).into());
+    counts(&pk.push(bundle(&large), &[]).exits(0), [6, 0, 0]);
+    let asked: Vec<String> = large.iter().map(id_of).chain(ids.iter().take(100).cloned()).collect();
+    let page = ask(&asked);
+    let answered: usize = page.header("mithaq-next").unwrap().parse().unwrap();
+    assert!((6..106).contains(&answered), "{answered}");
+    assert_eq!(lines(&page).len(), answered);
+    let rest = ask(&asked[answered..]);
+    assert_eq!((lines(&rest).len(), rest.header("mithaq-next")), (106 - answered, None));
+    // Of what others published, and of what nobody did, there is no line; of versions the newest.
+    let theirs = indicator(2, 1);
+    cn.push(bundle(std::slice::from_ref(&theirs)), &[]).exits(0);
+    pk.until_serves(&id_of(&theirs));
+    let (mut ours, nobody) = (indicator(1, 1), "indicator--00000000-0000-4000-8000-000000000000".to_owned());
+    ours["modified"] = "2031-01-01T00:00:00.000Z".into();
+    pk.push(bundle(std::slice::from_ref(&ours)), &[]).exits(0);
+    let told = lines(&ask(&[id_of(&theirs), nobody, id_of(&ours)]));
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!((&told[0]["id"], &told[0]["object"]), (&ours["id"], &ours));
+    // Too much and nonsense are refused, and what is refused is told.
+    let many: Vec<String> = ids.iter().take(1_001).cloned().collect();
+    assert_eq!((ask(&many).status, ask(&many).json()["code"].clone()), (413, json!("MQ-1052")));
+    assert_eq!(ask(&["x".repeat(600 * 1024)]).status, 413);
+    assert_eq!((ask(&["nonsense".into()]).status, lines(&ask(&[])).len()), (400, 0));
 }

@@ -91,6 +91,14 @@ fn analysts_find_by_network_name_words_and_filters() {
     check(pk, &[".example", "--origin", "us"], &[&name, &below, &page]);
     check(pk, &["--text", "BLACK lockbit"], &[&family]);
     check(pk, &["--text", "black", "--type", "report,indicator"], &[]);
+    // A translation is found as what it translates, and as itself by its type.
+    check(pk, &["--text", "لاک‌بیت"], &[&family]);
+    check(pk, &["--text", "لاک‌بیت", "--type", "malware"], &[&family]);
+    check(pk, &["--text", "لاک‌بیت", "--type", "indicator"], &[]);
+    check(pk, &["--text", "لاک‌بیت", "--type", "language-content"], &[&said]);
+    check(pk, &["--text", "لاک‌بیت", "--origin", "cn"], &[]);
+    let text = pk.run(&["search", "--text", "لاک‌بیت"]).exits(0).stdout;
+    assert!(text.contains("Black") && text.contains("in fa by us: name لاک") && !text.contains('\u{1b}'), "{text}");
     check(pk, &["--origin", "cn", "--type", "indicator"], &[&theirs, &indicator(0xfeed, 1)]);
     check(pk, &["--since", "1h", "--type", "malware,language-content"], &[&family, &said]);
     check(pk, &["--until", "2020-01-01"], &[]);

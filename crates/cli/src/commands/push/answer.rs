@@ -1,6 +1,6 @@
 //! The way back: a line for each object and a summary last.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anstyle::Style;
 use mithaq_api::{
@@ -27,6 +27,9 @@ struct WithCounts<'a> {
     counts: Counts,
 }
 
+/// How many objects that were refused for one reason, or stand on lists, are named, unless all are asked for.
+const SHOWN_ALIKE_MAX: usize = 20;
+
 /// Takes the lines of an answer as they come.
 pub(super) struct Answer<'a> {
     verbose: bool,
@@ -36,13 +39,16 @@ pub(super) struct Answer<'a> {
     check: Check,
     /// What to do about what was refused, by its code.
     remedies: BTreeSet<&'static str>,
+    /// How many were refused for one reason, or stand on lists.
+    alike: BTreeMap<String, usize>,
     /// What was refused before anything was sent.
     also_refused: usize,
 }
 
 impl<'a> Answer<'a> {
     pub(super) fn new(verbose: bool, dry_run: bool, check: Check, console: &'a mut Console) -> Self {
-        Self { verbose, dry_run, console, summary: None, check, remedies: BTreeSet::new(), also_refused: 0 }
+        let (remedies, alike) = Default::default();
+        Self { verbose, dry_run, console, summary: None, check, remedies, alike, also_refused: 0 }
     }
 
     /// Counts what was refused before anything was sent.
@@ -82,6 +88,7 @@ impl<'a> Answer<'a> {
         if self.console.is_json() {
             self.console.json(&WithCounts { summary: &summary, counts: self.check.counts() })?;
         } else {
+            self.print_unnamed()?;
             self.check.print(self.console)?;
             self.print_preview(&summary.preview)?;
             self.print_summary(&summary)?;
@@ -96,7 +103,7 @@ impl<'a> Answer<'a> {
             PushStatus::Duplicate => (FAINT, "duplicate"),
             PushStatus::Refused => (BAD, "refused  "),
         };
-        if object.status != PushStatus::Refused && !self.verbose {
+        if !self.is_named(object) {
             return Ok(());
         }
         let id = object.id.as_deref().unwrap_or("(no id)");
@@ -104,8 +111,32 @@ impl<'a> Answer<'a> {
         if let Some(problem) = &object.problem {
             self.remedies.extend(problem.code.parse().ok().and_then(remedy));
             spans.push((PLAIN, format!("  {}: {}", problem.code, problem.message)));
+        } else if !object.listed.is_empty() {
+            spans.push((WARN, format!("  {}", object.listed.join("; "))));
         }
         self.console.spans(&spans)
+    }
+
+    /// Whether an object is to be named: one that was refused or stands on a list is, as long as there are not too many.
+    fn is_named(&mut self, object: &PushedObject) -> bool {
+        let alike = match &object.problem {
+            Some(problem) => format!("with {}", problem.code),
+            None if !object.listed.is_empty() => "on warning lists".to_owned(),
+            None => return self.verbose || object.status == PushStatus::Refused,
+        };
+        let alike = self.alike.entry(alike).or_default();
+        *alike += 1;
+        self.verbose || *alike <= SHOWN_ALIKE_MAX
+    }
+
+    /// How many more there are than were named.
+    fn print_unnamed(&mut self) -> Result<(), Failure> {
+        for (alike, count) in self.alike.iter().filter(|_| !self.verbose) {
+            if let more @ 1.. = count.saturating_sub(SHOWN_ALIKE_MAX) {
+                self.console.styled(FAINT, format_args!("… and {more} more {alike}; --verbose names all"))?;
+            }
+        }
+        Ok(())
     }
 
     fn print_preview(&mut self, preview: &[Preview]) -> Result<(), Failure> {
@@ -123,11 +154,20 @@ impl<'a> Answer<'a> {
 
     fn print_summary(&mut self, summary: &PushSummary) -> Result<(), Failure> {
         let PushSummary { stored, duplicate, refused, releases, seconds, .. } = summary;
+        if stored + duplicate + refused == 0 {
+            // A pipe whose other end failed must not look like a push that was done.
+            return self.console.note("the input holds no object: nothing was stored");
+        }
         let (would, stored_word) = if self.dry_run { ("would be ", "nothing was stored") } else { ("", "durable") };
         let text = format!("{stored} {would}stored, {duplicate} duplicate, ");
         let rest = format!(" in {releases} releases, {seconds:.2} s; {stored_word}");
         let style = if *refused == 0 { PLAIN } else { BAD };
-        self.console.spans(&[(PLAIN, text), (style, format!("{refused} refused")), (PLAIN, rest)])
+        let listed = match (summary.listed, summary.forced) {
+            (0, _) => String::new(),
+            (listed, 0) => format!("; {listed} on warning lists"),
+            (listed, forced) => format!("; {listed} on warning lists, {forced} of them forced, which is recorded"),
+        };
+        self.console.spans(&[(PLAIN, text), (style, format!("{refused} refused")), (PLAIN, rest), (WARN, listed)])
     }
 }
 
@@ -171,12 +211,50 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_on_a_warning_list_is_named_though_it_was_stored() {
+        let listed = r#"{"index":7,"id":"tool--x","status":"stored","listed":["8.8.8.8 is on the list \"a\u001b\""]}"#;
+        let summary = SUMMARY.replace(r#""refused":0"#, r#""refused":0,"listed":1"#);
+        let (end, out) = feed(&[listed, &summary], false, false);
+        assert_eq!(end.unwrap(), Exit::Ok);
+        assert!(out.starts_with("stored     #7 tool--x  8.8.8.8 is on the list \"a\\u{1b}\"\n"), "{out}");
+        assert!(out.ends_with("durable; 1 on warning lists\n"), "{out}");
+        let forced = summary.replace(r#""listed":1"#, r#""listed":1,"forced":1"#);
+        let (_, out) = feed(&[listed, &forced], false, false);
+        assert!(out.contains("1 on warning lists, 1 of them forced, which is recorded\n"), "{out}");
+    }
+
+    #[test]
+    fn an_empty_input_is_no_push_that_was_done() {
+        let (mut console, captured) = Console::captured(None);
+        let mut answer = Answer::new(false, false, Check::default(), &mut console);
+        answer.take(br#"{"stored":0,"duplicate":0,"refused":0,"releases":0,"seconds":0}"#).unwrap();
+        assert_eq!(answer.end().unwrap(), Exit::Ok);
+        assert!(captured.out().is_empty() && captured.err().contains("holds no object"), "{captured:?}");
+    }
+
+    #[test]
     fn stix_2_0_is_refused_with_its_remedy_once() {
         let refused = r#"{"index":7,"id":"tool--x","status":"refused","code":"MQ-1013","message":"STIX 2.0"}"#;
         let (_, out) = feed(&[refused, refused, SUMMARY], false, false);
         assert_eq!(out.matches("`mithaq upgrade FILE`").count(), 1, "{out}");
         let (_, out) = feed(&[refused, SUMMARY], false, true);
         assert!(!out.contains("upgrade"), "{out}");
+    }
+
+    #[test]
+    fn many_objects_that_are_refused_alike_are_counted_and_not_all_named() {
+        let refused =
+            |index: usize| format!(r#"{{"index":{index},"status":"refused","code":"MQ-1001","message":"no"}}"#);
+        let other = r#"{"index":99,"status":"refused","code":"MQ-1020","message":"no type"}"#.to_owned();
+        let lines: Vec<String> = (0..50).map(refused).chain([other, SUMMARY.to_owned()]).collect();
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let (_, out) = feed(&lines, false, false);
+        assert_eq!(out.matches("MQ-1001: no").count(), SHOWN_ALIKE_MAX, "{out}");
+        assert!(out.contains("… and 30 more with MQ-1001; --verbose names all\n") && out.contains("no type"), "{out}");
+        let (_, out) = feed(&lines, true, false);
+        assert!(out.matches("MQ-1001: no").count() == 50 && !out.contains("more with"), "{out}");
+        let (_, out) = feed(&lines, false, true);
+        assert_eq!(out.matches("MQ-1001").count(), 50, "{out}");
     }
 
     #[test]

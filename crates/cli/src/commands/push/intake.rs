@@ -1,15 +1,15 @@
 //! From an input in any format to the objects that are sent, with everything in between shown.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs, io, path::Path};
 
-use futures_util::{StreamExt, stream};
 use mithaq_api::{
-    client::{Client, ClientError, percent_encode},
+    client::{Client, ClientError},
     home::Home,
-    http::{Held, PUSH_BYTES_MAX},
+    http::{PUBLISHED_IDS_MAX, PUSH_BYTES_MAX, Published},
     warning_lists::WarningLists,
 };
-use mithaq_core::{code::Code, stix::Observable};
+use mithaq_core::stix::Observable;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{settings::Settings, source::Opened, upload::is_too_large};
@@ -19,8 +19,6 @@ use crate::{
     intake::{self, Draft, Format, Intake, Origin, Outcome, Sniffed, What},
 };
 
-/// How many questions to the daemon are open at once.
-const ASKED_AT_ONCE: usize = 16;
 /// The name of the list of domains that are ours.
 const OWN_DOMAINS: &str = "our own domains";
 
@@ -37,6 +35,11 @@ pub(super) fn open(path: &Path, settings: &Settings) -> Result<Source, Failure> 
     let may_be_feed = matches!(settings.format, None | Some(Format::Auto | Format::Misp));
     if may_be_feed && path.is_dir() && path.join("manifest.json").is_file() {
         return Ok(Source::Made(path.display().to_string(), Box::new(feed(path)?)));
+    }
+    if path.is_dir() {
+        let problem = "it is a folder without a manifest.json: name a file, or the folder of a MISP feed";
+        let source = io::Error::new(io::ErrorKind::IsADirectory, problem);
+        return Err(Failure::File { action: "read", path: path.to_owned(), source });
     }
     let opened = Opened::open(path)?;
     let looks = intake::head_kind(&opened.head);
@@ -155,6 +158,23 @@ pub(super) struct Made<'a> {
     pub(super) draft: &'a Draft,
     pub(super) id: Option<String>,
     pub(super) outcome: Outcome,
+    /// Whether we withdrew what we published of it.
+    withdrawn: bool,
+}
+
+impl Made<'_> {
+    /// What a person should look at before it is sent.
+    pub(super) fn notes(&self) -> Vec<&str> {
+        let again = self.withdrawn.then_some("was withdrawn by us: to send it publishes it again");
+        self.draft.notes.iter().map(String::as_str).chain(again).collect()
+    }
+}
+
+/// What we published under an id.
+#[derive(Clone)]
+struct Known {
+    object: Value,
+    withdrawn: bool,
 }
 
 /// Makes the objects, beside what the daemon holds of them.
@@ -165,48 +185,45 @@ pub(super) fn objects<'a>(made: &'a Intake, home: &Home, client: &Client) -> Res
     let ids: Vec<Option<String>> = made.drafts().iter().map(|draft| origin.id(draft)).collect();
     let held = daemon::block_on(held(client, made.drafts(), &ids))?;
     let rows = made.drafts().iter().zip(&ids).zip(held);
-    let object = |((draft, id), held): ((&'a Draft, &Option<String>), Option<Value>)| {
-        let outcome = origin.object(draft, &ids, held.as_ref());
-        Made { draft, id: id.clone(), outcome }
+    let object = |((draft, id), held): ((&'a Draft, &Option<String>), Option<Known>)| {
+        let outcome = origin.object(draft, &ids, held.as_ref().map(|held| &held.object));
+        Made { draft, id: id.clone(), outcome, withdrawn: held.is_some_and(|held| held.withdrawn) }
     };
     Ok(rows.map(object).collect())
 }
 
 /// For each draft the newest version that we have published under its id. Observables have no versions.
-async fn held(client: &Client, drafts: &[Draft], ids: &[Option<String>]) -> Result<Vec<Option<Value>>, Failure> {
-    let ask = |(draft, id): (&Draft, &Option<String>)| {
-        let id = id.clone().filter(|_| !matches!(draft.what, What::Observable(_)));
-        async move {
-            match id {
-                Some(id) => newest(client, &id).await,
-                None => Ok(None),
-            }
-        }
-    };
-    let questions: Vec<_> = drafts.iter().zip(ids).map(ask).collect();
-    let answers: Vec<_> = stream::iter(questions).buffered(ASKED_AT_ONCE).collect().await;
-    answers.into_iter().collect()
+async fn held(client: &Client, drafts: &[Draft], ids: &[Option<String>]) -> Result<Vec<Option<Known>>, Failure> {
+    let is_versioned = |draft: &Draft| !matches!(draft.what, What::Observable(_));
+    let asked = |(draft, id): (&Draft, &Option<String>)| id.clone().filter(|_| is_versioned(draft));
+    let asked: Vec<Option<String>> = drafts.iter().zip(ids).map(asked).collect();
+    let wanted: Vec<&str> = asked.iter().flatten().map(String::as_str).collect();
+    let known = published(client, &wanted).await?;
+    Ok(asked.into_iter().map(|id| known.get(&id?).cloned()).collect())
 }
 
-async fn newest(client: &Client, id: &str) -> Result<Option<Value>, Failure> {
-    let mut path = String::from("/v1/show/");
-    percent_encode(id, &mut path);
-    let mut lines = match client.lines(&path).await {
-        Err(ClientError::Problem(problem)) if problem.code == Code::NOT_FOUND.to_string() => return Ok(None),
-        other => other?,
-    };
-    let mut newest: Option<Value> = None;
-    while let Some(line) = lines.next().await? {
-        let held: Held = serde_json::from_slice(&line).map_err(|error| ClientError::Answer(error.to_string()))?;
-        let is_ours = held.releases.iter().any(|release| release.from == "us");
-        let object: Value =
-            serde_json::from_str(held.object.get()).map_err(|error| ClientError::Answer(error.to_string()))?;
-        let modified = |object: &Value| object["modified"].as_str().map(str::to_owned);
-        if is_ours && newest.as_ref().is_none_or(|newest| modified(newest) < modified(&object)) {
-            newest = Some(object);
+/// What we published under these ids, a page at a time.
+async fn published(client: &Client, mut ids: &[&str]) -> Result<BTreeMap<String, Known>, Failure> {
+    let mut known = BTreeMap::new();
+    while !ids.is_empty() {
+        let page = &ids[..ids.len().min(PUBLISHED_IDS_MAX)];
+        let mut lines = client.post_text("/v1/published", page.join("\n")).await?;
+        let answered = match lines.next_page() {
+            Some(count) => count.parse().ok().filter(|count| (1..page.len()).contains(count)),
+            None => Some(page.len()),
+        };
+        let answered = answered.ok_or_else(|| ClientError::Answer("it does not say where to go on".to_owned()))?;
+        while let Some(line) = lines.next().await? {
+            let Published { id, object, withdrawn } = from_json(&line)?;
+            known.insert(id, Known { object: from_json(object.get().as_bytes())?, withdrawn });
         }
+        ids = &ids[answered..];
     }
-    Ok(newest)
+    Ok(known)
+}
+
+fn from_json<T: DeserializeOwned>(text: &[u8]) -> Result<T, ClientError> {
+    serde_json::from_slice(text).map_err(|error| ClientError::Answer(error.to_string()))
 }
 
 /// The objects as lines, as a push takes them.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, io, path::PathBuf, time::Duration};
 
 use mithaq_api::home::Home;
-use mithaq_core::stix::marking::Tlp;
+use mithaq_core::stix::marking::{Tlp, TlpError};
 use serde::Deserialize;
 
 use super::Args;
@@ -112,9 +112,7 @@ impl Settings {
         let in_template = |what: &'static str| move |problem: String| Failure::Argument { what, problem };
         let or = |own: &[String], other: Vec<String>| if own.is_empty() { other } else { own.to_vec() };
         let format = template.from.map(|text| <Format as clap::ValueEnum>::from_str(&text, true));
-        let tlp = template
-            .tlp
-            .map(|text| text.parse().map_err(|error: mithaq_core::stix::marking::TlpError| error.to_string()));
+        let tlp = template.tlp.map(|text| text.parse().map_err(|error: TlpError| error.to_string()));
         let expires = template
             .expires
             .map(|text| date::span(&text))
@@ -140,46 +138,58 @@ impl Settings {
         })
     }
 
-    /// Asks on a terminal for what was not said.
-    pub(super) fn ask(&mut self, console: &mut Console) -> Result<(), Failure> {
+    /// Asks on a terminal for what was not said; false if whoever was asked ended the input instead.
+    pub(super) fn ask(&mut self, console: &mut Console) -> Result<bool, Failure> {
         if self.tlp.is_none() {
-            let level =
-                |text: &str| text.parse().map_err(|error: mithaq_core::stix::marking::TlpError| error.to_string());
-            self.tlp = asked(console, "TLP level of what carries none [as configured]:", level)?;
+            let level = |text: &str| text.parse().map_err(|error: TlpError| error.to_string());
+            let Some(tlp) = asked(console, "TLP level of what carries none [as configured]:", level)? else {
+                return Ok(false);
+            };
+            self.tlp = tlp;
         }
         if self.sectors.is_empty() {
-            let list = |text: &str| {
-                Ok(text.split(',').map(|sector| sector.trim().to_owned()).filter(|sector| !sector.is_empty()).collect())
+            let Some(sectors) = asked(console, "Sectors, with commas between [none]:", |text| Ok(list(text)))? else {
+                return Ok(false);
             };
-            self.sectors = asked(console, "Sectors, with commas between [none]:", list)?.unwrap_or_default();
+            self.sectors = sectors.unwrap_or_default();
         }
         if self.expires.is_none() {
-            self.expires = asked(console, "Good for, such as 30d [without end]:", date::span)?;
+            let Some(expires) = asked(console, "Good for, such as 30d [without end]:", date::span)? else {
+                return Ok(false);
+            };
+            self.expires = expires;
         }
         if self.confidence.is_none() {
             let number = |text: &str| {
                 let number = text.parse().ok().filter(|number: &u8| *number <= 100);
                 number.ok_or_else(|| "write a number from 0 to 100".to_owned())
             };
-            self.confidence = asked(console, "Confidence, 0 to 100 [unsaid]:", number)?;
+            let Some(confidence) = asked(console, "Confidence, 0 to 100 [unsaid]:", number)? else { return Ok(false) };
+            self.confidence = confidence;
         }
-        Ok(())
+        Ok(true)
     }
 }
 
-/// What a person answers; nothing for an empty answer.
+/// Texts with commas between.
+fn list(text: &str) -> BTreeSet<String> {
+    text.split(',').map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect()
+}
+
+/// What a person answers: `Some(None)` is an empty answer, `None` the end of the input.
 fn asked<T>(
     console: &mut Console,
     prompt: &str,
     read: impl Fn(&str) -> Result<T, String>,
-) -> Result<Option<T>, Failure> {
+) -> Result<Option<Option<T>>, Failure> {
     for _ in 0..ATTEMPTS_MAX {
-        match console.ask(prompt)?.filter(|answer| !answer.is_empty()) {
-            None => return Ok(None),
-            Some(answer) => match read(&answer) {
-                Ok(value) => return Ok(Some(value)),
-                Err(problem) => console.note(problem)?,
-            },
+        let Some(answer) = console.ask(prompt)? else { return Ok(None) };
+        if answer.is_empty() {
+            return Ok(Some(None));
+        }
+        match read(&answer) {
+            Ok(value) => return Ok(Some(Some(value))),
+            Err(problem) => console.note(problem)?,
         }
     }
     Err(Failure::Argument { what: "the answer", problem: "was not understood; give the flag instead".to_owned() })
@@ -195,6 +205,9 @@ impl Template {
         }
         let text =
             String::from_utf8(bytes).map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidData, error)))?;
-        toml::from_str(&text).map_err(|error| Failure::Template { path: path.clone(), problem: error.to_string() })
+        toml::from_str(&text).map_err(|error| {
+            let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
+            Failure::Template { path: path.clone(), problem: format!("line {line}: {}", error.message()) }
+        })
     }
 }

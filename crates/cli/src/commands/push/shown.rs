@@ -22,7 +22,7 @@ const MADE_COLUMNS: usize = 60;
 #[derive(Serialize)]
 #[serde(tag = "intake", rename_all = "kebab-case")]
 enum Line<'a> {
-    Made { place: &'a str, found: &'a str, id: Option<&'a str>, made: String, notes: &'a [String] },
+    Made { place: &'a str, found: &'a str, id: Option<&'a str>, made: String, notes: Vec<&'a str> },
     LeftOut { place: &'a str, found: &'a str, reason: &'a str, refused: bool },
     Lost { field: &'a str, count: usize, first: &'a [String] },
 }
@@ -55,10 +55,11 @@ pub(super) fn show(made: &Intake, rows: &[Made<'_>], verbose: bool, console: &mu
 }
 
 fn json(made: &Intake, rows: &[Made<'_>], nothing: &[LeftOut], console: &mut Console) -> Result<(), Failure> {
-    for Made { draft, id, outcome } in rows {
+    for row in rows {
+        let Made { draft, id, outcome, .. } = row;
         if matches!(outcome, Outcome::Object(_)) {
             let (place, found, made) = (&draft.place, &draft.found, becomes(&draft.what));
-            console.json(&Line::Made { place, found, id: id.as_deref(), made, notes: &draft.notes })?;
+            console.json(&Line::Made { place, found, id: id.as_deref(), made, notes: row.notes() })?;
         }
     }
     for LeftOut { place, found, reason, refused } in made.losses.left_out().iter().chain(nothing) {
@@ -82,13 +83,14 @@ fn table(rows: &[Made<'_>], rows_max: usize, console: &mut Console) -> Result<()
         return Ok(());
     }
     let mut table = Table::new(["where", "what stood there", "becomes", "look at"]);
-    for Made { draft, .. } in made.iter().take(rows_max) {
-        let style: Style = if draft.notes.is_empty() { GOOD } else { WARN };
+    for row in made.iter().take(rows_max) {
+        let (draft, notes) = (row.draft, row.notes());
+        let style: Style = if notes.is_empty() { GOOD } else { WARN };
         table.styled([
             (FAINT, cut(&draft.place, FOUND_COLUMNS).into_owned()),
             (PLAIN, cut(&draft.found, FOUND_COLUMNS).into_owned()),
             (style, cut(&becomes(&draft.what), MADE_COLUMNS).into_owned()),
-            (WARN, draft.notes.join("; ")),
+            (WARN, notes.join("; ")),
         ]);
     }
     table.print(console)?;

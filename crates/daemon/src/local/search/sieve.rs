@@ -78,6 +78,11 @@ impl Sieve {
         })
     }
 
+    /// Whether translations are asked for by their own type.
+    pub(super) fn wants_translations(&self) -> bool {
+        self.types.iter().any(|object_type| object_type == "language-content")
+    }
+
     /// Whether a content is of the right type, and a release that stands shows it rightly.
     pub(super) fn lets_through(&self, node: &Node, content: ContentId) -> Result<bool, StoreError> {
         if !self.types.is_empty() && !self.is_of_type(node, content)? {

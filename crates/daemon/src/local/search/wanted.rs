@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use mithaq_api::http::{Problem, SearchQuery};
 use mithaq_core::{
     code::Code,
-    stix::observable::{Observable, ObservableKind, Place},
+    stix::observable::{Observable, ObservableKind, Place, refang},
     words,
 };
 use mithaq_store::Query;
@@ -30,6 +30,17 @@ fn quoted(text: &str) -> String {
 }
 
 impl Wanted {
+    /// The words that are searched for, if any are.
+    pub(super) fn words(&self) -> Option<&[String]> {
+        match self {
+            Self::Any(queries) => queries.iter().find_map(|query| match query {
+                Query::Words(words) => Some(words.as_slice()),
+                _ => None,
+            }),
+            Self::Everything => None,
+        }
+    }
+
     /// # Errors
     /// When nothing can be searched by what was given.
     pub(super) fn new(query: &SearchQuery) -> Result<Self, Failed> {
@@ -57,7 +68,7 @@ fn is_filtered(query: &SearchQuery) -> bool {
 
 fn of_value(value: &str, exact: bool) -> Result<Vec<Query>, Failed> {
     let text = value.trim();
-    if let Some(name) = below(text) {
+    if let Some(name) = below(&refang(text)) {
         let name = Observable::domain_name(name);
         let name = name.ok_or_else(|| refused(format!("{} is no domain name with all below it", quoted(value))));
         return name.map(|name| vec![Query::Below(name)]);
@@ -83,10 +94,9 @@ fn of_value(value: &str, exact: bool) -> Result<Vec<Query>, Failed> {
     Ok(queries)
 }
 
-/// The name below which everything is searched for: `.example`, `*.example`, defanged or not.
+/// The name below which everything is searched for: `.example`, `*.example`.
 fn below(text: &str) -> Option<&str> {
-    let text = text.strip_prefix('*').unwrap_or(text);
-    ["[.]", "(.)", "{.}", "."].into_iter().find_map(|dot| text.strip_prefix(dot))
+    text.strip_prefix('*').unwrap_or(text).strip_prefix('.')
 }
 
 /// What an address, a network or a domain is searched for together with.
@@ -132,7 +142,9 @@ mod tests {
         assert_eq!(first("evil.example", false), value(ObservableKind::Domain, "evil.example"));
         let Ok(Wanted::Any(queries)) = wanted("Evil[.]example", false) else { panic!("nothing") };
         assert!(queries.contains(&Query::Host("evil.example".to_owned())), "{queries:?}");
-        for text in [".evil.example", "*.evil.example", "[.]evil[.]example", "*[.]evil.Example."] {
+        for text in
+            [".evil.example", "*.evil.example", "[.]evil[.]example", "*[.]evil.Example.", "[dot]evil{dot}example"]
+        {
             assert_eq!(first(text, false), Query::Below("evil.example".to_owned()), "{text}");
         }
         assert_eq!(first(".مثال", false), Query::Below("xn--mgbh0fb".to_owned()));
