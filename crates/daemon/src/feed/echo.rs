@@ -77,24 +77,6 @@ impl Feed {
         Ok(Some((shown_by, What::Expire { stix_id })))
     }
 
-    /// Whether the reader is shown a newer version of an id than this content.
-    pub(crate) fn is_outdated(&mut self, stix_id: &str, content: ContentId) -> Result<bool, StoreError> {
-        if self.node.store.has_one_version(stix_id)? {
-            return Ok(false);
-        }
-        let versions = self.node.store.versions(stix_id)?;
-        let Some(own) = versions.iter().find(|version| version.content == content) else { return Ok(false) };
-        // The newest time; of versions with one time, the smaller content id.
-        let rank = |nanos: Option<i128>, content: ContentId| (nanos, std::cmp::Reverse(content));
-        let own = rank(own.version_nanos, content);
-        for version in versions.iter().filter(|version| rank(version.version_nanos, version.content) > own) {
-            if self.shows(version.content)? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
     /// Whether a row behind an item has told that the item's content is over.
     pub(crate) fn is_over(&mut self, item: &Item) -> Result<bool, StoreError> {
         for seq in self.node.store.rows_of(item.content)? {
@@ -117,8 +99,8 @@ impl Feed {
         }
         let damaged = || StoreError::Corrupt { what: format!("row {shown_by} of the log") };
         let (named, release, manifest) = self.node.release_at(shown_by)?.ok_or_else(damaged)?;
-        let origin = self.origin_of(&manifest, &release.contents)?;
-        let source = Arc::new(Source { row: row.clone(), release: named.release, manifest, origin });
+        let word = self.word_of(&manifest, &release.contents)?;
+        let source = Arc::new(Source { row: row.clone(), release: named.release, manifest, word });
         *last = Some((shown_by, Arc::clone(&source)));
         Ok(source)
     }
@@ -130,7 +112,7 @@ impl Feed {
             if self.is_shown_at(seq, content)?
                 && let Some((_, release, manifest)) = self.node.sound_release_at(seq)?
             {
-                origins.push(self.origin_of(&manifest, &release.contents)?);
+                origins.push(self.word_of(&manifest, &release.contents)?.origin);
             }
         }
         Ok(origins)

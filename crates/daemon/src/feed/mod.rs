@@ -8,6 +8,7 @@ mod cursor;
 mod echo;
 mod lines;
 mod shown;
+mod version;
 mod visibility;
 
 use std::{
@@ -20,6 +21,7 @@ use mithaq_core::{
     id::{CertId, ContentId, ReleaseId},
     release::{Kind, Manifest, SignedRelease},
     stix::object::Object,
+    time::Time,
 };
 use mithaq_store::{LogRow, StoreError};
 
@@ -29,6 +31,7 @@ use crate::{
 };
 pub(crate) use cursor::{Cursor, CursorError, place_after};
 pub(crate) use lines::{is_revoked, operation, write_line, write_lines};
+pub(crate) use version::{Rank, by_time};
 pub(crate) use visibility::{Corroboration, Visibility};
 
 /// How many rows of the log are read at a time.
@@ -116,8 +119,24 @@ pub(crate) struct Source {
     pub(crate) release: ReleaseId,
     /// Its manifest.
     pub(crate) manifest: Manifest,
-    /// Whose word it is: the signer's, or that of the CERT whose object an operator accepted.
+    /// Whose word it is, and when it was published.
+    pub(crate) word: Word,
+}
+
+/// Whose word the objects of a release are: the signer's, or that of the CERT whose object an operator accepted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Word {
+    /// Who published them.
     pub(crate) origin: CertId,
+    /// When.
+    pub(crate) published_at: Time,
+}
+
+impl Word {
+    /// What the signer of a release says itself.
+    fn of(manifest: &Manifest) -> Self {
+        Self { origin: manifest.origin, published_at: manifest.published_at }
+    }
 }
 
 /// What a row of the log is to a reader.
@@ -125,8 +144,8 @@ pub(crate) struct Source {
 enum RowKind {
     /// Nothing by itself: hidden, damaged, purged, or a notice.
     Hidden,
-    /// It brings objects that the reader may see, by this release.
-    Brings(ReleaseId),
+    /// It brings objects that the reader may see, by this release, which was published then.
+    Brings { release: ReleaseId, published_at: Time },
     /// It shows the reader what enough CERTs have seen.
     Corroborates,
     /// It tells that contents are over.
@@ -231,17 +250,17 @@ impl Feed {
         start: usize,
         limit: usize,
     ) -> Result<(Vec<Item>, Place), StoreError> {
-        let origin = self.origin_of(&manifest, &release.contents)?;
+        let word = self.word_of(&manifest, &release.contents)?;
         // Who is shown what several CERTs have seen is shown it by rows of its own.
         let is_elsewhere = self.visibility.corroboration().is_some() || self.is_own_count(&manifest);
-        if is_elsewhere || !self.visibility.allows(origin, &manifest) {
+        if is_elsewhere || !self.visibility.allows(word.origin, &manifest) {
             return Ok((Vec::new(), Place::behind(row)));
         }
         let holds = self.node.standing.holds(&*self.node.store, row.release)?;
         let (shown, next) = self.shown_first(row, release, &holds, start, limit)?;
         let contents: Vec<_> = shown.iter().map(|(_, content)| *content).collect();
         let bodies = self.node.sound_bodies(&contents)?;
-        let source = Arc::new(Source { row: row.clone(), release: row.release, manifest, origin });
+        let source = Arc::new(Source { row: row.clone(), release: row.release, manifest, word });
         let items = shown.into_iter().zip(bodies).filter_map(|((position, content), body)| {
             let body = body.filter(|body| row.all_new || is_covered(&source, content, body))?;
             let is_shown = self.visibility.admits(&body);
@@ -273,15 +292,15 @@ impl Feed {
     }
 
     /// Whose word the objects of a release are.
-    fn origin_of(&self, manifest: &Manifest, contents: &[ContentId]) -> Result<CertId, StoreError> {
+    fn word_of(&self, manifest: &Manifest, contents: &[ContentId]) -> Result<Word, StoreError> {
         if let (Kind::Accept, Some(content)) = (manifest.kind, contents.first()) {
             for seq in self.node.store.rows_of(*content)? {
                 if let Some((_, _, manifest)) = self.node.release_at(seq)? {
-                    return Ok(manifest.origin);
+                    return Ok(Word::of(&manifest));
                 }
             }
         }
-        Ok(manifest.origin)
+        Ok(Word::of(manifest))
     }
 
     /// Reads a row that takes contents back or has readers look again: those that this row had taken from the reader,
@@ -300,8 +319,8 @@ impl Feed {
         let Some(notice) = standing::notice_of(&self.node, *content, &[])? else {
             return Ok((Vec::new(), Place::behind(row)));
         };
-        let origin = manifest.origin;
-        let source = Arc::new(Source { row: row.clone(), release: row.release, manifest, origin });
+        let word = Word::of(&manifest);
+        let source = Arc::new(Source { row: row.clone(), release: row.release, manifest, word });
         let mut items = Vec::new();
         for (position, content) in notice.contents.iter().enumerate().skip(start) {
             if items.len() == limit {
@@ -321,7 +340,7 @@ impl Feed {
         let mut was_shown = self.visibility.corroboration().is_none();
         for row in self.node.store.rows_of(content)? {
             let release = match self.row_kind(row)? {
-                RowKind::Brings(release) => release,
+                RowKind::Brings { release, .. } => release,
                 kind => {
                     was_shown |= kind == RowKind::Corroborates && row < by.seq;
                     continue;
@@ -390,7 +409,7 @@ impl Feed {
 
     /// Whether a row that names this content brings it to the reader.
     pub(crate) fn is_shown_at(&mut self, row: u64, content: ContentId) -> Result<bool, StoreError> {
-        let RowKind::Brings(release) = self.row_kind(row)? else { return Ok(false) };
+        let RowKind::Brings { release, .. } = self.row_kind(row)? else { return Ok(false) };
         Ok(self.node.standing.hold(&*self.node.store, release, content)?.is_none())
     }
 
@@ -430,8 +449,11 @@ impl Feed {
             Kind::Expire => RowKind::Expires,
             Kind::Corroborate if self.is_corroborated_by(manifest) => RowKind::Corroborates,
             Kind::Publish | Kind::Tally | Kind::Accept if !self.is_own_count(manifest) => {
-                let origin = self.origin_of(manifest, &release.contents)?;
-                if self.visibility.allows(origin, manifest) { RowKind::Brings(row.release) } else { RowKind::Hidden }
+                let Word { origin, published_at } = self.word_of(manifest, &release.contents)?;
+                match self.visibility.allows(origin, manifest) {
+                    true => RowKind::Brings { release: row.release, published_at },
+                    false => RowKind::Hidden,
+                }
             }
             _ => RowKind::Hidden,
         })

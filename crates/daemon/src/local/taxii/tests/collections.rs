@@ -37,7 +37,7 @@ impl Cert {
     }
 
     /// What the reader of one collection gets of a path beside TAXII.
-    async fn streamed(&self, collection: &str, path: &str) -> Answer {
+    pub(super) async fn streamed(&self, collection: &str, path: &str) -> Answer {
         let collections = self.node.collections.named(collection).into_iter().collect();
         let access = Access { reader: "uid:0".into(), collections };
         let router = open(crate::local::siem::router(Arc::clone(&self.node), None), access);

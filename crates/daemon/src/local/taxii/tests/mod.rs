@@ -6,6 +6,7 @@ mod collections;
 mod filters;
 mod paging;
 mod protocol;
+mod versions;
 
 use std::{path::Path, sync::Arc};
 
@@ -93,12 +94,22 @@ impl Cert {
         self.release_as(CertId::from_bytes([seed; 32]), &key, tlp, objects);
     }
 
+    /// Stores one release of ours that was published then.
+    fn release_at(&self, published_at: Time, tlp: Tlp, objects: &[String]) {
+        let identity = self.node.identity();
+        self.store_release(self.node.us, identity.signing_key(NOW).unwrap(), published_at, tlp, objects);
+    }
+
     fn release_as(&self, origin: CertId, key: &SecretKey, tlp: Tlp, objects: &[String]) {
+        self.store_release(origin, key, NOW, tlp, objects);
+    }
+
+    fn store_release(&self, origin: CertId, key: &SecretKey, at: Time, tlp: Tlp, objects: &[String]) {
         let bodies: Vec<_> =
             objects.iter().map(|text| Body::of(&Object::parse(text.as_bytes()).unwrap()).unwrap()).collect();
         let contents = bodies.iter().map(Body::id).collect();
         let label = Label { categories: Category::ALL.into(), ..Label::new(tlp, Category::Threat) };
-        let release = VerifiedRelease::sign(origin, key, ReleaseDraft::publish(label, contents, NOW)).unwrap();
+        let release = VerifiedRelease::sign(origin, key, ReleaseDraft::publish(label, contents, at)).unwrap();
         let batch = Batch { arrivals: vec![Arrival { release, bodies }], ..Batch::default() };
         self.node.store.commit(batch, NOW).unwrap();
     }
