@@ -101,6 +101,7 @@ impl Gathered {
             tlp: source.manifest.label.level(),
             confidence: object.confidence(),
             earliest: published_at,
+            first: source.word.origin,
             newest: published_at,
         };
         match self.current.get_mut(object.id().as_str()) {
