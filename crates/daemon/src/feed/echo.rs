@@ -48,6 +48,40 @@ impl Feed {
         self.visibility.corroboration().is_some_and(|rule| manifest.recipients.contains(&rule.key))
     }
 
+    /// The row that shows the reader a content because enough CERTs have seen it. One from before all of them took it back
+    /// counts no more: what is published again is counted anew. `source` is the first row that brings it now.
+    pub(super) fn corroborated_at(&mut self, content: ContentId, source: u64) -> Result<Option<u64>, StoreError> {
+        let rows = self.node.store.rows_of(content)?;
+        let mut corroborating = Vec::new();
+        for row in &rows {
+            if self.row_kind(*row)? == RowKind::Corroborates {
+                corroborating.push(*row);
+            }
+        }
+        if corroborating.first().is_none_or(|row| *row > source) {
+            return Ok(corroborating.first().copied());
+        }
+        let since = self.shown_since(content, &rows, source)?;
+        Ok(corroborating.into_iter().find(|row| *row > since))
+    }
+
+    /// The row since which a content was always brought to the reader by one row or another, the last of which is `source`.
+    fn shown_since(&mut self, content: ContentId, rows: &[u64], source: u64) -> Result<u64, StoreError> {
+        let mut since = source;
+        for row in rows.iter().rev().filter(|row| **row < source) {
+            let RowKind::Brings { release, .. } = self.row_kind(*row)? else { continue };
+            let hold = self.node.standing.hold(&*self.node.store, release, content)?;
+            // What came held was never shown.
+            let Some(by) = hold.and_then(|hold| hold.by) else { continue };
+            if let Some((taken_at, _)) = self.node.store.release(by)?
+                && taken_at > since
+            {
+                since = *row;
+            }
+        }
+        Ok(since)
+    }
+
     /// The content that the row shows, and the row whose word it is, if it is the first that shows it.
     fn put_again(&mut self, row: &LogRow, content: ContentId) -> Result<Option<(u64, What)>, StoreError> {
         let Some(shown_by) = self.source_row(content)? else { return Ok(None) };

@@ -37,6 +37,12 @@ pub(crate) use visibility::{Corroboration, Visibility};
 /// How many rows of the log are read at a time.
 const ROWS: usize = 64;
 
+/// How many bodies are read at a time.
+const BODIES: usize = 64;
+
+/// How many bytes of bodies are read together, and [`BODIES`] more at most: each of many readers holds as much.
+const BYTES_MAX: usize = 256 * 1024;
+
 /// A place in the feed: the next object to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
@@ -258,15 +264,30 @@ impl Feed {
         }
         let holds = self.node.standing.holds(&*self.node.store, row.release)?;
         let (shown, next) = self.shown_first(row, release, &holds, start, limit)?;
-        let contents: Vec<_> = shown.iter().map(|(_, content)| *content).collect();
-        let bodies = self.node.sound_bodies(&contents)?;
         let source = Arc::new(Source { row: row.clone(), release: row.release, manifest, word });
-        let items = shown.into_iter().zip(bodies).filter_map(|((position, content), body)| {
-            let body = body.filter(|body| row.all_new || is_covered(&source, content, body))?;
-            let is_shown = self.visibility.admits(&body);
-            is_shown.then(|| Item::new(Arc::clone(&source), position, content, What::Put(body)))
-        });
-        Ok((items.collect(), next))
+        let (mut items, mut bytes) = (Vec::new(), 0);
+        for part in shown.chunks(BODIES) {
+            let first = part.first().map_or(start, |(position, _)| *position);
+            if bytes >= BYTES_MAX {
+                return Ok((items, Place { row: row.seq, position: first }));
+            }
+            let contents: Vec<_> = part.iter().map(|(_, content)| *content).collect();
+            for ((position, content), body) in part.iter().zip(self.node.sound_bodies(&contents)?) {
+                let body = body.filter(|body| row.all_new || is_covered(&source, *content, body));
+                if let Some(body) = body.filter(|body| self.visibility.admits(body)) {
+                    bytes += body.len();
+                    items.push(Item::new(Arc::clone(&source), *position, *content, What::Put(body)));
+                }
+            }
+        }
+        Ok((items, next))
+    }
+
+    /// Forgets what it remembers of the log and can look up again: a reader that waits holds no more than its place.
+    pub(crate) fn rest(&mut self) {
+        self.row_kinds = HashMap::new();
+        self.admitted = HashMap::new();
+        self.opened = None;
     }
 
     /// At most `limit` contents that a row is the first to show, with their positions, and the place behind them.
@@ -375,15 +396,10 @@ impl Feed {
         if !self.admits(content)? {
             return Ok(None);
         }
-        if self.visibility.corroboration().is_none() {
-            return Ok(Some(row));
+        match self.visibility.corroboration() {
+            None => Ok(Some(row)),
+            Some(_) => self.corroborated_at(content, row),
         }
-        for row in self.node.store.rows_of(content)? {
-            if self.row_kind(row)? == RowKind::Corroborates {
-                return Ok(Some(row));
-            }
-        }
-        Ok(None)
     }
 
     /// The first row that brings this content, that the reader may see, and that nothing stands against.

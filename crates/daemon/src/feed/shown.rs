@@ -6,10 +6,7 @@ use std::{ops::ControlFlow, sync::Arc};
 use mithaq_core::id::ContentId;
 use mithaq_store::{LogRow, StoreError};
 
-use super::{Feed, ROWS, RowKind, Source, is_covered};
-
-/// How many bodies are read at a time.
-const BODIES: usize = 256;
+use super::{BODIES, Feed, ROWS, RowKind, Source, is_covered};
 
 /// Takes an object with the release that shows it; says whether it wants more.
 type Take<'t> = dyn FnMut(&Source, ContentId, &[u8]) -> ControlFlow<()> + 't;
