@@ -86,13 +86,13 @@ pub(super) fn answer(reader: Reader, delivery: Option<Delivery>) -> Response {
 }
 
 /// Where a query begins. Blocks.
-fn place_of(node: &Node, cursor: Option<&str>) -> Result<Place, Failed> {
+fn place_of(node: &Node, feed: &mut Feed, cursor: Option<&str>) -> Result<Place, Failed> {
     let cursor: Cursor = match cursor {
         None => return Ok(Place::START),
         Some(END) => return Ok(Place { row: node.store.head() + 1, position: 0 }),
         Some(text) => text.parse().map_err(cursor_problem)?,
     };
-    cursor.place(node)?.map_err(cursor_problem)
+    cursor.place_for(feed)?.map_err(cursor_problem)
 }
 
 fn cursor_problem(error: CursorError) -> Failed {
@@ -135,10 +135,14 @@ impl Reader {
             return Err(Failed::bad_request(format!("wait is at most {STREAM_WAIT_SECONDS_MAX} seconds")));
         }
         let worker = Arc::clone(node);
-        let place = blocking(move || place_of(&worker, query.cursor.as_deref())).await??;
+        let mut feed = Feed::new(Arc::clone(node), visibility);
+        let found = blocking(move || {
+            let place = place_of(&worker, &mut feed, query.cursor.as_deref())?;
+            Ok::<_, Failed>((feed, place))
+        });
+        let (feed, place) = found.await??;
         let left = query.limit.unwrap_or(usize::MAX);
         let (wait, follow) = (Duration::from_secs(wait), query.follow);
-        let feed = Feed::new(Arc::clone(node), visibility);
         Ok(Self { feed, node: Arc::clone(node), place, left, wait, follow, form: Form::Lines })
     }
 

@@ -81,7 +81,7 @@ async fn exports_begin_change_and_end_with_the_configuration() {
     assert!(cert.node.exports.statuses().is_empty());
     cert.node.shutdown.cancel();
     cert.node.tasks.close();
-    tokio::time::timeout(PATIENCE, cert.node.tasks.wait()).await.expect("an export does not end");
+    tokio::time::timeout(PATIENCE, cert.node.tasks.wait()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -291,6 +291,70 @@ async fn streams_and_snapshots_tell_nothing_of_what_is_hidden() {
 }
 
 #[tokio::test]
+async fn a_cursor_that_is_made_up_tells_nothing_of_what_is_hidden() {
+    let [with, without] = [true, false].map(|hidden| {
+        let cert = Cert::configured(1, None, TABLES);
+        cert.release(Tlp::Green, &[url(1, "a"), url(2, "b")]);
+        if hidden {
+            cert.release(Tlp::Red, &[url(3, "c"), url(4, "d"), url(5, "e")]);
+        }
+        cert
+    });
+    let told = with.streamed("default", "/v1/stream").await.text;
+    let line: serde_json::Value = serde_json::from_str(told.lines().last().unwrap()).unwrap();
+    let cursor = line["cursor"].as_str().unwrap();
+    let [tag, time, _] = cursor.split('-').collect::<Vec<_>>()[..] else { panic!("{cursor}") };
+    let time: i64 = time.parse().unwrap();
+    assert_eq!(without.streamed("default", &format!("/v1/stream?cursor={cursor}")).await.status, StatusCode::OK);
+    let last = with.node.store.log(1, 1).unwrap()[0].added_at.as_micros();
+    // Between the rows, inside the last one, and behind it.
+    for made_up in [time + 1, last - 1, last + 1, last + 9] {
+        for path in [format!("/v1/stream?cursor={tag}-{made_up}-0"), format!("/v1/stream?cursor={tag}-{made_up}-7")] {
+            let (left, right) = (with.streamed("default", &path).await, without.streamed("default", &path).await);
+            assert_eq!((left.status, &left.text), (right.status, &right.text), "{path}");
+        }
+    }
+    // One before what the reader is shown is as good as one of a row that was lost.
+    let path = format!("/v1/stream?cursor={tag}-{}-0", time - 1);
+    assert_eq!(with.streamed("default", &path).await.text.lines().count(), 2);
+}
+
+#[tokio::test]
+async fn exports_of_two_stores_that_differ_in_hidden_objects_alone_are_alike() {
+    use mithaq_api::export::ExportFormat::{Csv, MispFeed, SplunkCsv, StixBundle, SuricataIprep};
+    let pattern =
+        |number: usize, value: &str| indicator(number, "2020-01-01T00:00:00.000Z").replace("a.example", value);
+    let [with, without] = [true, false].map(|hidden| {
+        let cert = Cert::configured(1, None, TABLES);
+        for number in 0..4 {
+            if hidden {
+                cert.release_of(
+                    9,
+                    Tlp::Red,
+                    &[pattern(100 + number, "hidden.example"), pattern(200 + number, "x.example")],
+                );
+            }
+            cert.release(
+                Tlp::Amber,
+                &[pattern(number, "x.example"), pattern(10 + number, &format!("{number}.example"))],
+            );
+            if hidden {
+                let newer = pattern(number, "y.example").replace("\"modified\":\"2020", "\"modified\":\"2021");
+                cert.release_of(9, Tlp::Red, &[newer]);
+            }
+        }
+        cert
+    });
+    for format in [Csv, MispFeed, SplunkCsv, StixBundle, SuricataIprep] {
+        for name in ["default", "green", "urls", "ours"] {
+            let (left, right) = (with.exported(format, name).await, without.exported(format, name).await);
+            assert_eq!(left, right, "{format:?} {name}");
+        }
+    }
+    assert!(with.exported(Csv, "default").await.contains("x.example"));
+}
+
+#[tokio::test]
 async fn deliveries_are_noted_by_reader_and_collection() {
     let cert = Cert::configured(1, None, TABLES);
     cert.release(Tlp::Green, &indicators(0..3));
