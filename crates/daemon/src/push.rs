@@ -1,5 +1,7 @@
 //! Taking in what our own analysts push: read, check, split by label, sign, store.
 
+mod preview;
+
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -7,17 +9,14 @@ use std::{
     time::Instant,
 };
 
-use mithaq_api::http::{
-    PUSH_OBJECTS_MAX, Preview, Problem, PushQuery, PushStatus, PushSummary, PushedObject, WhyReason,
-};
+use mithaq_api::http::{PUSH_OBJECTS_MAX, Problem, PushQuery, PushStatus, PushSummary, PushedObject, WhyReason};
 use mithaq_core::{
     body::{Body, BodyError},
     code::Code,
-    consent::ConsentState,
     id::{CertId, ContentId},
     label::{Label, Marking},
     notice::NOTICE_TYPE,
-    policy::{Reason, Subject},
+    policy::Reason,
     release::{Kind, Manifest, RELEASE_OBJECTS_MAX, ReleaseDraft},
     sighting, split,
     stix::{
@@ -33,7 +32,6 @@ use crate::{
     audience::{self, Audiences, Narrowing},
     clock,
     node::Node,
-    outbox,
     standing::Owners,
     steps::{self, Step},
     warnings::{self, Listed},
@@ -137,7 +135,7 @@ fn carry_out(
         summary.refused += input.taken.len();
         refuse_all(&input.taken, report);
     } else {
-        summary.preview = preview(node, &input.taken, &labels, &recipients, query.dry_run);
+        summary.preview = preview::preview(node, &input.taken, &labels, &recipients, query.dry_run);
         let listed = input.taken.iter().filter(|taken| !taken.listed.hits.is_empty());
         summary.listed = listed.clone().count();
         summary.forced = listed.filter(|taken| taken.listed.forced).count();
@@ -539,52 +537,6 @@ fn store(
         told.iter().for_each(|object| report.object(object));
     }
     Ok(())
-}
-
-/// The audience that a peer belongs to, else any: the rule tells who is left out.
-fn audience_of(audiences: &[BTreeSet<CertId>], peer: CertId) -> &BTreeSet<CertId> {
-    static EVERYONE: BTreeSet<CertId> = BTreeSet::new();
-    audiences.iter().find(|audience| audience.contains(&peer)).or(audiences.first()).unwrap_or(&EVERYONE)
-}
-
-/// What each peer would be released of each label, whether we had released it before or not. Of a push that is carried out
-/// only what the rule keeps from a CERT that is named: whoever names it must hear of that.
-fn preview(
-    node: &Node,
-    taken: &[Taken],
-    labels: &[Label],
-    recipients: &BTreeSet<CertId>,
-    is_dry_run: bool,
-) -> Vec<Preview> {
-    let mut contents: BTreeMap<(&Label, &Audiences), BTreeSet<ContentId>> = BTreeMap::new();
-    for (taken, label) in taken.iter().zip(labels) {
-        contents.entry((label, &taken.audiences)).or_default().insert(taken.body.id());
-    }
-    let peers = node.peers();
-    let published_at = clock::wall();
-    let rows = contents.into_iter().flat_map(|((label, audiences), contents)| {
-        let objects = contents.len();
-        peers.iter().filter_map(move |entry| {
-            let peer = entry.cert();
-            let is_named = recipients.contains(&peer) || audiences.iter().any(|audience| audience.contains(&peer));
-            if !is_dry_run && !is_named {
-                return None;
-            }
-            let recipients = audience_of(audiences, peer);
-            let (kind, origin) = (Kind::Publish, node.us);
-            let subject = Subject { kind, origin, published_at, label, recipients, disclosed: false, held: false };
-            let decision = outbox::decide(node, subject, ConsentState::None, entry);
-            let withheld = decision.reasons.iter().filter(|reason| !reason.ok).map(why_reason).collect();
-            (is_dry_run || !decision.released).then(|| Preview {
-                peer: entry.peer.name.clone(),
-                label: label.to_string(),
-                objects,
-                released: decision.released,
-                reasons: withheld,
-            })
-        })
-    });
-    rows.collect()
 }
 
 /// A step of the rule as the local API writes it.

@@ -18,7 +18,7 @@ use std::{
 
 use mithaq_core::{
     body::Facts,
-    id::{CertId, ContentId, ReleaseId},
+    id::{ContentId, ReleaseId},
     release::{Kind, Manifest, SignedRelease},
     stix::object::Object,
     time::Time,
@@ -31,7 +31,7 @@ use crate::{
 };
 pub(crate) use cursor::{Cursor, CursorError, place_after};
 pub(crate) use lines::{is_revoked, operation, write_line, write_lines};
-pub(crate) use version::{Rank, by_time};
+pub(crate) use version::{Rank, Word, by_time};
 pub(crate) use visibility::{Corroboration, Visibility};
 
 /// How many rows of the log are read at a time.
@@ -127,22 +127,6 @@ pub(crate) struct Source {
     pub(crate) manifest: Manifest,
     /// Whose word it is, and when it was published.
     pub(crate) word: Word,
-}
-
-/// Whose word the objects of a release are: the signer's, or that of the CERT whose object an operator accepted.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Word {
-    /// Who published them.
-    pub(crate) origin: CertId,
-    /// When.
-    pub(crate) published_at: Time,
-}
-
-impl Word {
-    /// What the signer of a release says itself.
-    fn of(manifest: &Manifest) -> Self {
-        Self { origin: manifest.origin, published_at: manifest.published_at }
-    }
 }
 
 /// What a row of the log is to a reader.
@@ -310,18 +294,6 @@ impl Feed {
             }
         }
         Ok((shown, Place::behind(row)))
-    }
-
-    /// Whose word the objects of a release are.
-    fn word_of(&self, manifest: &Manifest, contents: &[ContentId]) -> Result<Word, StoreError> {
-        if let (Kind::Accept, Some(content)) = (manifest.kind, contents.first()) {
-            for seq in self.node.store.rows_of(*content)? {
-                if let Some((_, _, manifest)) = self.node.release_at(seq)? {
-                    return Ok(Word::of(&manifest));
-                }
-            }
-        }
-        Ok(Word::of(manifest))
     }
 
     /// Reads a row that takes contents back or has readers look again: those that this row had taken from the reader,

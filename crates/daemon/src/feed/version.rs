@@ -1,8 +1,13 @@
 //! Which of several versions of one STIX id counts: asked here for streams, snapshots, TAXII, exports and people alike.
+//! That depends on whose word each is, and when it was published.
 
 use std::cmp::Reverse;
 
-use mithaq_core::{id::ContentId, time::Time};
+use mithaq_core::{
+    id::{CertId, ContentId},
+    release::{Kind, Manifest},
+    time::Time,
+};
 use mithaq_store::{StoreError, Version};
 
 use super::{Feed, RowKind};
@@ -28,12 +33,40 @@ impl Rank {
     }
 }
 
+/// Whose word the objects of a release are: the signer's, or that of the CERT whose object an operator accepted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Word {
+    /// Who published them.
+    pub(crate) origin: CertId,
+    /// When.
+    pub(crate) published_at: Time,
+}
+
+impl Word {
+    /// What the signer of a release says itself.
+    pub(super) fn of(manifest: &Manifest) -> Self {
+        Self { origin: manifest.origin, published_at: manifest.published_at }
+    }
+}
+
 /// Those versions that have one time each, in the order of times; the store gives them so.
 pub(crate) fn by_time(versions: &[Version]) -> impl DoubleEndedIterator<Item = &[Version]> {
     versions.chunk_by(|a, b| a.version_nanos == b.version_nanos)
 }
 
 impl Feed {
+    /// Whose word the objects of a release are.
+    pub(super) fn word_of(&self, manifest: &Manifest, contents: &[ContentId]) -> Result<Word, StoreError> {
+        if let (Kind::Accept, Some(content)) = (manifest.kind, contents.first()) {
+            for seq in self.node.store.rows_of(*content)? {
+                if let Some((_, _, manifest)) = self.node.release_at(seq)? {
+                    return Ok(Word::of(&manifest));
+                }
+            }
+        }
+        Ok(Word::of(manifest))
+    }
+
     /// The content that the reader is served of versions with one time; `None` if it may see none of them.
     pub(crate) fn served_of(&mut self, versions: &[Version]) -> Result<Option<ContentId>, StoreError> {
         let mut served = None;

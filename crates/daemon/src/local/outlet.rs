@@ -9,8 +9,12 @@ use tokio::sync::mpsc;
 use super::{answer, token::Lease};
 use crate::collections::Collection;
 
-/// How many chunks wait for a slow reader; nothing is read for it until it takes one.
-const CHUNKS: usize = 1;
+/// How many bytes are handed over together. The HTTP server keeps up to 16 such pieces for a reader that takes nothing,
+/// whatever their size.
+const PIECE_BYTES: usize = 8 * 1024;
+
+/// How many pieces wait for a slow reader; nothing is read for it until it takes one.
+const PIECES: usize = 4;
 
 /// How often it is looked whether a token that reads on is still there.
 const LOOK: Duration = Duration::from_millis(500);
@@ -59,7 +63,7 @@ pub(super) struct Outlet {
 impl Outlet {
     /// An outlet, and the answer whose body is what is sent by it.
     pub(super) fn open(right: Option<Right>) -> (Self, Response) {
-        let (chunks, mut receiver) = mpsc::channel(CHUNKS);
+        let (chunks, mut receiver) = mpsc::channel(PIECES);
         let asked = right.clone();
         let response = answer::stream(move |context| {
             // What was read before the right went, and not taken yet, is not delivered either.
@@ -72,14 +76,23 @@ impl Outlet {
     }
 
     /// Sends a chunk; says no if the reader is gone or may read no more.
-    pub(super) async fn send(&self, chunk: Bytes) -> bool {
+    pub(super) async fn send(&self, mut chunk: Bytes) -> bool {
         if self.right.as_ref().is_some_and(|right| !right.holds()) {
             return false;
         }
+        let all = async {
+            while !chunk.is_empty() {
+                let piece = chunk.split_to(chunk.len().min(PIECE_BYTES));
+                if self.chunks.send(piece).await.is_err() {
+                    return false;
+                }
+            }
+            true
+        };
         tokio::select! {
             biased;
             () = self.ended() => false,
-            sent = self.chunks.send(chunk) => sent.is_ok(),
+            sent = all => sent,
         }
     }
 
