@@ -467,6 +467,9 @@ pub struct StreamLine {
     pub added: Time,
     /// The CERT that released it.
     pub origin: CertId,
+    /// When that CERT published it; earlier daemons do not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<Time>,
     /// The release.
     pub release: ReleaseId,
     /// The TLP level that applies, which may be stricter than the object's own marking.

@@ -5,7 +5,7 @@
 //! an object that it may not see counts for nothing.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     time::Duration,
 };
@@ -34,6 +34,14 @@ const ROWS: usize = 64;
 
 /// The most objects that are looked at for one value.
 const OBSERVED_MAX: usize = 256;
+
+/// The most values of one object that are counted, the first in their order: an object of a hostile peer has thousands, and
+/// each costs a look at [`OBSERVED_MAX`] objects.
+const VALUES_MAX: usize = 256;
+
+/// The most values of which it is remembered for a part of the log who has seen them, so that many objects with the same
+/// values cost no more than one.
+const REMEMBERED_MAX: usize = 16_384;
 
 /// How long to wait after a failure.
 const FAILED_WAIT: Duration = Duration::from_secs(10);
@@ -84,6 +92,7 @@ fn count(node: &Arc<Node>, collection: &Collection) -> Result<(), Problem> {
         shown: Feed::new(Arc::clone(node), collection.visibility.clone()),
         collection,
         rule,
+        seen: HashMap::new(),
         found: BTreeSet::new(),
     };
     while !node.shutdown.is_cancelled() && !collection.changed.is_cancelled() {
@@ -113,6 +122,8 @@ struct Counter<'a> {
     shown: Feed,
     collection: &'a Collection,
     rule: Corroboration,
+    /// Who has seen a value, as far as it was counted in this part of the log.
+    seen: HashMap<Observable, BTreeSet<CertId>>,
     /// What is to be shown to them beside.
     found: BTreeSet<ContentId>,
 }
@@ -136,15 +147,42 @@ impl Counter<'_> {
     fn count_object(&mut self, content: ContentId) -> Result<(), StoreError> {
         let observables = self.observables(content)?;
         if observables.is_empty() {
-            return self.count_among(vec![content]);
+            return self.count_among(vec![content]).map(drop);
         }
+        let origins: BTreeSet<CertId> = self.counted.origins_of(content)?.into_iter().collect();
         for observable in observables {
-            let mut others = self.node.store.observed(&observable, OBSERVED_MAX)?;
-            if !others.contains(&content) {
-                others.push(content);
-            }
-            self.count_among(others)?;
+            self.count_value(observable, content, &origins)?;
         }
+        Ok(())
+    }
+
+    /// Counts who has seen a value that an object of these CERTs carries.
+    fn count_value(
+        &mut self,
+        observable: Observable,
+        content: ContentId,
+        origins: &BTreeSet<CertId>,
+    ) -> Result<(), StoreError> {
+        if let Some(seen) = self.seen.get_mut(&observable) {
+            let were_enough = is_enough(seen, self.rule);
+            seen.extend(origins);
+            if were_enough {
+                return self.find(content);
+            }
+            if !is_enough(seen, self.rule) {
+                return Ok(());
+            }
+        }
+        let mut others = self.node.store.observed(&observable, OBSERVED_MAX)?;
+        if !others.contains(&content) {
+            others.push(content);
+        }
+        let mut seen = self.count_among(others)?;
+        if self.seen.len() >= REMEMBERED_MAX {
+            self.seen.clear();
+        }
+        seen.extend(origins);
+        self.seen.insert(observable, seen);
         Ok(())
     }
 
@@ -155,11 +193,11 @@ impl Counter<'_> {
         };
         let observables = body.and_then(|body| Some(Object::parse(&body).ok()?.observables())).unwrap_or_default();
         let counts = |observable: &Observable| self.collection.visibility.counts(observable.kind);
-        Ok(observables.into_iter().filter(counts).collect())
+        Ok(observables.into_iter().filter(counts).take(VALUES_MAX).collect())
     }
 
-    /// Finds these contents, if enough CERTs have released one of them.
-    fn count_among(&mut self, contents: Vec<ContentId>) -> Result<(), StoreError> {
+    /// Finds these contents, if enough CERTs have released one of them; tells which have.
+    fn count_among(&mut self, contents: Vec<ContentId>) -> Result<BTreeSet<CertId>, StoreError> {
         let (mut origins, mut shown) = (BTreeSet::<CertId>::new(), Vec::new());
         for content in contents {
             if self.counted.shows(content)? {
@@ -167,13 +205,16 @@ impl Counter<'_> {
                 shown.push(content);
             }
         }
-        if origins.len() < self.rule.least as usize {
-            return Ok(());
+        if is_enough(&origins, self.rule) {
+            shown.into_iter().try_for_each(|content| self.find(content))?;
         }
-        for content in shown {
-            if !self.found.contains(&content) && !self.shown.shows(content)? {
-                self.found.insert(content);
-            }
+        Ok(origins)
+    }
+
+    /// Has a content shown, unless it is already.
+    fn find(&mut self, content: ContentId) -> Result<(), StoreError> {
+        if !self.found.contains(&content) && !self.shown.shows(content)? {
+            self.found.insert(content);
         }
         Ok(())
     }
@@ -182,6 +223,8 @@ impl Counter<'_> {
     fn take_found(&mut self) -> Result<Batch, Problem> {
         let failed = |error: StoreError| store_problem(&error);
         let mut by_row: BTreeMap<u64, Vec<ContentId>> = BTreeMap::new();
+        // Some of it may be taken back before the next part is counted.
+        self.seen.clear();
         for content in std::mem::take(&mut self.found) {
             let is_held = self.node.store.has_bodies(&[content]).map_err(failed)? == [true];
             let row = self.counted.source_row(content).map_err(failed)?.filter(|_| is_held);
@@ -201,4 +244,8 @@ impl Counter<'_> {
         }
         Ok(batch)
     }
+}
+
+fn is_enough(origins: &BTreeSet<CertId>, rule: Corroboration) -> bool {
+    origins.len() >= rule.least as usize
 }

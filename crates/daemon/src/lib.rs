@@ -10,6 +10,7 @@
 // A test may fail where it stands.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+mod audience;
 mod clock;
 mod collections;
 mod consents;

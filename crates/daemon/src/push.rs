@@ -1,5 +1,7 @@
 //! Taking in what our own analysts push: read, check, split by label, sign, store.
 
+mod preview;
+
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -7,17 +9,14 @@ use std::{
     time::Instant,
 };
 
-use mithaq_api::http::{
-    PUSH_OBJECTS_MAX, Preview, Problem, PushQuery, PushStatus, PushSummary, PushedObject, WhyReason,
-};
+use mithaq_api::http::{PUSH_OBJECTS_MAX, Problem, PushQuery, PushStatus, PushSummary, PushedObject, WhyReason};
 use mithaq_core::{
     body::{Body, BodyError},
     code::Code,
-    consent::ConsentState,
     id::{CertId, ContentId},
     label::{Label, Marking},
     notice::NOTICE_TYPE,
-    policy::{Reason, Subject},
+    policy::Reason,
     release::{Kind, Manifest, RELEASE_OBJECTS_MAX, ReleaseDraft},
     sighting, split,
     stix::{
@@ -30,9 +29,9 @@ use mithaq_store::{Arrival, Batch, StoreError};
 use mithaq_sync::RELEASE_BYTES_MAX;
 
 use crate::{
+    audience::{self, Audiences, Narrowing},
     clock,
     node::Node,
-    outbox,
     standing::Owners,
     steps::{self, Step},
     warnings::{self, Listed},
@@ -53,6 +52,8 @@ struct Taken {
     index: usize,
     body: Body,
     listed: Listed,
+    /// Whom it is for.
+    audiences: Audiences,
 }
 
 impl Taken {
@@ -94,10 +95,12 @@ pub(crate) fn push(
     if !query.dry_run {
         node.room.check(&*node.store)?;
     }
-    push_to(node, text, query, recipients(node, query)?, report)
+    let recipients = recipients(node, query)?;
+    carry_out(node, text, query, recipients, Some(Narrowing::new(node)), report)
 }
 
-/// Carries out a push for these CERTs alone; for whomever the agreements let have it if there are none. Blocks.
+/// Carries out a push for these CERTs alone; for whomever the agreements let have it if there are none. That they may
+/// learn of what it speaks of is the caller's care. Blocks.
 ///
 /// # Errors
 /// Those of [`push`].
@@ -108,12 +111,23 @@ pub(crate) fn push_to(
     recipients: BTreeSet<CertId>,
     report: &mut dyn Report,
 ) -> Result<PushSummary, Problem> {
+    carry_out(node, text, query, recipients, None, report)
+}
+
+fn carry_out(
+    node: &Arc<Node>,
+    text: &[u8],
+    query: &PushQuery,
+    recipients: BTreeSet<CertId>,
+    narrowing: Option<Narrowing<'_>>,
+    report: &mut dyn Report,
+) -> Result<PushSummary, Problem> {
     let started = Instant::now();
     let default = default_level(node, query)?;
-    let audiences = audiences(recipients);
     let mut input = read(node, text, query.force)?;
     let _turn = node.publishing.turn(input.taken.iter().map(|taken| taken.body.id()).collect());
     let labels = labels(node, &mut input, default).map_err(|error| store_problem(&error))?;
+    address(&mut input.taken, &recipients, narrowing).map_err(|error| store_problem(&error))?;
     let mut summary = PushSummary { refused: input.refused.len(), ..PushSummary::default() };
     let nothing_goes = query.atomic && !input.refused.is_empty();
     input.refused.iter().for_each(|object| report.object(object));
@@ -121,27 +135,20 @@ pub(crate) fn push_to(
         summary.refused += input.taken.len();
         refuse_all(&input.taken, report);
     } else {
-        let is_named = audiences.iter().any(|audience| !audience.is_empty());
-        if query.dry_run || is_named {
-            summary.preview = preview(node, &input.taken, &labels, &audiences);
-        }
-        if !query.dry_run {
-            // Whoever names a recipient must hear that the rule keeps it from that one.
-            summary.preview.retain(|row| !row.released && is_addressed(node, &row.peer, &audiences));
-        }
+        summary.preview = preview::preview(node, &input.taken, &labels, &recipients, query.dry_run);
         let listed = input.taken.iter().filter(|taken| !taken.listed.hits.is_empty());
         summary.listed = listed.clone().count();
         summary.forced = listed.filter(|taken| taken.listed.forced).count();
-        let fresh = fresh(node, &input.taken, &labels, &audiences, &mut summary, report);
+        let fresh = fresh(node, &input.taken, &labels, &mut summary, report);
         let fresh = fresh.map_err(|error| store_problem(&error))?;
         let groups = group(input.taken, labels, fresh);
         if query.dry_run {
             summary.stored = groups.iter().map(|group| group.taken.len()).sum();
-            summary.releases = groups.len() * audiences.len();
+            summary.releases = groups.iter().map(|group| group.audiences.len()).sum();
             groups.iter().for_each(|group| tell(&group.taken, PushStatus::Stored, report));
         } else {
             record_forced(node, &groups)?;
-            store(node, groups, &audiences, query.atomic, &mut summary, report)?;
+            store(node, groups, query.atomic, &mut summary, report)?;
         }
     }
     summary.seconds = started.elapsed().as_secs_f64();
@@ -176,12 +183,20 @@ fn recipients(node: &Node, query: &PushQuery) -> Result<BTreeSet<CertId>, Proble
     names.map(cert).collect()
 }
 
-/// Whom the releases of a push are for. Each named recipient gets releases of its own, so that none learns of the others.
-fn audiences(recipients: BTreeSet<CertId>) -> Vec<BTreeSet<CertId>> {
-    if recipients.is_empty() {
-        return vec![BTreeSet::new()];
+/// Notes whom each object is for: these CERTs, or fewer.
+fn address(
+    taken: &mut [Taken],
+    recipients: &BTreeSet<CertId>,
+    mut narrowing: Option<Narrowing<'_>>,
+) -> Result<(), StoreError> {
+    let given = audience::apart(recipients.clone());
+    for taken in taken {
+        taken.audiences = match &mut narrowing {
+            Some(narrowing) => narrowing.narrow(&taken.body, &given)?,
+            None => Arc::clone(&given),
+        };
     }
-    recipients.into_iter().map(|recipient| [recipient].into()).collect()
+    Ok(())
 }
 
 fn read(node: &Node, text: &[u8], force: bool) -> Result<Input, Problem> {
@@ -223,7 +238,9 @@ fn take(node: &Node, entry: Entry<'_>, force: bool, owners: &mut Owners<'_>, inp
     let (id, problem) = match entry.object {
         Ok(object) => match Body::of(&object) {
             Ok(body) => match admit(node, owners, &body, force) {
-                Ok(listed) => return input.taken.push(Taken { index, body, listed }),
+                Ok(listed) => {
+                    return input.taken.push(Taken { index, body, listed, audiences: audience::apart([].into()) });
+                }
                 Err(problem) => (Some(body.facts().stix_id.clone()), problem),
             },
             Err(error) => (Some(object.id().as_str().to_owned()), body_problem(&error)),
@@ -370,7 +387,6 @@ fn fresh(
     node: &Node,
     taken: &[Taken],
     labels: &[Label],
-    audiences: &[BTreeSet<CertId>],
     summary: &mut PushSummary,
     report: &mut dyn Report,
 ) -> Result<Vec<bool>, StoreError> {
@@ -381,7 +397,7 @@ fn fresh(
     let mut fresh = Vec::with_capacity(taken.len());
     for ((taken, label), held) in taken.iter().zip(labels).zip(held) {
         let twice = seen.insert(taken.body.id(), label) == Some(label);
-        let released = twice || (held && ours.contain(taken.body.id(), label, audiences)?);
+        let released = twice || (held && ours.contain(taken.body.id(), label, &taken.audiences)?);
         fresh.push(!released);
         if released {
             summary.duplicate += 1;
@@ -444,32 +460,33 @@ fn tell(taken: &[Taken], status: PushStatus, report: &mut dyn Report) {
     taken.iter().for_each(|taken| report.object(&taken.told(status)));
 }
 
-/// Objects of one label that become one release.
+/// Objects of one label that become one release for each of their audiences.
 struct Group {
     label: Label,
+    audiences: Audiences,
     taken: Vec<Taken>,
 }
 
-/// Puts what is fresh into groups of one label, none larger than a release may be.
+/// Puts what is fresh into groups of one label and the same audiences, none larger than a release may be.
 fn group(taken: Vec<Taken>, labels: Vec<Label>, fresh: Vec<bool>) -> Vec<Group> {
     let mut slots: Vec<Option<Taken>> =
         taken.into_iter().zip(fresh).map(|(taken, fresh)| fresh.then_some(taken)).collect();
     let mut groups = Vec::new();
     for (label, indexes) in split::group(labels) {
-        let mut group = Group { label: label.clone(), taken: Vec::new() };
-        let mut bytes = 0;
+        let mut open: BTreeMap<Audiences, (Vec<Taken>, usize)> = BTreeMap::new();
         for taken in indexes.into_iter().filter_map(|index| slots[index].take()) {
             let length = taken.body.bytes().len();
-            if group.taken.len() == RELEASE_OBJECTS_MAX || bytes + length > RELEASE_BYTES_MAX {
-                groups.push(std::mem::replace(&mut group, Group { label: label.clone(), taken: Vec::new() }));
-                bytes = 0;
+            let audiences = Arc::clone(&taken.audiences);
+            let (part, bytes) = open.entry(Arc::clone(&audiences)).or_default();
+            if part.len() == RELEASE_OBJECTS_MAX || *bytes + length > RELEASE_BYTES_MAX {
+                groups.push(Group { label: label.clone(), audiences, taken: std::mem::take(part) });
+                *bytes = 0;
             }
-            bytes += length;
-            group.taken.push(taken);
+            *bytes += length;
+            part.push(taken);
         }
-        if !group.taken.is_empty() {
-            groups.push(group);
-        }
+        let rest = open.into_iter().filter(|(_, (part, _))| !part.is_empty());
+        groups.extend(rest.map(|(audiences, (taken, _))| Group { label: label.clone(), audiences, taken }));
     }
     groups
 }
@@ -477,7 +494,6 @@ fn group(taken: Vec<Taken>, labels: Vec<Label>, fresh: Vec<bool>) -> Vec<Group> 
 fn store(
     node: &Node,
     groups: Vec<Group>,
-    audiences: &[BTreeSet<CertId>],
     atomic: bool,
     summary: &mut PushSummary,
     report: &mut dyn Report,
@@ -499,7 +515,7 @@ fn store(
             let mut counts: Vec<Body> =
                 if counts_go { bodies.iter().filter_map(sighting::tally).collect() } else { Vec::new() };
             let counted: Vec<ContentId> = counts.iter().map(Body::id).collect();
-            for audience in audiences {
+            for audience in &*group.audiences {
                 let draft = ReleaseDraft::publish(group.label.clone(), ids.clone(), clock::wall());
                 let release = node.sign(ReleaseDraft { recipients: audience.clone(), ..draft })?;
                 arrivals.push(Arrival { release, bodies: std::mem::take(&mut bodies) });
@@ -521,44 +537,6 @@ fn store(
         told.iter().for_each(|object| report.object(object));
     }
     Ok(())
-}
-
-fn is_addressed(node: &Node, peer: &str, audiences: &[BTreeSet<CertId>]) -> bool {
-    node.peer_named(peer).is_some_and(|entry| audiences.iter().any(|audience| audience.contains(&entry.cert())))
-}
-
-/// The audience that a peer belongs to, else any: the rule tells who is left out.
-fn audience_of(audiences: &[BTreeSet<CertId>], peer: CertId) -> &BTreeSet<CertId> {
-    static EVERYONE: BTreeSet<CertId> = BTreeSet::new();
-    audiences.iter().find(|audience| audience.contains(&peer)).or(audiences.first()).unwrap_or(&EVERYONE)
-}
-
-/// What each peer would be released of each label, whether we had released it before or not.
-fn preview(node: &Node, taken: &[Taken], labels: &[Label], audiences: &[BTreeSet<CertId>]) -> Vec<Preview> {
-    let mut contents: BTreeMap<&Label, BTreeSet<ContentId>> = BTreeMap::new();
-    for (taken, label) in taken.iter().zip(labels) {
-        contents.entry(label).or_default().insert(taken.body.id());
-    }
-    let peers = node.peers();
-    let published_at = clock::wall();
-    let rows = contents.into_iter().flat_map(|(label, contents)| {
-        let objects = contents.len();
-        peers.iter().map(move |entry| {
-            let recipients = audience_of(audiences, entry.cert());
-            let (kind, origin) = (Kind::Publish, node.us);
-            let subject = Subject { kind, origin, published_at, label, recipients, disclosed: false, held: false };
-            let decision = outbox::decide(node, subject, ConsentState::None, entry);
-            let withheld = decision.reasons.iter().filter(|reason| !reason.ok).map(why_reason).collect();
-            Preview {
-                peer: entry.peer.name.clone(),
-                label: label.to_string(),
-                objects,
-                released: decision.released,
-                reasons: withheld,
-            }
-        })
-    });
-    rows.collect()
 }
 
 /// A step of the rule as the local API writes it.

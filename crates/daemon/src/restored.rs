@@ -128,6 +128,13 @@ impl Gate {
         self.is_closed.load(Ordering::Acquire)
     }
 
+    /// Ends once readers need not wait.
+    pub(crate) async fn opened(&self) {
+        while self.is_closed() {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
     fn waits(&self) -> MutexGuard<'_, Waits> {
         self.waits.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -25,10 +25,11 @@ use mithaq_store::StoreError;
 use serde_json::{Map, Value, json};
 
 use crate::{
+    audience::{self, Subject},
     clock,
     feed::{Feed, Visibility},
     node::Node,
-    outbox, push, standing,
+    push, standing,
 };
 
 /// How many indicators one value may stand for; those of further CERTs are left out.
@@ -64,15 +65,6 @@ impl Seen {
     fn note(&self) -> Option<String> {
         (!self.notes.is_empty()).then(|| self.notes.iter().map(String::as_str).collect::<Vec<_>>().join("\n"))
     }
-}
-
-/// An object that a report is about, as far as the reader is shown it.
-#[derive(Debug, Clone, Default)]
-struct Subject {
-    /// Who published it.
-    origins: BTreeSet<CertId>,
-    /// Whom its sightings are for alone; empty if the agreements decide.
-    audience: BTreeSet<CertId>,
 }
 
 type Subjects = BTreeMap<String, Subject>;
@@ -201,7 +193,7 @@ fn subjects(node: &Node, feed: &mut Feed, report: &SightingReport) -> Result<Sub
         if !is_meant || !may_be_sighted || facts.revoked || (!is_known && subjects.len() == SUBJECTS_MAX) {
             continue;
         }
-        if let Some(Subject { origins, audience }) = subject(node, feed, content)? {
+        if let Some(Subject { origins, audience }) = audience::subject(node, feed, content)? {
             let known = subjects.entry(facts.stix_id).or_insert_with(|| Subject { origins: BTreeSet::new(), audience });
             known.origins.extend(origins);
         }
@@ -220,44 +212,6 @@ fn candidates(node: &Node, report: &SightingReport) -> Result<Vec<ContentId>, St
         contents.extend(node.store.observed(&observable, LOOKED_AT_MAX)?);
     }
     Ok(contents)
-}
-
-/// What a reader is shown of a content, and who may hear that it was seen: whoever may not have the object must not learn
-/// of it from what points at it. So a sighting of what others published, or of what we published for some alone, is for
-/// its origins and for those peers to whom the rule lets the object itself go.
-fn subject(node: &Node, feed: &mut Feed, content: ContentId) -> Result<Option<Subject>, StoreError> {
-    let mut subject = Subject::default();
-    let (mut is_open, mut shown) = (true, Vec::new());
-    for row in node.store.rows_of(content)? {
-        if feed.is_shown_at(row, content)?
-            && let Some(named) = node.sound_release_at(row)?
-            && named.2.kind.publishes()
-        {
-            is_open &= named.2.origin == node.us && named.2.recipients.is_empty();
-            subject.origins.insert(named.2.origin);
-            shown.push(named);
-        }
-    }
-    if shown.is_empty() {
-        return Ok(None);
-    }
-    if !is_open {
-        // Our own CERT as the one recipient lets nothing go to others.
-        subject.audience.clone_from(&subject.origins);
-        for peer in node.peers().iter() {
-            for (row, release, manifest) in &shown {
-                if outbox::ask(node, row.release, release, manifest, peer)?.released {
-                    subject.audience.insert(peer.cert());
-                    break;
-                }
-            }
-        }
-        subject.audience.remove(&node.us);
-        if subject.audience.is_empty() {
-            subject.audience.insert(node.us);
-        }
-    }
-    Ok(Some(subject))
 }
 
 /// Publishes sightings to whomever agreements let have them, and feedback to each origin alone; what is said of our own

@@ -190,7 +190,7 @@ async fn serve(home: Home, config: Config, store: Arc<dyn Store>) -> Result<(), 
     node.tasks.spawn(room::watch(Arc::clone(&node)));
     node.tasks.spawn(retention::run(Arc::clone(&node)));
     node.tasks.spawn(local::resume_repair(Arc::clone(&node)));
-    export::start(&node);
+    export::replace(&node, &node.config.export);
     node.tasks.spawn(peer::accept(Arc::clone(&node), endpoint.clone()));
     local::start(&node, local, endpoint.clone());
     let address = endpoint.local_addr().map_err(|error| Failure::new(Code::LISTEN, error))?;
@@ -268,7 +268,8 @@ fn load_peers(node: &Arc<Node>, endpoint: &quinn::Endpoint) -> Result<(), Failur
     Ok(())
 }
 
-/// Reads our card and keys, the peer files, and links and collections of the configuration again; on an error everything stays as it was. Blocks.
+/// Reads our card and keys, the peer files, and links, collections and exports of the configuration
+/// again; on an error everything stays as it was. Blocks.
 pub(crate) fn reload(node: &Arc<Node>, endpoint: &quinn::Endpoint) -> Result<usize, HomeError> {
     // Of two reloads at once, the one that read the files first must not be the one that is obeyed last.
     let _turn = node.reloading.lock().unwrap_or_else(PoisonError::into_inner);
@@ -286,6 +287,7 @@ pub(crate) fn reload(node: &Arc<Node>, endpoint: &quinn::Endpoint) -> Result<usi
     collections::warn_of_strangers(node, &config);
     node.collections.replace(node, &config);
     local::serve_collections(node);
+    export::replace(node, &config.export);
     Ok(count)
 }
 

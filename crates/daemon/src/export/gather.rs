@@ -2,7 +2,6 @@
 //! revoked nor expired, with all who share it.
 
 use std::{
-    cmp::Reverse,
     collections::{BTreeMap, HashMap},
     ops::ControlFlow,
     sync::Arc,
@@ -24,7 +23,7 @@ use super::{
     value::{Certs, Word},
 };
 use crate::{
-    feed::{Feed, Source, Visibility},
+    feed::{Feed, Rank, Source, Visibility},
     node::Node,
 };
 
@@ -37,10 +36,6 @@ pub(crate) struct Scope {
     /// What is valid no longer by then is out.
     pub(crate) now: Time,
 }
-
-/// What counts of two versions of one id: the version, when it was last published, then the smaller content id, so that
-/// every CERT has the same.
-type Rank = (Option<i128>, Time, Reverse<ContentId>);
 
 /// The newest version of a STIX id.
 #[derive(Debug)]
@@ -99,17 +94,18 @@ impl Gathered {
         // The store holds no object that does not parse, but for a damaged one, which was named in the log.
         let Ok(object) = Object::parse(body) else { return };
         let version = object.modified().or_else(|| object.created()).map(|time| time.unix_nanos());
-        let published_at = source.manifest.published_at;
-        let rank = (version, published_at, Reverse(content));
+        let published_at = source.word.published_at;
+        let rank = Rank::new(version, published_at, content);
         let word = Word {
-            certs: vec![self.certs.number(source.origin)],
+            certs: vec![self.certs.number(source.word.origin)],
             tlp: source.manifest.label.level(),
             confidence: object.confidence(),
             earliest: published_at,
+            first: source.word.origin,
             newest: published_at,
         };
         match self.current.get_mut(object.id().as_str()) {
-            Some(current) if current.rank.2 == rank.2 => {
+            Some(current) if current.rank.content() == content => {
                 current.rank = current.rank.max(rank);
                 current.word.merge(&word);
             }
@@ -145,7 +141,7 @@ impl Gathered {
     pub(crate) fn into_contents(self, left_out: &mut LeftOut) -> Vec<ContentId> {
         self.current.values().filter_map(Current::over).for_each(|reason| left_out.count(reason));
         let stands = self.current.into_iter().filter(|(_, current)| current.over().is_none());
-        let mut contents: Vec<_> = stands.map(|(id, current)| (id, current.rank.2.0)).collect();
+        let mut contents: Vec<_> = stands.map(|(id, current)| (id, current.rank.content())).collect();
         contents.sort_unstable();
         contents.into_iter().map(|(_, content)| content).collect()
     }

@@ -17,8 +17,9 @@ use mithaq_api::{
 };
 use mithaq_core::{code::Code, time::Time};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 
-use super::{ExportError, Output, Prepared, hook, prepare, socket};
+use super::{ExportError, Output, Prepared, hook, prepare, schedule::Schedule, socket};
 use crate::{clock, node::Node};
 
 /// The folder of states in the home.
@@ -35,11 +36,12 @@ const RETRY_MAX: Duration = Duration::from_secs(5 * 60);
 pub(crate) struct Board {
     statuses: Mutex<BTreeMap<String, ExportStatus>>,
     turns: Arc<Semaphore>,
+    pub(super) schedule: Schedule,
 }
 
 impl Default for Board {
     fn default() -> Self {
-        Self { statuses: Mutex::default(), turns: Arc::new(Semaphore::new(1)) }
+        Self { statuses: Mutex::default(), turns: Arc::new(Semaphore::new(1)), schedule: Schedule::default() }
     }
 }
 
@@ -54,7 +56,7 @@ impl Board {
         self.statuses.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
-    fn begin(&self, name: &str, export: &Export) {
+    pub(super) fn begin(&self, name: &str, export: &Export) {
         let status = ExportStatus {
             name: name.to_owned(),
             format: export.query.format,
@@ -69,42 +71,36 @@ impl Board {
         self.statuses.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), status);
     }
 
+    pub(super) fn forget(&self, name: &str) {
+        self.statuses.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+
     fn update(&self, name: &str, change: impl FnOnce(&mut ExportStatus)) {
         self.statuses.lock().unwrap_or_else(PoisonError::into_inner).get_mut(name).map(change);
     }
 }
 
-/// Starts the exports of the configuration.
-pub(crate) fn start(node: &Arc<Node>) {
-    for (name, export) in &node.config.export {
-        node.exports.begin(name, export);
-        let job = Job {
-            node: Arc::clone(node),
-            name: name.clone(),
-            export: export.clone(),
-            seen: None,
-            next_expiry: None,
-            owes_command: true,
-            failures: 0,
-        };
-        node.tasks.spawn(job.run());
-    }
-}
-
 /// An export that is made again and again.
-struct Job {
+pub(super) struct Job {
     node: Arc<Node>,
     name: String,
     export: Export,
-    /// The head of the log at the last export that went well.
-    seen: Option<u64>,
+    /// What there was at the last export that went well.
+    seen: Option<Seen>,
     /// When something of that will be valid no longer.
     next_expiry: Option<Time>,
     /// Whether the command behind the export is to be run, whatever has changed: nobody knows how it ended last.
     owes_command: bool,
+    /// Whether it is to be written, whatever has changed: what stands may have been made by another configuration.
+    owes_files: bool,
+    /// Ends it: it is in the configuration no more, or another one, or the daemon stops.
+    end: CancellationToken,
     /// Failures one after the other.
     failures: u32,
 }
+
+/// The head of the log, and the edition of the collections: what an export is made of.
+type Seen = (u64, u64);
 
 /// What became of a turn.
 struct Turn {
@@ -115,13 +111,34 @@ struct Turn {
 }
 
 impl Job {
-    async fn run(mut self) {
-        let mut log = self.node.follow();
-        let shutdown = self.node.shutdown.clone();
+    /// An export that begins, and ends with a token.
+    pub(super) fn new(node: &Arc<Node>, name: &str, export: &Export, end: CancellationToken, owes_files: bool) -> Self {
+        Self {
+            node: Arc::clone(node),
+            name: name.to_owned(),
+            export: export.clone(),
+            seen: None,
+            next_expiry: None,
+            owes_command: true,
+            owes_files,
+            end,
+            failures: 0,
+        }
+    }
+
+    /// Makes the export again and again until it ends.
+    pub(super) async fn run(mut self) {
+        let (mut log, mut collections) = (self.node.follow(), self.node.collections.follow());
+        let end = self.end.clone();
+        // What a restored store lacks is not gone: until peers were heard, the files stay as they are.
+        tokio::select! {
+            () = self.node.gate.opened() => {}
+            () = end.cancelled() => return,
+        }
         loop {
-            let head = *log.borrow_and_update();
-            if self.is_due(head, clock::wall()) {
-                match self.take_turn(head).await {
+            let now = (*log.borrow_and_update(), *collections.borrow_and_update());
+            if self.is_due(now, clock::wall()) {
+                match self.take_turn(now).await {
                     Some(job) => self = job,
                     None => return,
                 }
@@ -131,20 +148,21 @@ impl Job {
                 if self.failures == 0 && matches!(self.export.turn, OnTurn::Change(_)) {
                     tokio::select! {
                         changed = log.changed() => drop(changed),
+                        changed = collections.changed() => drop(changed),
                         () = until(self.next_expiry) => {}
                     }
                 }
             };
             tokio::select! {
                 () = patience => {}
-                () = shutdown.cancelled() => return,
+                () = end.cancelled() => return,
             }
         }
     }
 
-    fn is_due(&self, head: u64, now: Time) -> bool {
+    fn is_due(&self, there: Seen, now: Time) -> bool {
         let has_expired = self.next_expiry.is_some_and(|expiry| expiry <= now);
-        self.failures > 0 || self.owes_command || self.seen != Some(head) || has_expired
+        self.failures > 0 || self.owes_command || self.seen != Some(there) || has_expired
     }
 
     fn pause(&self) -> Duration {
@@ -154,9 +172,13 @@ impl Job {
         }
     }
 
-    /// Makes the export; `None` if the daemon stops.
-    async fn take_turn(mut self, head: u64) -> Option<Self> {
-        let turn = self.node.exports.turn().await.ok()?;
+    /// Makes the export; `None` if it ends.
+    async fn take_turn(mut self, there: Seen) -> Option<Self> {
+        let turn = tokio::select! {
+            biased;
+            () = self.end.cancelled() => return None,
+            turn = self.node.exports.turn() => turn.ok()?,
+        };
         let done = tokio::task::spawn_blocking(move || {
             let made = self.make();
             drop(turn);
@@ -166,12 +188,15 @@ impl Job {
             Ok(done) => done,
             Err(_) => return None,
         };
-        job.settle(head, made);
+        job.settle(there, made);
         Some(job)
     }
 
-    /// Takes note of how a turn went.
-    fn settle(&mut self, head: u64, made: Result<Turn, Problem>) {
+    /// Takes note of how a turn went, unless another export has its name by now.
+    fn settle(&mut self, there: Seen, made: Result<Turn, Problem>) {
+        if self.end.is_cancelled() {
+            return;
+        }
         let name = self.name.as_str();
         let (turn, problem) = match made {
             Ok(Turn { command: Some((_, Some(ref problem))), .. }) => (made.as_ref().ok(), Some(problem.clone())),
@@ -179,7 +204,7 @@ impl Job {
             Err(ref problem) => (None, Some(problem.clone())),
         };
         if let Some(turn) = turn {
-            self.seen = Some(head);
+            self.seen = Some(there);
             self.next_expiry = turn.next_expiry;
             let status = turn.command.as_ref().map(|(status, _)| *status);
             tracing::debug!(export = name, values = turn.summary.values, written = turn.is_written, status, "exported");
@@ -202,7 +227,7 @@ impl Job {
         let prepared = prepare(&self.node, &self.export.query, before.as_deref(), clock::wall());
         let prepared = prepared.map_err(|error| error.problem())?;
         let stands = output.exists();
-        let is_written = !(prepared.is_unchanged && stands);
+        let is_written = self.owes_files || !(prepared.is_unchanged && stands);
         if is_written {
             let is_told = self.export.query.format.tells_removals();
             if is_told && stands && prepared.summary.before != Before::Known {
@@ -213,7 +238,7 @@ impl Job {
                 );
             }
             self.write(&prepared, &output, &state)?;
-            self.owes_command = true;
+            (self.owes_files, self.owes_command) = (false, true);
         }
         let command = if self.owes_command { hook::run(&self.name, &self.export, &self.node.shutdown) } else { None };
         self.owes_command = matches!(command, Some((_, Some(_))));

@@ -1,12 +1,15 @@
 //! A feed of MISP: `manifest.json` and a file for each event, always whole.
 //!
-//! An event is what one CERT was the first to share in one month at one level, so that events keep their ids, have a size that
-//! can be handled, and an event has one marking. Ids are made of names: the same value in the same event is the same
+//! An event is what one CERT was the first to publish in one month at one level, so that events keep their ids, have a size
+//! that can be handled, and an event has one marking. Ids are made of these, in whatever order things came: the same value in the same event is the same
 //! attribute in every export, and who pulls the feed again changes what changed. What is gone is absent.
 
 use std::collections::BTreeMap;
 
-use mithaq_core::stix::observable::{Observable, ObservableKind as Kind};
+use mithaq_core::{
+    id::CertId,
+    stix::observable::{Observable, ObservableKind as Kind},
+};
 use serde::Serialize;
 use serde_json::json;
 
@@ -67,17 +70,16 @@ pub(super) fn place(value: &Observable) -> Result<Key, Reason> {
 /// What the values of an event have in common.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Theme {
-    origin: String,
+    origin: CertId,
     /// `YYYY-MM`.
     month: String,
     tlp: &'static str,
 }
 
 impl Theme {
-    fn of(word: &Word, context: &Context) -> Self {
-        let first = Word { certs: word.certs.iter().take(1).copied().collect(), ..word.clone() };
+    fn of(word: &Word) -> Self {
         let month = word.earliest.to_string().get(..7).unwrap_or_default().to_owned();
-        Self { origin: context.names.of(&first, ""), month, tlp: word.tlp.as_str() }
+        Self { origin: word.first, month, tlp: word.tlp.as_str() }
     }
 
     fn uuid(&self, source: &str) -> String {
@@ -102,7 +104,7 @@ struct Attribute<'a> {
 pub(super) fn write(listed: &Listed, context: &Context, out: &mut dyn Output) -> Result<(), ExportError> {
     let mut themes: BTreeMap<Theme, Vec<(&Key, &Word)>> = BTreeMap::new();
     for (key, word) in listed {
-        themes.entry(Theme::of(word, context)).or_default().push((key, word));
+        themes.entry(Theme::of(word)).or_default().push((key, word));
     }
     let mut manifest = serde_json::Map::new();
     for (theme, attributes) in &themes {
@@ -122,7 +124,7 @@ fn head(theme: &Theme, context: &Context) -> serde_json::Value {
     json!({
         "Orgc": orgc,
         "Tag": [{ "name": format!("tlp:{}", theme.tlp), "colour": colour(theme.tlp) }],
-        "info": format!("Indicators shared by {} in {}, TLP:{}", theme.origin, theme.month, theme.tlp.to_uppercase()),
+        "info": format!("Indicators shared by {} in {}, TLP:{}", context.names.of_cert(theme.origin), theme.month, theme.tlp.to_uppercase()),
         "date": format!("{}-01", theme.month),
         "analysis": "2",
         "threat_level_id": "4",

@@ -1,7 +1,8 @@
 //! Exports: the state of a collection in the formats of products that do not read the stream or TAXII.
 //!
 //! [`prepare`] gathers the values that a collection shows and finds what is gone since the export before; a format writes
-//! them, one module each. `request` serves the control socket, `job` what the configuration has made again and again.
+//! them, one module each. `request` serves the control socket, `job` makes again and again what the configuration has, and
+//! `schedule` goes by the configuration as it is.
 
 mod csv;
 mod gather;
@@ -10,6 +11,7 @@ mod job;
 mod misp;
 mod request;
 mod rpz;
+mod schedule;
 mod socket;
 mod splunk;
 mod state;
@@ -38,8 +40,9 @@ use mithaq_core::{
 };
 use mithaq_store::StoreError;
 
-pub(crate) use job::{Board, start};
+pub(crate) use job::Board;
 pub(crate) use request::export;
+pub(crate) use schedule::replace;
 use state::{Gone, State};
 use value::{Names, Word};
 
@@ -201,8 +204,10 @@ impl Content {
             Self::Objects(contents) => contents.iter().for_each(|content| hasher.update(content.as_bytes())),
             Self::Values(listed) => {
                 for (key, word) in listed {
-                    let (said, newest) = (context.names.describe(word), word.newest);
-                    hasher.update(format!("\n{}\0{}\0{said}\0{newest}", key.list, key.text).as_bytes());
+                    let Word { earliest, first, newest, .. } = word;
+                    let said = context.names.describe(word);
+                    let said = format!("\n{}\0{}\0{said}\0{earliest}\0{first}\0{newest}", key.list, key.text);
+                    hasher.update(said.as_bytes());
                 }
             }
         }

@@ -25,6 +25,8 @@ pub(crate) struct Word {
     pub(crate) confidence: Option<u8>,
     /// When it was first published, of what stands.
     pub(crate) earliest: Time,
+    /// By whom; of several at one time by the CERT with the smaller id.
+    pub(crate) first: CertId,
     /// When it was last published.
     pub(crate) newest: Time,
 }
@@ -39,7 +41,7 @@ impl Word {
         }
         self.tlp = self.tlp.max(other.tlp);
         self.confidence = self.confidence.max(other.confidence);
-        self.earliest = self.earliest.min(other.earliest);
+        (self.earliest, self.first) = (self.earliest, self.first).min((other.earliest, other.first));
         self.newest = self.newest.max(other.newest);
     }
 }
@@ -60,23 +62,29 @@ impl Certs {
 
     /// What people here call each, by number.
     pub(crate) fn names(&self, name: impl Fn(CertId) -> String) -> Names {
-        let mut numbered: Vec<_> = self.numbers.iter().map(|(cert, number)| (*number, name(*cert))).collect();
+        let mut numbered: Vec<_> = self.numbers.iter().map(|(cert, number)| (*number, *cert)).collect();
         numbered.sort_unstable();
-        Names(numbered.into_iter().map(|(_, name)| name).collect())
+        Names(numbered.into_iter().map(|(_, cert)| (cert, name(cert))).collect())
     }
 }
 
 /// The names of CERTs by their numbers.
 #[derive(Debug, Default)]
-pub(crate) struct Names(Vec<String>);
+pub(crate) struct Names(Vec<(CertId, String)>);
 
 impl Names {
     /// The names behind a word, with `separator` between.
     pub(crate) fn of(&self, word: &Word, separator: &str) -> String {
-        let name = |cert: &u32| usize::try_from(*cert).ok().and_then(|at| self.0.get(at)).map(String::as_str);
+        let name =
+            |cert: &u32| usize::try_from(*cert).ok().and_then(|at| self.0.get(at)).map(|(_, name)| name.as_str());
         let mut names: Vec<&str> = word.certs.iter().filter_map(name).collect();
         names.sort_unstable();
         names.join(separator)
+    }
+
+    /// The name of one of these CERTs.
+    pub(crate) fn of_cert(&self, cert: CertId) -> &str {
+        self.0.iter().find(|(known, _)| *known == cert).map_or("", |(_, name)| name)
     }
 
     /// What is said of a value, in one line for people.
@@ -90,7 +98,8 @@ impl Names {
 
     #[cfg(test)]
     pub(crate) fn for_test(names: &[&str]) -> Self {
-        Self(names.iter().map(|name| (*name).to_owned()).collect())
+        let cert = |number: u8| CertId::from_bytes([number; 32]);
+        Self((0..).zip(names).map(|(number, name)| (cert(number), (*name).to_owned())).collect())
     }
 }
 
@@ -150,8 +159,13 @@ fn is_special_v6(address: Ipv6Addr) -> bool {
 mod tests {
     use super::*;
 
+    fn cert(number: u32) -> CertId {
+        CertId::from_bytes([u8::try_from(number).unwrap(); 32])
+    }
+
     fn word(certs: &[u32], tlp: Tlp, confidence: Option<u8>, at: i64) -> Word {
-        Word { certs: certs.to_vec(), tlp, confidence, earliest: Time::from_micros(at), newest: Time::from_micros(at) }
+        let (earliest, newest, first) = (Time::from_micros(at), Time::from_micros(at), cert(certs[0]));
+        Word { certs: certs.to_vec(), tlp, confidence, earliest, newest, first }
     }
 
     #[test]
@@ -161,7 +175,9 @@ mod tests {
             word(&[0, 2], Tlp::Amber, None, 3),
             word(&[1], Tlp::Clear, Some(80), 9),
         ];
-        let expect = Word { newest: Time::from_micros(9), ..word(&[0, 1, 2], Tlp::Amber, Some(80), 3) };
+        let sum = word(&[0, 1, 2], Tlp::Amber, Some(80), 3);
+        // The first to publish it, and of those at one time the one with the smaller id, whatever its number is.
+        let expect = Word { newest: Time::from_micros(9), first: cert(0), ..sum };
         for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2]] {
             let mut sum = parts[order[0]].clone();
             order[1..].iter().for_each(|part| sum.merge(&parts[*part]));

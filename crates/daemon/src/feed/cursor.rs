@@ -6,7 +6,7 @@ use std::{fmt, str::FromStr};
 use mithaq_core::id::to_hex;
 use mithaq_store::{LogRow, Store, StoreError};
 
-use super::{Item, Place};
+use super::{Feed, Item, Place};
 use crate::node::Node;
 
 /// The last part of a cursor between an object and the word that it was over when it came.
@@ -52,7 +52,25 @@ impl Cursor {
         Self { store: store_tag(node), row_micros: 0, position: 0, was_put: false }
     }
 
-    /// The place, if the cursor is of our store. Blocks.
+    /// The place of a cursor that a reader sent, if it is of our store. Blocks.
+    ///
+    /// Every cursor that was given out names a row. Any other time is taken only if the reader is shown something behind it:
+    /// how far the log has come must not be found out by guessing.
+    pub(crate) fn place_for(&self, feed: &mut Feed) -> Result<Result<Place, CursorError>, StoreError> {
+        let place = match self.place(&feed.node)? {
+            Ok(place) if !self.names_a_row(&*feed.node.store)? => place,
+            place => return Ok(place),
+        };
+        let (shown, _) = feed.read(place, 1)?;
+        Ok(if shown.is_empty() { Err(CursorError::Foreign) } else { Ok(place) })
+    }
+
+    fn names_a_row(&self, store: &dyn Store) -> Result<bool, StoreError> {
+        let is_it = |row: LogRow| row.added_at.as_micros() == self.row_micros;
+        Ok(self.row_micros == 0 || row_at(store, self.row_micros)?.is_some_and(is_it))
+    }
+
+    /// The place of a cursor of ours, if it is of our store. Blocks.
     pub(crate) fn place(&self, node: &Node) -> Result<Result<Place, CursorError>, StoreError> {
         if self.store != store_tag(node) {
             return Ok(Err(CursorError::Foreign));

@@ -85,6 +85,40 @@ impl Feed {
         self.visibility.corroboration().is_some_and(|rule| manifest.recipients.contains(&rule.key))
     }
 
+    /// The row that shows the reader a content because enough CERTs have seen it. One from before all of them took it back
+    /// counts no more: what is published again is counted anew. `source` is the first row that brings it now.
+    pub(super) fn corroborated_at(&mut self, content: ContentId, source: u64) -> Result<Option<u64>, StoreError> {
+        let rows = self.node.store.rows_of(content)?;
+        let mut corroborating = Vec::new();
+        for row in &rows {
+            if self.row_kind(*row)? == RowKind::Corroborates {
+                corroborating.push(*row);
+            }
+        }
+        if corroborating.first().is_none_or(|row| *row > source) {
+            return Ok(corroborating.first().copied());
+        }
+        let since = self.shown_since(content, &rows, source)?;
+        Ok(corroborating.into_iter().find(|row| *row > since))
+    }
+
+    /// The row since which a content was always brought to the reader by one row or another, the last of which is `source`.
+    fn shown_since(&mut self, content: ContentId, rows: &[u64], source: u64) -> Result<u64, StoreError> {
+        let mut since = source;
+        for row in rows.iter().rev().filter(|row| **row < source) {
+            let RowKind::Brings { release, .. } = self.row_kind(*row)? else { continue };
+            let hold = self.node.standing.hold(&*self.node.store, release, content)?;
+            // What came held was never shown.
+            let Some(by) = hold.and_then(|hold| hold.by) else { continue };
+            if let Some((taken_at, _)) = self.node.store.release(by)?
+                && taken_at > since
+            {
+                since = *row;
+            }
+        }
+        Ok(since)
+    }
+
     /// The content that the row shows, and the row whose word it is, if it is the first that shows it.
     fn put_again(&mut self, row: &LogRow, content: ContentId) -> Result<Option<(u64, What)>, StoreError> {
         let Some(shown_by) = self.source_row(content)? else { return Ok(None) };
@@ -113,24 +147,6 @@ impl Feed {
         Ok(self.unless_replaced(&body, content)?.map(|stix_id| (shown_by, What::Expire { stix_id })))
     }
 
-    /// Whether the reader is shown a newer version of an id than this content.
-    pub(crate) fn is_outdated(&mut self, stix_id: &str, content: ContentId) -> Result<bool, StoreError> {
-        if self.node.store.has_one_version(stix_id)? {
-            return Ok(false);
-        }
-        let versions = self.node.store.versions(stix_id)?;
-        let Some(own) = versions.iter().find(|version| version.content == content) else { return Ok(false) };
-        // The newest time; of versions with one time, the smaller content id.
-        let rank = |nanos: Option<i128>, content: ContentId| (nanos, std::cmp::Reverse(content));
-        let own = rank(own.version_nanos, content);
-        for version in versions.iter().filter(|version| rank(version.version_nanos, version.content) > own) {
-            if self.shows(version.content)? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
     /// Whether readers are told behind an item that the item's content is over.
     pub(crate) fn is_over(&mut self, item: &Item) -> Result<bool, StoreError> {
         if item.was_over {
@@ -156,8 +172,8 @@ impl Feed {
         }
         let damaged = || StoreError::Corrupt { what: format!("row {shown_by} of the log") };
         let (named, release, manifest) = self.node.release_at(shown_by)?.ok_or_else(damaged)?;
-        let origin = self.origin_of(&manifest, &release.contents)?;
-        let source = Arc::new(Source { row: row.clone(), release: named.release, manifest, origin });
+        let word = self.word_of(&manifest, &release.contents)?;
+        let source = Arc::new(Source { row: row.clone(), release: named.release, manifest, word });
         *last = Some((shown_by, Arc::clone(&source)));
         Ok(source)
     }
@@ -169,7 +185,7 @@ impl Feed {
             if self.is_shown_at(seq, content)?
                 && let Some((_, release, manifest)) = self.node.sound_release_at(seq)?
             {
-                origins.push(self.origin_of(&manifest, &release.contents)?);
+                origins.push(self.word_of(&manifest, &release.contents)?.origin);
             }
         }
         Ok(origins)

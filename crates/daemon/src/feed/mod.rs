@@ -8,6 +8,7 @@ mod cursor;
 mod echo;
 mod lines;
 mod shown;
+mod version;
 mod visibility;
 
 use std::{
@@ -17,9 +18,10 @@ use std::{
 
 use mithaq_core::{
     body::Facts,
-    id::{CertId, ContentId, ReleaseId},
+    id::{ContentId, ReleaseId},
     release::{Kind, Manifest, SignedRelease},
     stix::object::Object,
+    time::Time,
 };
 use mithaq_store::{LogRow, StoreError};
 
@@ -29,10 +31,17 @@ use crate::{
 };
 pub(crate) use cursor::{Cursor, CursorError, place_after};
 pub(crate) use lines::{is_revoked, operation, write_line, write_lines};
+pub(crate) use version::{Rank, Word, by_time};
 pub(crate) use visibility::{Corroboration, Visibility};
 
 /// How many rows of the log are read at a time.
 const ROWS: usize = 64;
+
+/// How many bodies are read at a time.
+const BODIES: usize = 64;
+
+/// How many bytes of bodies are read together, and [`BODIES`] more at most: each of many readers holds as much.
+const BYTES_MAX: usize = 256 * 1024;
 
 /// A place in the feed: the next object to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -127,8 +136,8 @@ pub(crate) struct Source {
     pub(crate) release: ReleaseId,
     /// Its manifest.
     pub(crate) manifest: Manifest,
-    /// Whose word it is: the signer's, or that of the CERT whose object an operator accepted.
-    pub(crate) origin: CertId,
+    /// Whose word it is, and when it was published.
+    pub(crate) word: Word,
 }
 
 /// What a row of the log is to a reader.
@@ -136,8 +145,8 @@ pub(crate) struct Source {
 enum RowKind {
     /// Nothing by itself: hidden, damaged, purged, or a notice.
     Hidden,
-    /// It brings objects that the reader may see, by this release.
-    Brings(ReleaseId),
+    /// It brings objects that the reader may see, by this release, which was published then.
+    Brings { release: ReleaseId, published_at: Time },
     /// It shows the reader what enough CERTs have seen.
     Corroborates,
     /// It tells that contents are over.
@@ -242,25 +251,39 @@ impl Feed {
         start: Place,
         limit: usize,
     ) -> Result<(Vec<Item>, Place), StoreError> {
-        let origin = self.origin_of(&manifest, &release.contents)?;
+        let word = self.word_of(&manifest, &release.contents)?;
         // Who is shown what several CERTs have seen is shown it by rows of its own.
         let is_elsewhere = self.visibility.corroboration().is_some() || self.is_own_count(&manifest);
-        if is_elsewhere || !self.visibility.allows(origin, &manifest) {
+        if is_elsewhere || !self.visibility.allows(word.origin, &manifest) {
             return Ok((Vec::new(), Place::behind(row)));
         }
         let holds = self.node.standing.holds(&*self.node.store, row.release)?;
         let (shown, next) = self.shown_first(row, release, &holds, start.position, limit)?;
-        let contents: Vec<_> = shown.iter().map(|(_, content)| *content).collect();
-        let bodies = self.node.sound_bodies(&contents)?;
-        let source = Arc::new(Source { row: row.clone(), release: row.release, manifest, origin });
-        let mut items = Vec::new();
-        for ((position, content), body) in shown.into_iter().zip(bodies) {
-            let Some(body) = body.filter(|body| row.all_new || is_covered(&source, content, body)) else { continue };
-            if self.visibility.admits(&body) {
-                self.put(Item::new(Arc::clone(&source), position, content, What::Put(body)), start, &mut items)?;
+        let source = Arc::new(Source { row: row.clone(), release: row.release, manifest, word });
+        let (mut items, mut bytes) = (Vec::new(), 0);
+        for part in shown.chunks(BODIES) {
+            let first = part.first().map_or(start.position, |(position, _)| *position);
+            if bytes >= BYTES_MAX {
+                return Ok((items, Place::at(row.seq, first)));
+            }
+            let contents: Vec<_> = part.iter().map(|(_, content)| *content).collect();
+            for ((position, content), body) in part.iter().zip(self.node.sound_bodies(&contents)?) {
+                let body = body.filter(|body| row.all_new || is_covered(&source, *content, body));
+                if let Some(body) = body.filter(|body| self.visibility.admits(body)) {
+                    bytes += body.len();
+                    let item = Item::new(Arc::clone(&source), *position, *content, What::Put(body));
+                    self.put(item, start, &mut items)?;
+                }
             }
         }
         Ok((items, next))
+    }
+
+    /// Forgets what it remembers of the log and can look up again: a reader that waits holds no more than its place.
+    pub(crate) fn rest(&mut self) {
+        self.row_kinds = HashMap::new();
+        self.admitted = HashMap::new();
+        self.opened = None;
     }
 
     /// At most `limit` contents that a row is the first to show, with their positions, and the place behind them.
@@ -285,18 +308,6 @@ impl Feed {
         Ok((shown, Place::behind(row)))
     }
 
-    /// Whose word the objects of a release are.
-    fn origin_of(&self, manifest: &Manifest, contents: &[ContentId]) -> Result<CertId, StoreError> {
-        if let (Kind::Accept, Some(content)) = (manifest.kind, contents.first()) {
-            for seq in self.node.store.rows_of(*content)? {
-                if let Some((_, _, manifest)) = self.node.release_at(seq)? {
-                    return Ok(manifest.origin);
-                }
-            }
-        }
-        Ok(manifest.origin)
-    }
-
     /// Reads a row that takes contents back or has readers look again: those that this row had taken from the reader,
     /// and that no other row shows it, are to be dropped.
     fn read_notice(
@@ -313,8 +324,8 @@ impl Feed {
         let Some(notice) = standing::notice_of(&self.node, *content, &[])? else {
             return Ok((Vec::new(), Place::behind(row)));
         };
-        let origin = manifest.origin;
-        let source = Arc::new(Source { row: row.clone(), release: row.release, manifest, origin });
+        let word = Word::of(&manifest);
+        let source = Arc::new(Source { row: row.clone(), release: row.release, manifest, word });
         let mut items = Vec::new();
         for (position, content) in notice.contents.iter().enumerate().skip(start) {
             if items.len() == limit {
@@ -334,7 +345,7 @@ impl Feed {
         let mut was_shown = self.visibility.corroboration().is_none();
         for row in self.node.store.rows_of(content)? {
             let release = match self.row_kind(row)? {
-                RowKind::Brings(release) => release,
+                RowKind::Brings { release, .. } => release,
                 kind => {
                     was_shown |= kind == RowKind::Corroborates && row < by.seq;
                     continue;
@@ -369,15 +380,10 @@ impl Feed {
         if !self.admits(content)? {
             return Ok(None);
         }
-        if self.visibility.corroboration().is_none() {
-            return Ok(Some(row));
+        match self.visibility.corroboration() {
+            None => Ok(Some(row)),
+            Some(_) => self.corroborated_at(content, row),
         }
-        for row in self.node.store.rows_of(content)? {
-            if self.row_kind(row)? == RowKind::Corroborates {
-                return Ok(Some(row));
-            }
-        }
-        Ok(None)
     }
 
     /// The first row that brings this content, that the reader may see, and that nothing stands against.
@@ -403,7 +409,7 @@ impl Feed {
 
     /// Whether a row that names this content brings it to the reader.
     pub(crate) fn is_shown_at(&mut self, row: u64, content: ContentId) -> Result<bool, StoreError> {
-        let RowKind::Brings(release) = self.row_kind(row)? else { return Ok(false) };
+        let RowKind::Brings { release, .. } = self.row_kind(row)? else { return Ok(false) };
         Ok(self.node.standing.hold(&*self.node.store, release, content)?.is_none())
     }
 
@@ -443,8 +449,11 @@ impl Feed {
             Kind::Expire => RowKind::Expires,
             Kind::Corroborate if self.is_corroborated_by(manifest) => RowKind::Corroborates,
             Kind::Publish | Kind::Tally | Kind::Accept if !self.is_own_count(manifest) => {
-                let origin = self.origin_of(manifest, &release.contents)?;
-                if self.visibility.allows(origin, manifest) { RowKind::Brings(row.release) } else { RowKind::Hidden }
+                let Word { origin, published_at } = self.word_of(manifest, &release.contents)?;
+                match self.visibility.allows(origin, manifest) {
+                    true => RowKind::Brings { release: row.release, published_at },
+                    false => RowKind::Hidden,
+                }
             }
             _ => RowKind::Hidden,
         })

@@ -6,10 +6,7 @@ use std::{ops::ControlFlow, sync::Arc};
 use mithaq_core::id::ContentId;
 use mithaq_store::{LogRow, StoreError};
 
-use super::{Feed, ROWS, RowKind, Source, is_covered};
-
-/// How many bodies are read at a time.
-const BODIES: usize = 256;
+use super::{BODIES, Feed, ROWS, RowKind, Source, is_covered};
 
 /// Takes an object with the release that shows it; says whether it wants more.
 type Take<'t> = dyn FnMut(&Source, ContentId, &[u8]) -> ControlFlow<()> + 't;
@@ -45,7 +42,7 @@ impl Feed {
     fn show_row(&mut self, row: &LogRow, take: &mut Take<'_>) -> Result<ControlFlow<()>, StoreError> {
         let shown = ControlFlow::Continue(());
         let damaged = || StoreError::Corrupt { what: format!("release {}", row.release.fmt_short()) };
-        if !matches!(self.row_kind(row.seq)?, RowKind::Brings(_)) {
+        if !matches!(self.row_kind(row.seq)?, RowKind::Brings { .. }) {
             return Ok(shown);
         }
         let Some((_, release)) = self.node.store.release(row.release)? else { return Ok(shown) };
@@ -53,8 +50,8 @@ impl Feed {
         let holds = self.node.standing.holds(&*self.node.store, row.release)?;
         let contents: Vec<_> =
             release.contents.iter().copied().filter(|content| !holds.contains_key(content)).collect();
-        let origin = self.origin_of(&manifest, &contents)?;
-        let source = Arc::new(Source { row: row.clone(), release: row.release, manifest, origin });
+        let word = self.word_of(&manifest, &contents)?;
+        let source = Arc::new(Source { row: row.clone(), release: row.release, manifest, word });
         for contents in contents.chunks(BODIES) {
             for (content, body) in contents.iter().zip(self.node.sound_bodies(contents)?) {
                 let Some(body) = body.filter(|body| row.all_new || is_covered(&source, *content, body)) else {

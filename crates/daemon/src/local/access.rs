@@ -13,7 +13,7 @@ use mithaq_api::{config::COLLECTION_DEFAULT, http::Problem};
 use mithaq_core::code::Code;
 use tokio::net::{UnixListener, UnixStream};
 
-use super::answer::Failed;
+use super::{answer::Failed, token::Lease};
 use crate::{collections::Collection, node::Node};
 
 /// The rights of one request: who asks, and the collections that are there for them.
@@ -23,9 +23,16 @@ pub(super) struct Access {
     pub(super) reader: Arc<str>,
     /// In the order of names.
     pub(super) collections: Vec<Arc<Collection>>,
+    /// The token that gives the rights, if one does: it may be taken away while a stream is open.
+    pub(super) lease: Option<Lease>,
 }
 
 impl Access {
+    /// What a reader may read for as long as the collections stay as they are.
+    pub(super) fn new(reader: impl Into<Arc<str>>, collections: Vec<Arc<Collection>>) -> Self {
+        Self { reader: reader.into(), collections, lease: None }
+    }
+
     /// The collection of this name or id, if the reader may see it.
     pub(super) fn find(&self, name: &str) -> Option<Arc<Collection>> {
         let is_meant =
@@ -103,8 +110,7 @@ async fn admit(
     let collection = socket.node.collections.named(&socket.collection);
     match collection.filter(|collection| peer.may_read(collection)) {
         Some(collection) => {
-            let access = Access { reader: peer.reader().into(), collections: vec![collection] };
-            request.extensions_mut().insert(access);
+            request.extensions_mut().insert(Access::new(peer.reader(), vec![collection]));
             next.run(request).await
         }
         None => {

@@ -1,6 +1,6 @@
 //! What is known around an object that is shown: who else speaks of its values, and its translations.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use mithaq_api::http::{Corroboration, Held, Translation};
 use mithaq_core::{
@@ -24,7 +24,7 @@ const OBJECTS_MAX: usize = 100;
 const TRANSLATIONS_MAX: usize = 64;
 
 /// Adds what is known around an object. Blocks.
-pub(super) fn add(node: &Node, held: &mut Held) -> Result<(), StoreError> {
+pub(super) fn add(node: &Arc<Node>, held: &mut Held) -> Result<(), StoreError> {
     let observables = match Object::parse(held.object.get().as_bytes()) {
         Ok(object) => object.observables(),
         Err(_) => Vec::new(),
@@ -68,7 +68,7 @@ fn stood_by(node: &Node, content: ContentId) -> Result<BTreeSet<String>, StoreEr
 }
 
 /// The translations of an object that are current and stood by; of one that says which version it is of, only for that.
-pub(super) fn translations(node: &Node, held: &Held) -> Result<Vec<Translation>, StoreError> {
+pub(super) fn translations(node: &Arc<Node>, held: &Held) -> Result<Vec<Translation>, StoreError> {
     let Ok(id) = StixId::parse(&held.id) else { return Ok(Vec::new()) };
     let page = node.store.find(&[Query::Translations(id.as_str().to_owned())], None, TRANSLATIONS_MAX)?;
     let mut translations = Vec::new();

@@ -13,7 +13,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{access::Peer, siem::Delivery};
+use super::{access::Peer, outlet::Right, siem::Delivery};
 use crate::{
     collections::Collection,
     feed::{Cursor, Feed, Item, Place, write_line},
@@ -27,7 +27,7 @@ const RESUME: &[u8] = b"ln/";
 const SLACK_BYTES: usize = 256 * 1024;
 
 /// How many items are read together.
-const CHUNK_ITEMS: usize = 256;
+const CHUNK_ITEMS: usize = 64;
 
 /// How often where to go on is written down, at most.
 const KEEP: Duration = Duration::from_secs(1);
@@ -65,8 +65,8 @@ async fn write_to(node: &Arc<Node>, mut stream: UnixStream, name: &str) -> Resul
     let peer = Peer::of(&stream);
     let collection = node.collections.named(name).filter(|collection| peer.may_read(collection));
     let Some(collection) = collection.filter(|_| !node.gate.is_closed()) else { return Ok(()) };
-    let changed = collection.changed.clone();
-    let delivery = Delivery::new(Arc::clone(node), Arc::clone(&collection), peer.reader().into());
+    let right = Right { collection: Arc::clone(&collection), lease: None };
+    let delivery = Delivery::new(Arc::clone(node), right, peer.reader().into());
     let mut writer = Writer::open(Arc::clone(node), &collection).await?;
     let mut log = node.follow();
     loop {
@@ -74,10 +74,11 @@ async fn write_to(node: &Arc<Node>, mut stream: UnixStream, name: &str) -> Resul
         let lines;
         (writer, lines) = writer.read().await?;
         if lines.is_empty() {
+            writer.feed.rest();
             writer = writer.keep().await?;
             tokio::select! {
                 changed = log.changed() => if changed.is_err() { return Ok(()) },
-                () = changed.cancelled() => return Ok(()),
+                () = delivery.right().ended() => return Ok(()),
                 () = hang_up(&mut stream) => return Ok(()),
             }
             continue;
@@ -85,8 +86,10 @@ async fn write_to(node: &Arc<Node>, mut stream: UnixStream, name: &str) -> Resul
         let (count, last) = (lines.len(), lines.last().map(|line| line.added_micros));
         for line in lines {
             let written = tokio::select! {
+                // Before anything is written: not one line more once the reader may read no more.
+                biased;
+                () = delivery.right().ended() => false,
                 written = stream.write_all(&line.text) => written.is_ok(),
-                () = changed.cancelled() => false,
             };
             if !written {
                 return writer.keep().await.map(drop);

@@ -1,19 +1,19 @@
 //! What analysts look up: objects by id, and why something goes to a peer or not.
 
-use std::{cmp::Reverse, sync::Arc};
+use std::sync::Arc;
 
 use mithaq_api::http::{Given, Held, HeldBack, HeldRelease, Problem, Why, WhyQuery, WithdrawalState};
 use mithaq_core::{
     code::Code,
     id::{ContentId, ReleaseId},
     stix::id::StixId,
-    time::Time,
 };
 use mithaq_store::{Holding, StoreError};
 use serde_json::value::RawValue;
 
 use super::{answer::Failed, around};
 use crate::{
+    feed::{Feed, Visibility},
     ledger::{self, Ledger},
     node::Node,
     outbox, push,
@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Every version of a STIX id, or the object with a content id. Blocks.
-pub(super) fn show(node: &Node, id: &str) -> Result<Vec<Held>, Failed> {
+pub(super) fn show(node: &Arc<Node>, id: &str) -> Result<Vec<Held>, Failed> {
     let contents = contents_of(node, id)?;
     let held = contents.into_iter().map(|content| held(node, content)).collect::<Result<Vec<_>, _>>()?;
     let mut held: Vec<_> = held.into_iter().flatten().collect();
@@ -63,7 +63,7 @@ pub(super) fn is_served(release: &HeldRelease) -> bool {
 }
 
 /// An object with the releases that name it.
-pub(super) fn held(node: &Node, content: ContentId) -> Result<Option<Held>, StoreError> {
+pub(super) fn held(node: &Arc<Node>, content: ContentId) -> Result<Option<Held>, StoreError> {
     #[derive(serde::Deserialize)]
     struct Named {
         id: String,
@@ -79,37 +79,15 @@ pub(super) fn held(node: &Node, content: ContentId) -> Result<Option<Held>, Stor
     let object = RawValue::from_string(text).map_err(|_| damaged())?;
     // The store names ids as `StixId` writes them; what a body writes may have upper-case digits.
     let current = match StixId::parse(&id) {
-        Ok(id) => is_current(node, content, id.as_str())?,
+        Ok(id) => {
+            let served = Feed::new(Arc::clone(node), Visibility::ALL).current_of(id.as_str())?;
+            served == Some(content)
+        }
         Err(_) => false,
     };
     let releases = releases_of(node, content)?;
     let (cursor, corroboration, translations) = Default::default();
     Ok(Some(Held { id, object_type: r#type, content, current, releases, object, cursor, corroboration, translations }))
-}
-
-/// Whether no newer version of the object's id stands; of versions with one time the one that was published last is
-/// current, then the smaller content id, so that every CERT shows the same.
-fn is_current(node: &Node, content: ContentId, id: &str) -> Result<bool, StoreError> {
-    let mut newest = None;
-    for version in node.store.versions(id)? {
-        if let Some(published_at) = last_published(node, version.content)? {
-            let rank = (version.version_nanos, published_at, Reverse(version.content));
-            newest = newest.max(Some(rank));
-        }
-    }
-    Ok(newest.is_some_and(|(.., current)| current.0 == content))
-}
-
-/// When a release that stands last published a content.
-fn last_published(node: &Node, content: ContentId) -> Result<Option<Time>, StoreError> {
-    let mut last = None;
-    for seq in node.store.rows_of(content)? {
-        let Some((row, _, manifest)) = node.release_at(seq)? else { continue };
-        if !manifest.kind.is_echo() && node.standing.hold(&*node.store, row.release, content)?.is_none() {
-            last = last.max(Some(manifest.published_at));
-        }
-    }
-    Ok(last)
 }
 
 fn releases_of(node: &Node, content: ContentId) -> Result<Vec<HeldRelease>, StoreError> {

@@ -8,6 +8,8 @@ mod sieve;
 mod translated;
 mod wanted;
 
+use std::sync::Arc;
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use mithaq_api::http::{Held, Problem, SEARCH_LIMIT_MAX, SearchQuery};
 use mithaq_core::{
@@ -48,7 +50,7 @@ struct Page {
 }
 
 /// Searches. Blocks.
-pub(super) fn search(node: &Node, query: &SearchQuery) -> Result<Answer, Failed> {
+pub(super) fn search(node: &Arc<Node>, query: &SearchQuery) -> Result<Answer, Failed> {
     let limit = query.limit.unwrap_or(SEARCH_LIMIT);
     if !(1..=SEARCH_LIMIT_MAX).contains(&limit) {
         return Err(Failed::bad_request(format!("limit is 1 to {SEARCH_LIMIT_MAX}")));
@@ -93,7 +95,7 @@ fn indexed(node: &Node, queries: &[Query], after: Option<&Place>, count: usize) 
 }
 
 /// A content as it is shown, unless it is sieved out or nobody stands by it any more: such is found by its id alone.
-fn take(node: &Node, sieve: &Sieve, wanted: &Wanted, content: ContentId) -> Result<Option<Held>, StoreError> {
+fn take(node: &Arc<Node>, sieve: &Sieve, wanted: &Wanted, content: ContentId) -> Result<Option<Held>, StoreError> {
     let shown = match wanted.words().filter(|_| !sieve.wants_translations()) {
         Some(words) => translated::shown(node, words, content)?,
         None => Shown::AsItIs,

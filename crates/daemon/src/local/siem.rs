@@ -23,6 +23,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::{
     access::{Access, Rights},
     answer::{self, Ask, Failed, blocking},
+    outlet::Right,
     sightings, snapshot,
     stream::{self, Form, Reader},
 };
@@ -58,7 +59,7 @@ pub(super) fn router(node: Arc<Node>, socket: Option<&Path>) -> Router {
 /// Who is given what, for as long as it is being read.
 pub(super) struct Delivery {
     node: Arc<Node>,
-    collection: Arc<Collection>,
+    right: Right,
     reader: Arc<str>,
     /// The place among all streams that are served at once.
     _place: Option<OwnedSemaphorePermit>,
@@ -66,25 +67,31 @@ pub(super) struct Delivery {
 
 impl Delivery {
     /// A reader that has no place among the streams.
-    pub(super) fn new(node: Arc<Node>, collection: Arc<Collection>, reader: Arc<str>) -> Self {
-        Self { node, collection, reader, _place: None }
+    pub(super) fn new(node: Arc<Node>, right: Right, reader: Arc<str>) -> Self {
+        Self { node, right, reader, _place: None }
     }
 
     /// A reader with a place among the streams, if one is left.
     fn begin(node: &Arc<Node>, access: Access, collection: Arc<Collection>) -> Option<Self> {
         let place = Arc::clone(&node.collections.streams).try_acquire_owned().ok()?;
-        let delivery = Self::new(Arc::clone(node), collection, access.reader);
+        let right = Right { collection, lease: access.lease };
+        let delivery = Self::new(Arc::clone(node), right, access.reader);
         Some(Self { _place: Some(place), ..delivery })
     }
 
     /// The collection that is read.
     pub(super) fn collection(&self) -> &Arc<Collection> {
-        &self.collection
+        &self.right.collection
+    }
+
+    /// The right by which it is read.
+    pub(super) fn right(&self) -> &Right {
+        &self.right
     }
 
     /// Notes that the reader was given so many objects, the last of which was added then.
     pub(super) fn note(&self, objects: usize, last_micros: Option<i64>) {
-        self.node.collections.deliveries.note(&self.collection.name, &self.reader, objects, last_micros);
+        self.node.collections.deliveries.note(&self.right.collection.name, &self.reader, objects, last_micros);
     }
 }
 

@@ -1,6 +1,9 @@
 //! `POST /v1/sightings`: what a SIEM or an analyst saw.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     body::{Body, to_bytes},
@@ -13,7 +16,10 @@ use mithaq_api::{
 use mithaq_core::code::Code;
 use tokio::sync::Semaphore;
 
-use super::answer::{self, Failed, blocking};
+use super::{
+    answer::{self, Failed, blocking},
+    even::until_even,
+};
 use crate::{feed::Visibility, node::Node, sightings};
 
 /// How long the body of a request may take to come.
@@ -36,6 +42,7 @@ pub(super) async fn report(
         Failed::from(Problem::new(Code::TOO_LARGE, text))
     })?;
     let turn = TURN.acquire().await;
+    let begun = Instant::now();
     let lines = blocking(move || {
         let _turn = turn;
         let reports = read(&text)?;
@@ -45,7 +52,10 @@ pub(super) async fn report(
         lines.push(SightingLine::Summary(summary));
         Ok::<_, Failed>(lines)
     });
-    Ok(answer::lines(lines.await??))
+    let lines = lines.await??;
+    // What is hidden from the reader and what nobody has are both unknown to it.
+    until_even(begun).await;
+    Ok(answer::lines(lines))
 }
 
 /// The reports of a request: JSON objects, one a line, or one array of them. A line that cannot be read keeps no other back.

@@ -4,26 +4,21 @@
 use std::sync::Arc;
 
 use axum::{
-    body::Bytes,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use mithaq_core::stix::object::Object;
 use mithaq_store::StoreError;
 use serde_json::json;
-use tokio::sync::mpsc;
 
-use super::{answer, siem::Delivery};
+use super::{answer, outlet::Outlet, siem::Delivery};
 use crate::{
     feed::{Cursor, Feed, Item, Place, What, is_revoked, write_line},
     node::Node,
 };
 
 /// How many items are read together.
-const CHUNK_ITEMS: usize = 256;
-
-/// How many chunks wait for a slow reader.
-const CHUNKS: usize = 1;
+const CHUNK_ITEMS: usize = 64;
 
 /// Answers with what the collection shows up to the newest item, which also names the answer: the same again is not sent
 /// to whoever has it.
@@ -37,11 +32,10 @@ pub(super) fn answer(node: Arc<Node>, delivery: Delivery, newest: Option<Cursor>
     if known.any(|tag| tag == etag || tag == "*") {
         return (StatusCode::NOT_MODIFIED, [(header::ETAG, value)]).into_response();
     }
-    let (chunks, mut receiver) = mpsc::channel(CHUNKS);
+    let (outlet, mut response) = Outlet::open(Some(delivery.right().clone()));
     let feed = Feed::new(Arc::clone(&node), delivery.collection().visibility.clone());
     let snapshot = Snapshot { feed, node: Arc::clone(&node), place: Place::START, newest, objects: 0 };
-    node.tasks.spawn(run(snapshot, delivery, chunks));
-    let mut response = answer::stream(move |context| receiver.poll_recv(context));
+    node.tasks.spawn(run(snapshot, delivery, outlet));
     response.headers_mut().insert(header::ETAG, value);
     response
 }
@@ -56,8 +50,8 @@ struct Snapshot {
     objects: usize,
 }
 
-async fn run(mut snapshot: Snapshot, delivery: Delivery, chunks: mpsc::Sender<Bytes>) {
-    let (node, changed) = (Arc::clone(&snapshot.node), delivery.collection().changed.clone());
+async fn run(mut snapshot: Snapshot, delivery: Delivery, outlet: Outlet) {
+    let node = Arc::clone(&snapshot.node);
     loop {
         let read = tokio::task::spawn_blocking(move || {
             let read = snapshot.read();
@@ -74,9 +68,8 @@ async fn run(mut snapshot: Snapshot, delivery: Delivery, chunks: mpsc::Sender<By
             }
         };
         let sent = tokio::select! {
-            sent = chunks.send(text.into()) => sent.is_ok(),
+            sent = outlet.send(text.into()) => sent,
             () = node.shutdown.cancelled() => false,
-            () = changed.cancelled() => false,
         };
         if !sent {
             return;

@@ -9,27 +9,24 @@ use axum::{
 };
 use mithaq_api::http::{Problem, STREAM_WAIT_SECONDS_MAX, StreamQuery};
 use mithaq_core::code::Code;
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
 use super::{
-    answer::{self, Failed, blocking},
+    answer::{Failed, blocking},
+    outlet::Outlet,
     siem::Delivery,
 };
 use crate::{
-    feed::{self, Cursor, CursorError, Feed, Item, Place, Visibility},
+    feed::{self, Cursor, CursorError, Feed, Item, Place, Visibility, What},
     node::Node,
     steps::{self, Step},
 };
 
-/// How many chunks wait for a slow reader; the feed is read no further until it takes one.
-const CHUNKS: usize = 1;
-
 /// The cursor of what comes from now on.
 const END: &str = "end";
 
-/// How many items make a chunk: few enough that a hundred readers that stand still hold little memory.
-const CHUNK_ITEMS: usize = 256;
+/// How many items make a chunk: few enough that a hundred readers that stand still hold little memory. Each may hold three
+/// chunks, one that is read, one that waits and one that is being sent.
+const CHUNK_ITEMS: usize = 64;
 
 /// How often a client of server-sent events is sent something, so that it and what lies between know that we are here.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -77,10 +74,9 @@ pub(super) async fn stream(node: Arc<Node>, query: StreamQuery, visibility: Visi
 
 /// Answers with what a reader reads.
 pub(super) fn answer(reader: Reader, delivery: Option<Delivery>) -> Response {
-    let (chunks, mut receiver) = mpsc::channel(CHUNKS);
+    let (outlet, mut response) = Outlet::open(delivery.as_ref().map(|delivery| delivery.right().clone()));
     let (node, form) = (Arc::clone(&reader.node), reader.form);
-    node.tasks.spawn(run(reader, delivery, chunks));
-    let mut response = answer::stream(move |context| receiver.poll_recv(context));
+    node.tasks.spawn(run(reader, delivery, outlet));
     if form == Form::Events {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(EVENT_STREAM));
@@ -90,13 +86,13 @@ pub(super) fn answer(reader: Reader, delivery: Option<Delivery>) -> Response {
 }
 
 /// Where a query begins. Blocks.
-fn place_of(node: &Node, cursor: Option<&str>) -> Result<Place, Failed> {
+fn place_of(node: &Node, feed: &mut Feed, cursor: Option<&str>) -> Result<Place, Failed> {
     let cursor: Cursor = match cursor {
         None => return Ok(Place::START),
         Some(END) => return Ok(Place::at(node.store.head() + 1, 0)),
         Some(text) => text.parse().map_err(cursor_problem)?,
     };
-    cursor.place(node)?.map_err(cursor_problem)
+    cursor.place_for(feed)?.map_err(cursor_problem)
 }
 
 fn cursor_problem(error: CursorError) -> Failed {
@@ -139,10 +135,14 @@ impl Reader {
             return Err(Failed::bad_request(format!("wait is at most {STREAM_WAIT_SECONDS_MAX} seconds")));
         }
         let worker = Arc::clone(node);
-        let place = blocking(move || place_of(&worker, query.cursor.as_deref())).await??;
+        let mut feed = Feed::new(Arc::clone(node), visibility);
+        let found = blocking(move || {
+            let place = place_of(&worker, &mut feed, query.cursor.as_deref())?;
+            Ok::<_, Failed>((feed, place))
+        });
+        let (feed, place) = found.await??;
         let left = query.limit.unwrap_or(usize::MAX);
         let (wait, follow) = (Duration::from_secs(wait), query.follow);
-        let feed = Feed::new(Arc::clone(node), visibility);
         Ok(Self { feed, node: Arc::clone(node), place, left, wait, follow, form: Form::Lines })
     }
 
@@ -169,7 +169,7 @@ impl Reader {
                     items.truncate(self.left);
                     next = items.last().map_or(next, Item::behind);
                 }
-                let mut text = Vec::new();
+                let mut text = Vec::with_capacity(size_of_lines(&items));
                 self.form.write(&self.node, &items, &mut text);
                 self.place = next;
                 self.left -= items.len();
@@ -192,22 +192,25 @@ impl Reader {
     }
 }
 
+/// About how much the lines of items take.
+fn size_of_lines(items: &[Item]) -> usize {
+    /// What stands in a line beside the object.
+    const HEAD_BYTES: usize = 512;
+    let bytes = |item: &Item| if let What::Put(body) = &item.what { body.len() } else { 0 };
+    items.iter().map(|item| HEAD_BYTES + bytes(item)).sum()
+}
+
 /// Sends what a reader reads, until its client hangs up, it has all that it asked for, or its rights change.
-async fn run(mut reader: Reader, delivery: Option<Delivery>, chunks: mpsc::Sender<Bytes>) {
+async fn run(mut reader: Reader, delivery: Option<Delivery>, outlet: Outlet) {
     let node = Arc::clone(&reader.node);
     let mut log = node.follow();
-    let changed = delivery.as_ref().map_or_else(CancellationToken::new, |found| found.collection().changed.clone());
     let mut sent_any = false;
     loop {
         log.mark_unchanged();
         let Some((back, chunk)) = reader.read().await else { return };
         reader = back;
         if chunk.objects > 0 {
-            let sent = tokio::select! {
-                sent = chunks.send(chunk.text.into()) => sent.is_ok(),
-                () = changed.cancelled() => false,
-            };
-            if !sent {
+            if !outlet.send(chunk.text.into()).await {
                 return;
             }
             sent_any = true;
@@ -217,6 +220,7 @@ async fn run(mut reader: Reader, delivery: Option<Delivery>, chunks: mpsc::Sende
             }
             continue;
         }
+        reader.feed.rest();
         let patience = reader.patience(sent_any);
         if patience == Some(Duration::ZERO) {
             return;
@@ -224,10 +228,9 @@ async fn run(mut reader: Reader, delivery: Option<Delivery>, chunks: mpsc::Sende
         tokio::select! {
             changed = log.changed() => if changed.is_err() { return },
             () = pause(patience) => return,
-            () = heartbeats(reader.form, &chunks) => return,
+            () = heartbeats(reader.form, &outlet) => return,
             () = node.shutdown.cancelled() => return,
-            () = changed.cancelled() => return,
-            () = chunks.closed() => return,
+            () = outlet.closed() => return,
         }
         // What came is told in one more pass; then the answer ends, unless it is followed.
         reader.wait = Duration::ZERO;
@@ -243,13 +246,13 @@ async fn pause(patience: Option<Duration>) {
 }
 
 /// Sends a comment now and then to clients that have to know that we are here; ends when the client is gone.
-async fn heartbeats(form: Form, chunks: &mpsc::Sender<Bytes>) {
+async fn heartbeats(form: Form, outlet: &Outlet) {
     if form == Form::Lines {
         return std::future::pending().await;
     }
     loop {
         tokio::time::sleep(HEARTBEAT).await;
-        if chunks.send(Bytes::from_static(b": still here\n\n")).await.is_err() {
+        if !outlet.send(Bytes::from_static(b": still here\n\n")).await {
             return;
         }
     }

@@ -90,6 +90,21 @@ impl TokenFile {
     }
 }
 
+/// What a token opens, for as long as its file says so.
+#[derive(Debug, Clone)]
+pub(super) struct Lease {
+    tokens: Arc<TokenFile>,
+    token: Digest,
+}
+
+impl Lease {
+    /// Whether the token still opens a collection.
+    pub(super) fn opens(&self, collection: &str) -> bool {
+        let is_it = |token: &&Token| token.sha256 == self.token;
+        self.tokens.current().list().iter().find(is_it).is_some_and(|token| token.collections.contains(collection))
+    }
+}
+
 fn stamp(path: &Path) -> Option<Stamp> {
     let metadata = fs::metadata(path).ok()?;
     Some((metadata.ino(), metadata.size(), metadata.ctime(), metadata.ctime_nsec()))
@@ -112,8 +127,9 @@ async fn check(State(listener): State<Listener>, mut request: Request, next: Nex
         return refuse(request.uri().path());
     };
     let collections = token.collections.iter().filter_map(|name| listener.node.collections.named(name));
-    let access = Access { reader: format!("token:{}", token.name).into(), collections: collections.collect() };
-    request.extensions_mut().insert(access);
+    let access = Access::new(format!("token:{}", token.name), collections.collect());
+    let lease = Lease { tokens: Arc::clone(&listener.tokens), token: token.sha256 };
+    request.extensions_mut().insert(Access { lease: Some(lease), ..access });
     next.run(request).await
 }
 

@@ -20,7 +20,12 @@ use mithaq_core::{
 use mithaq_store::{Arrival, Batch, Purge, StateChange, StoreError};
 
 use super::{Cause, Hold, judge::facts_of, keepsake, kept_of, withdrawal_change};
-use crate::{clock, node::Node, push};
+use crate::{
+    clock,
+    feed::{Rank, by_time},
+    node::Node,
+    push,
+};
 
 /// What one withdrawal did.
 #[derive(Debug, Default)]
@@ -298,14 +303,24 @@ impl push::Report for Refusals {
 /// the agreements decided.
 fn current_of_ours(node: &Node, stix_id: &str) -> Result<(ContentId, Label, BTreeSet<CertId>), Problem> {
     let failed = |error| push::store_problem(&error);
-    let mut sources = BTreeMap::new();
-    for version in node.store.versions(stix_id).map_err(failed)?.into_iter().rev() {
-        sources.clear();
-        own_releases(node, version.content, &mut sources).map_err(failed)?;
-        if let Some(label) = joined_label(sources.values()) {
+    let versions = node.store.versions(stix_id).map_err(failed)?;
+    for versions in by_time(&versions).rev() {
+        let mut newest: Option<(Rank, BTreeMap<ReleaseId, Source>)> = None;
+        for version in versions {
+            let mut sources = BTreeMap::new();
+            own_releases(node, version.content, &mut sources).map_err(failed)?;
+            let Some(at) = sources.values().map(|source| source.manifest.published_at).max() else { continue };
+            let rank = Rank::new(version.version_nanos, at, version.content);
+            if newest.as_ref().is_none_or(|(known, _)| rank > *known) {
+                newest = Some((rank, sources));
+            }
+        }
+        if let Some((rank, sources)) = newest
+            && let Some(label) = joined_label(sources.values())
+        {
             let everyone = sources.values().any(|source| source.manifest.recipients.is_empty());
             let named = sources.values().flat_map(|source| source.manifest.recipients.iter().copied());
-            return Ok((version.content, label, if everyone { BTreeSet::new() } else { named.collect() }));
+            return Ok((rank.content(), label, if everyone { BTreeSet::new() } else { named.collect() }));
         }
     }
     let text = format!("no version of {stix_id} was published by us: only its owner can revoke it");

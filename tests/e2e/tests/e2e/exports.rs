@@ -215,3 +215,31 @@ fn jobs_follow_what_changes_and_show_how_they_fare() {
     assert_eq!(export_named(&pk, "zeek")["written"], 0, "nothing had changed");
     has(&output, "\tT\n").unwrap();
 }
+
+#[test]
+fn a_reload_takes_up_exports_and_an_error_leaves_them_as_they_are() {
+    let place = Place::new();
+    let pk = Cert::init(&place, "pk");
+    pk.configure_more("[export.one]\nformat = \"csv\"\noutput = \"out/one.csv\"\nevery = \"1s\"\n");
+    let daemon = Daemon::start(&pk);
+    pk.push(bundle(&indicators(1, 0..1)), &[]).exits(0);
+    let has = |name: &str, number: u32| {
+        let text = fs::read_to_string(pk.home.join("out").join(name)).unwrap_or_default();
+        text.contains(&domain(1, number)).then_some(())
+    };
+    until("the first export", || has("one.csv", 0));
+    pk.configure("[export.one]", "[export.One]");
+    daemon.hang_up();
+    until("the refusal", || daemon.log().contains("not reloaded").then_some(()));
+    pk.configure("[export.One]", "[export.one]");
+    pk.push(bundle(&indicators(1, 1..2)), &[]).exits(0);
+    until("the export by the old configuration", || has("one.csv", 1));
+    pk.configure(
+        "[export.one]\nformat = \"csv\"\noutput = \"out/one.csv\"",
+        "[export.two]\nformat = \"csv\"\noutput = \"out/two.csv\"",
+    );
+    pk.run(&["reload"]).exits(0);
+    until("the new export", || has("two.csv", 1));
+    until("its good end", || (export_named(&pk, "two")["state"] == "ok").then_some(()));
+    assert_eq!(pk.status()["exports"].as_array().unwrap().len(), 1);
+}

@@ -115,6 +115,36 @@ fn a_siem_reports_what_it_saw_and_only_the_origin_hears_of_a_false_positive() {
 }
 
 #[test]
+fn a_sighting_that_is_pushed_goes_to_nobody_who_may_not_have_what_was_seen() {
+    let place = Place::new();
+    let certs = ["pk", "cn", "qa"].map(|name| Cert::init(&place, name));
+    let [pk, cn, qa] = &certs;
+    [(pk, cn), (cn, qa), (pk, qa)].into_iter().for_each(|(a, b)| pair(a, b, &[]));
+    let _daemons = certs.each_ref().map(Daemon::start);
+    // One of PK, for CN and QA each by itself, and one of CN.
+    pk.push(bundle(&[indicator(1, 1)]), &["--tlp", "amber", "--to", "cn"]).exits(0);
+    cn.push(bundle(&[indicator(2, 1)]), &[]).exits(0);
+    cn.until_serves(&id_of(&indicator(1, 1)));
+    let sighting = |number: u32, of: &Value| {
+        json!({
+            "type": "sighting", "spec_version": "2.1", "id": format!("sighting--00000000-0000-4000-8000-{number:012}"),
+            "created": "2026-11-20T08:00:00.000Z", "modified": "2026-11-20T08:00:00.000Z", "count": number,
+            "sighting_of_ref": of["id"],
+        })
+    };
+    let (foreign, own) = (sighting(1, &indicator(1, 1)), sighting(2, &indicator(2, 1)));
+    // Whoever names a recipient hears that it may not learn of it.
+    let named = cn.push(bundle(std::slice::from_ref(&foreign)), &["--to", "qa"]).last();
+    assert_eq!(named["preview"][0]["peer"], "qa", "{named}");
+    cn.push(bundle(&[foreign.clone(), own.clone()]), &[]).exits(0);
+    pk.until_serves(&id_of(&foreign));
+    qa.until_serves(&id_of(&own));
+    settle(cn, qa, 2);
+    assert_eq!(shown(qa, "sighting"), std::slice::from_ref(&own), "QA heard of what PK told CN alone");
+    assert_eq!(shown(cn, "sighting").len(), 2);
+}
+
+#[test]
 fn reports_that_are_too_many_or_no_json_are_refused_and_nothing_is_done() {
     let place = Place::new();
     let certs = two_peers(&place);

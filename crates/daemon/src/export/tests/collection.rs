@@ -24,13 +24,14 @@ use super::{Captured, NOW, readers};
 use crate::{
     export::{ExportError, prepare},
     node::Node,
+    restored::Gate,
     standing::Standing,
 };
 
 /// A CERT with an empty store.
-struct Cert {
-    node: Arc<Node>,
-    _home: TempDir,
+pub(super) struct Cert {
+    pub(super) node: Arc<Node>,
+    pub(super) home: TempDir,
 }
 
 fn key(seed: u8) -> SecretKey {
@@ -75,11 +76,17 @@ fn make_home(dir: &Path) -> Home {
 
 impl Cert {
     fn new() -> Self {
+        Self::over(MemoryStore::new(StoreId::from_bytes([1; 16])))
+    }
+
+    /// A CERT over what this store holds.
+    pub(super) fn over(store: MemoryStore) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let store = Arc::new(MemoryStore::new(StoreId::from_bytes([1; 16])));
+        let gate = Gate::load(&store).unwrap();
         let home = make_home(dir.path());
-        let node = Node::new(home, Config::default(), store, Standing::default(), [0; 16]).unwrap();
-        Self { node: Arc::new(node), _home: dir }
+        let mut node = Node::new(home, Config::default(), Arc::new(store), Standing::default(), [0; 16]).unwrap();
+        node.gate = gate;
+        Self { node: Arc::new(node), home: dir }
     }
 
     /// Stores a release of these objects by a CERT.
@@ -94,7 +101,7 @@ impl Cert {
         self.node.store.commit(batch, NOW).unwrap();
     }
 
-    fn ours(&self, objects: &[String]) {
+    pub(super) fn ours(&self, objects: &[String]) {
         self.release(self.node.us, Tlp::Green, 20_000, objects);
     }
 
@@ -128,7 +135,7 @@ fn indicator(number: usize, pattern: &str, more: &str) -> String {
     )
 }
 
-fn of_domain(number: usize, domain: &str, more: &str) -> String {
+pub(super) fn of_domain(number: usize, domain: &str, more: &str) -> String {
     indicator(number, &format!("[domain-name:value = '{domain}']"), more)
 }
 
@@ -215,6 +222,32 @@ fn a_bundle_has_what_stands_as_it_was_made() {
     assert_eq!(bundle["objects"][0], serde_json::from_str::<serde_json::Value>(&object).unwrap());
     let id = bundle["id"].as_str().unwrap();
     assert!(mithaq_core::stix::id::StixId::parse(id).is_ok(), "{id}");
+}
+
+#[test]
+fn an_event_of_misp_is_the_same_in_whatever_order_its_values_came() {
+    let earlier = (stranger(7), 20_000, of_domain(1, "a.example", ""));
+    let later = (stranger(6), 20_001, of_domain(2, "a.example", ""));
+    // Objects that make the one or the other CERT the first to be met, and that may be gone later.
+    let met = |seed| (stranger(seed), 20_002, of_domain(9, "b.example", ""));
+    let events = |releases: &[&(CertId, i64, String)]| {
+        let cert = Cert::new();
+        for (origin, day, object) in releases {
+            cert.release(*origin, Tlp::Green, *day, std::slice::from_ref(object));
+        }
+        let files = cert.export(&ExportQuery::new(ExportFormat::MispFeed)).0.files;
+        let has_it = |(name, text): &(&String, &String)| *name != "manifest.json" && text.contains("a.example");
+        let (name, text) = files.iter().find(has_it).unwrap();
+        let event: serde_json::Value = serde_json::from_str(text).unwrap();
+        let info = event["Event"]["info"].as_str().unwrap().to_owned();
+        (name.clone(), info, event["Event"]["Attribute"][0]["uuid"].clone())
+    };
+    let expect = events(&[&earlier, &later]);
+    assert!(expect.1.contains(&stranger(7).fmt_short()), "the first to publish it is named: {}", expect.1);
+    let others = [met(6), met(7)];
+    for order in [[&later, &earlier, &others[0]], [&others[0], &later, &earlier], [&others[1], &later, &earlier]] {
+        assert_eq!(events(&order), expect);
+    }
 }
 
 #[test]

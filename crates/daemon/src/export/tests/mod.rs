@@ -3,11 +3,13 @@
 mod collection;
 mod formats;
 mod readers;
+mod schedule;
 
 use std::collections::BTreeMap;
 
 use mithaq_api::export::{ExportFormat, ExportQuery};
 use mithaq_core::{
+    id::CertId,
     stix::{marking::Tlp, observable::Observable},
     time::Time,
 };
@@ -59,7 +61,8 @@ impl Captured {
 }
 
 fn word() -> Word {
-    Word { certs: vec![0, 1], tlp: Tlp::Amber, confidence: Some(80), earliest: Time::from_micros(0), newest: NOW }
+    let (earliest, first) = (Time::from_micros(0), CertId::from_bytes([0; 32]));
+    Word { certs: vec![0, 1], tlp: Tlp::Amber, confidence: Some(80), earliest, newest: NOW, first }
 }
 
 /// Prepares an export of these values, after one with that state.

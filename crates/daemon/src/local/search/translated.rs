@@ -1,5 +1,7 @@
 //! A translation that has the words of a search is shown as the object whose text it translates.
 
+use std::sync::Arc;
+
 use mithaq_api::http::Held;
 use mithaq_core::{body::Facts, id::ContentId, stix::Object};
 use mithaq_store::StoreError;
@@ -21,7 +23,7 @@ pub(super) enum Shown {
 }
 
 /// What to show for a content that was found by words.
-pub(super) fn shown(node: &Node, words: &[String], content: ContentId) -> Result<Shown, StoreError> {
+pub(super) fn shown(node: &Arc<Node>, words: &[String], content: ContentId) -> Result<Shown, StoreError> {
     let Some(id) = facts(node, content)?.and_then(|facts| facts.translates) else { return Ok(Shown::AsItIs) };
     for version in node.store.versions(&id)?.into_iter().rev() {
         let Some(mut object) = lookup::held(node, version.content)?.filter(|held| held.current) else { continue };
@@ -50,7 +52,7 @@ fn has(facts: &Facts, words: &[String]) -> bool {
     words.iter().all(|word| facts.words.contains(word))
 }
 
-fn facts(node: &Node, content: ContentId) -> Result<Option<Facts>, StoreError> {
+fn facts(node: &Arc<Node>, content: ContentId) -> Result<Option<Facts>, StoreError> {
     let body = node.store.bodies(&[content])?.pop().flatten();
     let object = body.as_deref().and_then(|body| Object::parse(body).ok());
     Ok(object.as_ref().map(Facts::of))

@@ -12,6 +12,8 @@ use mithaq_core::{
 use mithaq_store::{StoreError, Version};
 use serde::Deserialize;
 
+use crate::feed::by_time;
+
 /// The most values of one field.
 const MATCH_VALUES_MAX: usize = 100;
 
@@ -132,15 +134,11 @@ impl Filter {
         self.ids.as_deref()
     }
 
-    /// Whether this version of the object is asked for; `None` if that depends on its other versions.
-    pub(super) fn admits_version(&self, header: &Header<'_>) -> Option<bool> {
-        let Versions::Some { first, last, at_nanos } = &self.versions else { return Some(true) };
+    /// Whether this version may be asked for: which is first or last depends on the others.
+    pub(super) fn may_admit_version(&self, header: &Header<'_>) -> bool {
+        let Versions::Some { first, last, at_nanos } = &self.versions else { return true };
         let nanos = TimestampRef::borrow(header.version()).map(|time| time.unix_nanos());
-        match nanos.is_ok_and(|nanos| at_nanos.contains(&nanos)) {
-            true => Some(true),
-            false if *first || *last => None,
-            false => Some(false),
-        }
+        *first || *last || nanos.is_ok_and(|nanos| at_nanos.contains(&nanos))
     }
 
     /// Whether the object is asked for, in so far as it can tell by itself.
@@ -153,43 +151,47 @@ impl Filter {
             && is_among(&self.spec_versions, header.spec_version())
     }
 
-    /// Those of an object's versions that are asked for. `is_shown` says which the client may see at all: what it
-    /// may not see is neither first nor last.
+    /// Those of an object's versions that are asked for. `served` says which of versions with one time the client is
+    /// served, if it may see any: what it may not see is neither first nor last.
     pub(super) fn choose(
         &self,
         versions: &[Version],
-        mut is_shown: impl FnMut(ContentId) -> Result<bool, StoreError>,
+        mut served: impl FnMut(&[Version]) -> Result<Option<ContentId>, StoreError>,
     ) -> Result<Vec<ContentId>, StoreError> {
-        let Versions::Some { first, last, at_nanos } = &self.versions else {
-            return Ok(versions.iter().map(|version| version.content).collect());
+        let mut chosen = Vec::new();
+        let (first, last) = match &self.versions {
+            Versions::All => (false, false),
+            Versions::Some { first, last, .. } => (*first, *last),
         };
-        let is_at = |version: &&Version| at_nanos.contains(&version.version_nanos.unwrap_or(0));
-        let mut chosen: Vec<_> = versions.iter().filter(is_at).map(|version| version.content).collect();
-        if *first {
-            chosen.extend(find_shown(versions.iter(), &mut is_shown)?);
+        for versions in by_time(versions).filter(|versions| self.names_time_of(versions)) {
+            chosen.extend(served(versions)?);
         }
-        if *last {
-            // The newest time; of versions with one time, the smaller content id.
-            let mut newest_first: Vec<_> = versions.iter().collect();
-            newest_first.sort_by(|a, b| b.version_nanos.cmp(&a.version_nanos).then(a.content.cmp(&b.content)));
-            chosen.extend(find_shown(newest_first.into_iter(), &mut is_shown)?);
+        if first {
+            chosen.extend(find_served(by_time(versions), &mut served)?);
+        }
+        if last {
+            chosen.extend(find_served(by_time(versions).rev(), &mut served)?);
         }
         chosen.sort_unstable();
         chosen.dedup();
         Ok(chosen)
     }
-}
 
-fn find_shown<'a>(
-    versions: impl Iterator<Item = &'a Version>,
-    is_shown: &mut impl FnMut(ContentId) -> Result<bool, StoreError>,
-) -> Result<Option<ContentId>, StoreError> {
-    for version in versions {
-        if is_shown(version.content)? {
-            return Ok(Some(version.content));
+    /// Whether the time of these versions, which have one, is asked for.
+    fn names_time_of(&self, versions: &[Version]) -> bool {
+        let nanos = versions.first().and_then(|version| version.version_nanos).unwrap_or(0);
+        match &self.versions {
+            Versions::All => true,
+            Versions::Some { at_nanos, .. } => at_nanos.contains(&nanos),
         }
     }
-    Ok(None)
+}
+
+fn find_served<'a>(
+    mut times: impl Iterator<Item = &'a [Version]>,
+    served: &mut impl FnMut(&[Version]) -> Result<Option<ContentId>, StoreError>,
+) -> Result<Option<ContentId>, StoreError> {
+    times.find_map(|versions| served(versions).transpose()).transpose()
 }
 
 const VERSION_FORM: &str = "all alone, or first, last and times such as 2016-01-01T01:01:01.000Z, each once";

@@ -17,6 +17,7 @@ use std::{
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Instant,
 };
 
 use axum::{
@@ -36,6 +37,7 @@ use self::{
 use super::{
     access::{Access, Rights},
     answer::{Failed, blocking},
+    even::until_even,
 };
 use crate::{collections::Collection, node::Node};
 
@@ -93,7 +95,7 @@ impl FromRequestParts<Taxii> for Asked {
         accept::check(&parts.headers)?;
         // INVARIANT: both guards put rights there before a request comes here; without any, nothing is there for it.
         let access = parts.extensions.get::<Access>().cloned();
-        let access = access.unwrap_or_else(|| Access { reader: "".into(), collections: Vec::new() });
+        let access = access.unwrap_or_else(|| Access::new("", Vec::new()));
         let mut asked = Self { access, collection: None, object: None, uri: parts.uri.clone() };
         let params = match RawPathParams::from_request_parts(parts, taxii).await {
             Ok(params) => params,
@@ -120,6 +122,7 @@ impl Taxii {
         let collection = collection.ok_or_else(no_such_collection)?;
         let mut query = Query::parse(&uri, &collection.id)?;
         query.filter.narrow(object.as_deref(), listing == Listing::Versions);
+        let (names_ids, begun) = (query.filter.ids().is_some(), Instant::now());
         let node = Arc::clone(&self.node);
         let permit = Arc::clone(&self.pages).acquire_owned().await;
         let read = move || {
@@ -135,7 +138,11 @@ impl Taxii {
             node.collections.deliveries.note(&collection.name, &access.reader, page.entries.len(), last);
             answer::page(listing, page, &query, &collection.id)
         };
-        blocking(read).await?
+        let page = blocking(read).await?;
+        if names_ids {
+            until_even(begun).await;
+        }
+        page
     }
 }
 

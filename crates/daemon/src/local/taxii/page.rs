@@ -18,9 +18,6 @@ pub(super) const PAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// [`super::query::LIMIT_MAX`], so that a full page can tell whether another follows.
 const EXAMINED_MAX: usize = 20_000;
 
-/// The most ids with several versions that are looked up for a page: each costs some reads.
-const REVISED_MAX: usize = 2_000;
-
 /// The most objects that are read from the store at a time.
 const CHUNK_MAX: usize = 1_000;
 
@@ -104,8 +101,7 @@ impl<'a> Reader<'a> {
                 // TAXII has no way to say that an object is withdrawn: it is in the collection no more.
                 let Some(body) = item.into_body() else { continue };
                 let entry = Entry { added_micros, content, body };
-                let is_enough = examined == EXAMINED_MAX || self.chosen.len() >= REVISED_MAX;
-                if is_enough || !self.offer(entry, page)? {
+                if examined == EXAMINED_MAX || !self.offer(entry, page)? {
                     return Ok(true);
                 }
                 examined += 1;
@@ -158,22 +154,22 @@ impl<'a> Reader<'a> {
         if !self.query.filter.admits(&header) {
             return Ok(false);
         }
-        if let Some(decided) = self.query.filter.admits_version(&header) {
-            return Ok(decided);
+        if !self.query.filter.may_admit_version(&header) {
+            return Ok(false);
         }
         let stix_id = header.stix_id();
         if let Some(chosen) = self.chosen.get(&*stix_id) {
             return Ok(chosen.contains(&entry.content));
         }
-        // An only version is both first and last; few objects have others, whose times cost a read each.
+        // An only version is both first and last; few objects have others, which cost a read each.
         Ok(self.node.store.has_one_version(&stix_id)? || self.versions_of(&stix_id)?.contains(&entry.content))
     }
 
-    /// The versions of an id that are asked for; whether they are shown is left to the caller where all are.
+    /// The versions of an id that are asked for, of those that the reader is shown.
     fn versions_of(&mut self, stix_id: &str) -> Result<Vec<ContentId>, StoreError> {
         let versions = self.node.store.versions(stix_id)?;
         let feed = &mut self.feed;
-        let chosen = self.query.filter.choose(&versions, |content| feed.shows(content))?;
+        let chosen = self.query.filter.choose(&versions, |versions| feed.served_of(versions))?;
         if versions.len() > 1 {
             self.chosen.insert(stix_id.to_owned(), chosen.clone());
         }

@@ -82,6 +82,11 @@ impl Daemon {
         (status.code(), asked.elapsed())
     }
 
+    /// Has the daemon read its configuration again, whatever that is.
+    pub(crate) fn hang_up(&self) {
+        self.signal(Signal::HUP);
+    }
+
     /// Lets the daemon stand still, as if its machine had stopped.
     pub(crate) fn freeze(&self) {
         self.signal(Signal::STOP);

@@ -1,8 +1,11 @@
 //! Several collections: what each shows, and that it shows nothing of the others.
 
-use super::*;
+use mithaq_core::id::ContentId;
 
-const TABLES: &str = r#"
+use super::*;
+use crate::standing;
+
+pub(super) const TABLES: &str = r#"
 [collection.green]
 title = "What the community may see"
 tlp_max = "green"
@@ -24,22 +27,22 @@ fn url(number: usize, path: &str) -> String {
     )
 }
 
-fn ipv4(number: usize, value: &str) -> String {
+pub(super) fn ipv4(number: usize, value: &str) -> String {
     let name = format!("ipv4-addr--00000000-0000-4000-8000-{number:012}");
     format!(r#"{{"id":"{name}","spec_version":"2.1","type":"ipv4-addr","value":"{value}"}}"#)
 }
 
 impl Cert {
-    async fn objects_of(&self, collection: &str) -> Vec<String> {
+    pub(super) async fn objects_of(&self, collection: &str) -> Vec<String> {
         let answer = self.get(&format!("/taxii2/mithaq/collections/{collection}/objects/")).await;
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
         answer.ids()
     }
 
     /// What the reader of one collection gets of a path beside TAXII.
-    async fn streamed(&self, collection: &str, path: &str) -> Answer {
+    pub(super) async fn streamed(&self, collection: &str, path: &str) -> Answer {
         let collections = self.node.collections.named(collection).into_iter().collect();
-        let access = Access { reader: "uid:0".into(), collections };
+        let access = Access::new("uid:0", collections);
         let router = open(crate::local::siem::router(Arc::clone(&self.node), None), access);
         let request = Request::get(path).body(HttpBody::empty()).unwrap();
         let (parts, body) = router.oneshot(request).await.unwrap().into_parts();
@@ -49,7 +52,7 @@ impl Cert {
     }
 
     /// Counts what the log brought for collections that ask for it.
-    fn count(&self) {
+    pub(super) fn count(&self) {
         crate::corroboration::count_all(&self.node).unwrap();
     }
 }
@@ -82,7 +85,7 @@ async fn a_collection_that_the_reader_may_not_see_is_as_one_that_is_not_there() 
     cert.release(Tlp::Green, &[url(1, "a")]);
     let green = cert.node.collections.named("green").unwrap();
     let hidden = cert.node.collections.named("urls").unwrap().id.clone();
-    let access = Access { reader: "token:x".into(), collections: vec![green] };
+    let access = Access::new("token:x", vec![green]);
     cert.router = open(cert.bare_router(), access);
     let listed = cert.get("/taxii2/mithaq/collections/").await;
     assert_eq!(listed.json["collections"].as_array().unwrap().len(), 1);
@@ -95,7 +98,7 @@ async fn a_collection_that_the_reader_may_not_see_is_as_one_that_is_not_there() 
             assert_eq!((answer.status, &answer.text), (no_such.status, &no_such.text), "{name}/{path}");
         }
     }
-    let nothing = Access { reader: "token:y".into(), collections: Vec::new() };
+    let nothing = Access::new("token:y", Vec::new());
     cert.router = open(cert.bare_router(), nothing);
     let listed = cert.get("/taxii2/mithaq/collections/").await;
     assert_eq!((listed.status, listed.text.as_str()), (StatusCode::OK, "{}\n"));
@@ -131,6 +134,52 @@ async fn what_enough_certs_have_seen_appears_from_then_on() {
     cert.release(Tlp::Green, &[ipv4(6, "192.0.2.1")]);
     cert.count();
     assert_eq!(cert.objects_of("seen").await.len(), 4);
+}
+
+/// Takes what a CERT has released of a content from our readers.
+fn take_back(cert: &Cert, origin: CertId, content: ContentId) {
+    for row in cert.node.store.rows_of(content).unwrap() {
+        let (row, _, manifest) = cert.node.release_at(row).unwrap().unwrap();
+        if manifest.origin == origin && manifest.kind.publishes() {
+            standing::expire(&cert.node, row.release, vec![content], manifest.label, "over").unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_all_took_back_comes_again_once_enough_publish_it_again() {
+    let cert = Cert::configured(1, None, TABLES);
+    let object = [ipv4(1, "192.0.2.1")];
+    let content = Body::of(&Object::parse(object[0].as_bytes()).unwrap()).unwrap().id();
+    let [us, other] = [cert.node.us, CertId::from_bytes([9; 32])];
+    cert.release(Tlp::Green, &object);
+    cert.release_of(9, Tlp::Green, &object);
+    cert.count();
+    // What one of two took back stays, and is not told anew when that one publishes it again.
+    take_back(&cert, us, content);
+    cert.release_at(Time::from_micros(NOW.as_micros() + 1), Tlp::Green, &object);
+    cert.count();
+    assert_eq!(cert.objects_of("seen").await.len(), 1);
+    let mut told = cert.streamed("seen", "/v1/stream").await.text;
+    assert_eq!(told.lines().count(), 1, "{told}");
+    for second in 1..3 {
+        let at = Time::from_micros(NOW.as_micros() + second * 1_000_000);
+        let line: serde_json::Value = serde_json::from_str(told.lines().last().unwrap()).unwrap();
+        let cursor = line["cursor"].as_str().unwrap().to_owned();
+        take_back(&cert, us, content);
+        take_back(&cert, other, content);
+        // Again by one alone: that is not enough.
+        cert.release_at(at, Tlp::Green, &object);
+        cert.count();
+        assert_eq!(cert.objects_of("seen").await.len(), 0);
+        cert.release_of_at(9, at, Tlp::Green, &object);
+        cert.count();
+        assert_eq!(cert.objects_of("seen").await.len(), 1);
+        told = cert.streamed("seen", &format!("/v1/stream?cursor={cursor}")).await.text;
+        let ops: Vec<_> = told.lines().map(|line| line.contains(r#""op":"put""#)).collect();
+        assert_eq!(ops.last(), Some(&true), "{told}");
+        assert_eq!(cert.streamed("seen", "/v1/stream").await.text.matches(r#""op":"put""#).count(), 1);
+    }
 }
 
 #[tokio::test]
@@ -239,6 +288,70 @@ async fn streams_and_snapshots_tell_nothing_of_what_is_hidden() {
         let rest = with.streamed("default", &path).await.text;
         assert_eq!(rest.lines().collect::<Vec<_>>(), lines[number + 1..], "behind line {number}");
     }
+}
+
+#[tokio::test]
+async fn a_cursor_that_is_made_up_tells_nothing_of_what_is_hidden() {
+    let [with, without] = [true, false].map(|hidden| {
+        let cert = Cert::configured(1, None, TABLES);
+        cert.release(Tlp::Green, &[url(1, "a"), url(2, "b")]);
+        if hidden {
+            cert.release(Tlp::Red, &[url(3, "c"), url(4, "d"), url(5, "e")]);
+        }
+        cert
+    });
+    let told = with.streamed("default", "/v1/stream").await.text;
+    let line: serde_json::Value = serde_json::from_str(told.lines().last().unwrap()).unwrap();
+    let cursor = line["cursor"].as_str().unwrap();
+    let [tag, time, _] = cursor.split('-').collect::<Vec<_>>()[..] else { panic!("{cursor}") };
+    let time: i64 = time.parse().unwrap();
+    assert_eq!(without.streamed("default", &format!("/v1/stream?cursor={cursor}")).await.status, StatusCode::OK);
+    let last = with.node.store.log(1, 1).unwrap()[0].added_at.as_micros();
+    // Between the rows, inside the last one, and behind it.
+    for made_up in [time + 1, last - 1, last + 1, last + 9] {
+        for path in [format!("/v1/stream?cursor={tag}-{made_up}-0"), format!("/v1/stream?cursor={tag}-{made_up}-7")] {
+            let (left, right) = (with.streamed("default", &path).await, without.streamed("default", &path).await);
+            assert_eq!((left.status, &left.text), (right.status, &right.text), "{path}");
+        }
+    }
+    // One before what the reader is shown is as good as one of a row that was lost.
+    let path = format!("/v1/stream?cursor={tag}-{}-0", time - 1);
+    assert_eq!(with.streamed("default", &path).await.text.lines().count(), 2);
+}
+
+#[tokio::test]
+async fn exports_of_two_stores_that_differ_in_hidden_objects_alone_are_alike() {
+    use mithaq_api::export::ExportFormat::{Csv, MispFeed, SplunkCsv, StixBundle, SuricataIprep};
+    let pattern =
+        |number: usize, value: &str| indicator(number, "2020-01-01T00:00:00.000Z").replace("a.example", value);
+    let [with, without] = [true, false].map(|hidden| {
+        let cert = Cert::configured(1, None, TABLES);
+        for number in 0..4 {
+            if hidden {
+                cert.release_of(
+                    9,
+                    Tlp::Red,
+                    &[pattern(100 + number, "hidden.example"), pattern(200 + number, "x.example")],
+                );
+            }
+            cert.release(
+                Tlp::Amber,
+                &[pattern(number, "x.example"), pattern(10 + number, &format!("{number}.example"))],
+            );
+            if hidden {
+                let newer = pattern(number, "y.example").replace("\"modified\":\"2020", "\"modified\":\"2021");
+                cert.release_of(9, Tlp::Red, &[newer]);
+            }
+        }
+        cert
+    });
+    for format in [Csv, MispFeed, SplunkCsv, StixBundle, SuricataIprep] {
+        for name in ["default", "green", "urls", "ours"] {
+            let (left, right) = (with.exported(format, name).await, without.exported(format, name).await);
+            assert_eq!(left, right, "{format:?} {name}");
+        }
+    }
+    assert!(with.exported(Csv, "default").await.contains("x.example"));
 }
 
 #[tokio::test]

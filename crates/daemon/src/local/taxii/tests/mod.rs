@@ -4,8 +4,11 @@
 
 mod collections;
 mod filters;
+mod following;
 mod paging;
 mod protocol;
+mod reads;
+mod versions;
 
 use std::{path::Path, sync::Arc};
 
@@ -28,7 +31,7 @@ use mithaq_core::{
     stix::{marking::Tlp, object::Object},
     time::Time,
 };
-use mithaq_store::{Arrival, Batch, MemoryStore, StoreId};
+use mithaq_store::{Arrival, Batch, MemoryStore, Store, StoreId};
 use tempfile::TempDir;
 use tower::ServiceExt;
 
@@ -67,12 +70,16 @@ impl Cert {
 
     /// A CERT whose readers may read all collections of this configuration.
     fn configured(store: u8, socket: Option<&Path>, config: &str) -> Self {
+        Self::over(Arc::new(MemoryStore::new(StoreId::from_bytes([store; 16]))), socket, config)
+    }
+
+    /// The same over another store.
+    fn over(store: Arc<dyn Store>, socket: Option<&Path>, config: &str) -> Self {
         let config = Config::parse(config, Path::new("mithaq.toml")).unwrap();
         let dir = tempfile::tempdir().unwrap();
         let home = make_home(dir.path());
-        let store = Arc::new(MemoryStore::new(StoreId::from_bytes([store; 16])));
         let node = Arc::new(Node::new(home, config, store, Standing::default(), [0; 16]).unwrap());
-        let access = Access { reader: "uid:0".into(), collections: node.collections.all() };
+        let access = Access::new("uid:0", node.collections.all());
         Self { router: open(router(Arc::clone(&node), socket), access), node, _home: dir }
     }
 
@@ -83,22 +90,32 @@ impl Cert {
 
     /// Stores one release of these objects.
     fn release(&self, tlp: Tlp, objects: &[String]) {
-        let identity = self.node.identity();
-        self.release_as(self.node.us, identity.signing_key(NOW).unwrap(), tlp, objects);
+        self.release_at(NOW, tlp, objects);
     }
 
     /// Stores one release of another CERT.
     fn release_of(&self, seed: u8, tlp: Tlp, objects: &[String]) {
-        let key = SecretKey::from_seed(&[seed; 32]).unwrap();
-        self.release_as(CertId::from_bytes([seed; 32]), &key, tlp, objects);
+        self.release_of_at(seed, NOW, tlp, objects);
     }
 
-    fn release_as(&self, origin: CertId, key: &SecretKey, tlp: Tlp, objects: &[String]) {
+    /// Stores one release of another CERT that was published then.
+    fn release_of_at(&self, seed: u8, at: Time, tlp: Tlp, objects: &[String]) {
+        let key = SecretKey::from_seed(&[seed; 32]).unwrap();
+        self.store_release(CertId::from_bytes([seed; 32]), &key, at, tlp, objects);
+    }
+
+    /// Stores one release of ours that was published then.
+    fn release_at(&self, published_at: Time, tlp: Tlp, objects: &[String]) {
+        let identity = self.node.identity();
+        self.store_release(self.node.us, identity.signing_key(NOW).unwrap(), published_at, tlp, objects);
+    }
+
+    fn store_release(&self, origin: CertId, key: &SecretKey, at: Time, tlp: Tlp, objects: &[String]) {
         let bodies: Vec<_> =
             objects.iter().map(|text| Body::of(&Object::parse(text.as_bytes()).unwrap()).unwrap()).collect();
         let contents = bodies.iter().map(Body::id).collect();
         let label = Label { categories: Category::ALL.into(), ..Label::new(tlp, Category::Threat) };
-        let release = VerifiedRelease::sign(origin, key, ReleaseDraft::publish(label, contents, NOW)).unwrap();
+        let release = VerifiedRelease::sign(origin, key, ReleaseDraft::publish(label, contents, at)).unwrap();
         let batch = Batch { arrivals: vec![Arrival { release, bodies }], ..Batch::default() };
         self.node.store.commit(batch, NOW).unwrap();
     }
