@@ -7,6 +7,7 @@
 //! | `GET /metrics` | | the same figures in Prometheus' text format |
 //! | `GET /readyz` | | 200, or 503 with a line for each reason of [`Status::unready`] |
 //! | `GET /v1/show/{id}` | | NDJSON of [`Held`] |
+//! | `POST /v1/published` | STIX ids, one a line, at most [`PUBLISHED_IDS_MAX`] | NDJSON of [`Published`], and [`NEXT_HEADER`] |
 //! | `GET /v1/search` | [`SearchQuery`] | NDJSON of [`Held`], and [`NEXT_HEADER`] |
 //! | `GET /v1/why` | [`WhyQuery`] | [`Why`] |
 //! | `GET /v1/stream` | [`StreamQuery`] | NDJSON of [`StreamLine`] |
