@@ -64,7 +64,7 @@ pub const WINDOW_BYTES_MIN: usize = RELEASE_BYTES_MAX + GROUP_BYTES_MAX;
 /// be shared with nobody.
 pub const RELEASE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// How many canonical bytes of bodies one group aims at; the body that reaches it is the group's last.
+/// How many canonical bytes of bodies one group aims at where the link is fast or unknown; a larger body goes alone.
 pub const GROUP_BYTES: usize = 256 * 1024;
 
 /// How long one group may take on its way at the most, but for one of a single body: a cut wastes what came of a group that

@@ -24,8 +24,8 @@ use crate::{
 /// The cursor of what comes from now on.
 const END: &str = "end";
 
-/// How many items make a chunk: few enough that a hundred readers that stand still hold little memory. Each may hold three
-/// chunks, one that is read, one that waits and one that is being sent.
+/// How many objects are read for a chunk: few enough that a hundred readers that stand still hold little memory. Each holds
+/// the chunk that it is being sent, and pieces of those before it.
 const CHUNK_ITEMS: usize = 64;
 
 /// How often a client of server-sent events is sent something, so that it and what lies between know that we are here.
