@@ -268,8 +268,8 @@ fn load_peers(node: &Arc<Node>, endpoint: &quinn::Endpoint) -> Result<(), Failur
     Ok(())
 }
 
-/// Reads our card and keys, the peer files, and links, collections and exports of the configuration
-/// again; on an error everything stays as it was. Blocks.
+/// Reads our card and keys, the peer files, and links, collections and exports of the configuration again; on an error
+/// everything stays as it was. Blocks.
 pub(crate) fn reload(node: &Arc<Node>, endpoint: &quinn::Endpoint) -> Result<usize, HomeError> {
     // Of two reloads at once, the one that read the files first must not be the one that is obeyed last.
     let _turn = node.reloading.lock().unwrap_or_else(PoisonError::into_inner);

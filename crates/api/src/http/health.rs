@@ -3,8 +3,8 @@
 use super::{PeerStatus, Status};
 
 impl Status {
-    /// Why nothing or not all is served and taken: the disk is nearly full, or SIEMs wait after a restore. A line each; none if
-    /// the daemon is ready.
+    /// Why nothing or not all is served and taken: the disk is nearly full, or SIEMs wait after a restore. A line each; none
+    /// if the daemon is ready.
     #[must_use]
     pub fn unready(&self) -> Vec<String> {
         let mut reasons = Vec::new();

@@ -43,7 +43,8 @@ pub(crate) struct Args {
     #[arg(long, short = 'f', value_name = "FORMAT", value_parser = format())]
     format: ExportFormat,
     /// The file, or the folder of a format that has several files; standard output for one file unless given
-    #[arg(long, short = 'o', visible_alias = "out", value_name = "PATH", required_if_eq_any(FOLDERS.map(|format| ("format", format))))]
+    #[arg(long, short = 'o', visible_alias = "out", value_name = "PATH")]
+    #[arg(required_if_eq_any(FOLDERS.map(|format| ("format", format))))]
     output: Option<PathBuf>,
     /// The collection
     #[arg(long, value_name = "NAME")]

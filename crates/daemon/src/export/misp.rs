@@ -1,8 +1,9 @@
 //! A feed of MISP: `manifest.json` and a file for each event, always whole.
 //!
 //! An event is what one CERT was the first to publish in one month at one level, so that events keep their ids, have a size
-//! that can be handled, and an event has one marking. Ids are made of these, in whatever order things came: the same value in the same event is the same
-//! attribute in every export, and who pulls the feed again changes what changed. What is gone is absent.
+//! that can be handled, and an event has one marking. Ids are made of these, in whatever order things came: the same value
+//! in the same event is the same attribute in every export, and who pulls the feed again changes what changed. What is gone
+//! is absent.
 
 use std::collections::BTreeMap;
 
@@ -121,10 +122,11 @@ pub(super) fn write(listed: &Listed, context: &Context, out: &mut dyn Output) ->
 /// What manifest and event both say. The time is that of the export: an event that has lost an attribute is read again.
 fn head(theme: &Theme, context: &Context) -> serde_json::Value {
     let orgc = json!({ "name": context.source(), "uuid": uuid::of("orgc", &context.source()) });
+    let (origin, level) = (context.names.of_cert(theme.origin), theme.tlp.to_uppercase());
     json!({
         "Orgc": orgc,
         "Tag": [{ "name": format!("tlp:{}", theme.tlp), "colour": colour(theme.tlp) }],
-        "info": format!("Indicators shared by {} in {}, TLP:{}", context.names.of_cert(theme.origin), theme.month, theme.tlp.to_uppercase()),
+        "info": format!("Indicators shared by {origin} in {}, TLP:{level}", theme.month),
         "date": format!("{}-01", theme.month),
         "analysis": "2",
         "threat_level_id": "4",

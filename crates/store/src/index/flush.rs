@@ -21,8 +21,8 @@ use crate::contract::StoreError;
 pub(super) const BODIES: u8 = b'e';
 pub(super) const RELEASES: u8 = b'f';
 
-/// How many damaged bodies are written down: the row that they are in must not become one that sled keeps in a file of its own.
-/// What a repair sets aside is known from its copies, and any other damage is found again.
+/// How many damaged bodies are written down: the row that they are in must not become one that sled keeps in a file of its
+/// own. What a repair sets aside is known from its copies, and any other damage is found again.
 const DAMAGED_WRITTEN_MAX: usize = 16_384;
 
 /// How much may wait in memory.

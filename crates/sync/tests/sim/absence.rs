@@ -1,9 +1,9 @@
 //! One who is away for thirty days, and what it costs to be brought up to date.
 //!
-//! Nodes 0, 1 and 2 go on meanwhile as CERTs do: more than a thousand releases, some taken back, some of these unknown to the one who
-//! is away; releases grow too old to be given; node 0 takes another key, under which it signs from then on; node 1 crashes and
-//! comes back; the agreement of node 2 with the one who is away is drawn up anew, and node 1 has another policy, so that what
-//! node 3 knows of their journals is of no use. Nobody knows when it will be back.
+//! Nodes 0, 1 and 2 go on meanwhile as CERTs do: more than a thousand releases, some taken back, some of these unknown to
+//! the one who is away; releases grow too old to be given; node 0 takes another key, under which it signs from then on; node
+//! 1 crashes and comes back; the agreement of node 2 with the one who is away is drawn up anew, and node 1 has another
+//! policy, so that what node 3 knows of their journals is of no use. Nobody knows when it will be back.
 
 use std::time::Duration;
 
