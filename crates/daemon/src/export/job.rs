@@ -240,7 +240,7 @@ impl Job {
             self.write(&prepared, &output, &state)?;
             (self.owes_files, self.owes_command) = (false, true);
         }
-        let command = if self.owes_command { hook::run(&self.name, &self.export, &self.node.shutdown) } else { None };
+        let command = if self.owes_command { hook::run(&self.name, &self.export, &self.end) } else { None };
         self.owes_command = matches!(command, Some((_, Some(_))));
         let Prepared { summary, next_expiry, .. } = prepared;
         Ok(Turn { summary, next_expiry, is_written, command })

@@ -49,17 +49,14 @@ impl Feed {
     /// Adds an item to those of a row that are read from `start` on, and behind it that its object is over, if it was so
     /// when the row came: of that no row of its own is written.
     pub(super) fn put(&mut self, mut item: Item, start: Place, items: &mut Vec<Item>) -> Result<(), StoreError> {
-        let Some(stix_id) = self.over_on_arrival(&item)? else {
-            items.push(item);
-            return Ok(());
-        };
-        let source = Arc::clone(&item.release);
-        let expiry = Item::new(source, item.position, item.content, What::Expire { stix_id });
-        item.was_over = true;
+        let expiry = self
+            .over_on_arrival(&item)?
+            .map(|stix_id| Item::new(Arc::clone(&item.release), item.position, item.content, What::Expire { stix_id }));
+        item.was_over = expiry.is_some();
         if !start.was_put || item.position > start.position {
             items.push(item);
         }
-        items.push(expiry);
+        items.extend(expiry);
         Ok(())
     }
 

@@ -89,15 +89,15 @@ fn page(node: &Node, ids: &[StixId]) -> Result<Page, StoreError> {
         let mut bodies = node.sound_bodies(&newest)?.into_iter();
         for (id, versions) in ids.iter().zip(&versions) {
             let Some((newest, older)) = versions.split_first() else { continue };
-            let body = match bodies.next().flatten() {
-                Some(body) => Some(body),
-                None => first_sound(node, older)?,
+            let (content, body) = match bodies.next().flatten() {
+                Some(body) => (*newest, Some(body)),
+                None => first_sound(node, older)?.map_or((*newest, None), |(content, body)| (content, Some(body))),
             };
             let object =
                 body.and_then(|body| String::from_utf8(body).ok()).and_then(|text| RawValue::from_string(text).ok());
             if let Some(object) = object {
                 bytes += object.get().len();
-                let withdrawn = ours.is_withdrawn(*newest)?;
+                let withdrawn = ours.is_withdrawn(content)?;
                 lines.push(Published { id: id.as_str().to_owned(), object, withdrawn });
             }
         }
@@ -109,10 +109,10 @@ fn page(node: &Node, ids: &[StixId]) -> Result<Page, StoreError> {
     Ok(Page { lines, answered })
 }
 
-fn first_sound(node: &Node, contents: &[ContentId]) -> Result<Option<Vec<u8>>, StoreError> {
+fn first_sound(node: &Node, contents: &[ContentId]) -> Result<Option<(ContentId, Vec<u8>)>, StoreError> {
     for content in contents {
         if let Some(body) = node.sound_bodies(&[*content])?.pop().flatten() {
-            return Ok(Some(body));
+            return Ok(Some((*content, body)));
         }
     }
     Ok(None)
