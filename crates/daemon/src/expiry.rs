@@ -227,10 +227,11 @@ fn look(node: &Node, key: Vec<u8>, look_at: i64, id: ReleaseId) -> Result<(), Pr
         let holds = node.standing.holds(&*node.store, id).map_err(failed)?;
         let contents = release.contents.into_iter().filter(|content| !holds.contains_key(content)).collect();
         let ends = ends_of(node, contents).map_err(failed)?;
-        // What was over before the row came is told with it.
+        // What was over before the row came is told with it. Only where bodies did not come with their release is that
+        // not known from when to look; a row's own time may be ahead of a clock that was set back.
         let row = node.store.log(seq - 1, 1).map_err(failed)?.into_iter().next();
         let told = row.map_or(AT_ONCE, |row| row.added_at.as_micros());
-        let is_due = |end: i64| end <= now.as_micros() && end >= look_at && end > told;
+        let is_due = |end: i64| end <= now.as_micros() && end >= look_at && (look_at != AT_ONCE || end > told);
         let due: Vec<_> = ends.iter().filter(|(_, end)| is_due(*end)).map(|(content, _)| *content).collect();
         let next = ends.iter().map(|(_, end)| *end).filter(|end| *end > now.as_micros()).min();
         batch.state.extend(next.map(|next| StateChange::set(look_key(next, id), Vec::new())));

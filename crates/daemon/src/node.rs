@@ -393,9 +393,10 @@ impl Node {
 
     /// Commits a batch and tells everyone who follows the log. Blocks.
     pub(crate) fn commit(&self, mut batch: Batch) -> Result<Vec<Committed>, StoreError> {
-        let (looks, first) = expiry::changes(&batch, clock::wall());
+        let now = clock::wall();
+        let (looks, first) = expiry::changes(&batch, now);
         batch.state.extend(looks);
-        let committed = self.store.commit(batch, clock::wall())?;
+        let committed = self.store.commit(batch, now)?;
         let head = self.store.head();
         self.head.send_if_modified(|known| {
             let grown = head > *known;

@@ -4,7 +4,7 @@
 //! towards that peer, durably, before anything is sent. The journal's numbers count only what the peer may have.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -161,6 +161,12 @@ impl Outbox {
 
     /// Removes some rows of journals that this one has taken the place of; says whether there may be more. Blocks.
     fn remove_older(&self) -> bool {
+        // Nobody takes our place meanwhile, whose journal would be one of those.
+        let _turn = self.node.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_served = |entry: Arc<PeerEntry>| Arc::ptr_eq(&entry, &self.entry) && !entry.cancel.is_cancelled();
+        if !self.node.peer(self.entry.cert()).is_some_and(is_served) {
+            return false;
+        }
         // A disk that takes nothing now takes it some other time.
         journals::remove_old(&self.node, &self.key).unwrap_or_else(|error| {
             tracing::warn!(peer = self.entry.peer.name, %error, "an old journal towards the peer cannot be removed");
@@ -173,7 +179,7 @@ impl Outbox {
         let mut position = from;
         // Before it begins, an agreement lets nothing go, and what is passed by now would not be asked of again later. Once
         // it is over, what it let go can still be taken back.
-        while self.agreement.agreement().valid_from <= clock::wall() {
+        while self.agreement.agreement().valid_from <= clock::wall() && !self.entry.cancel.is_cancelled() {
             let rows = self.node.store.log(position.scanned, ROWS)?;
             let Some(last) = rows.last() else {
                 return Ok(position);
@@ -227,9 +233,9 @@ impl Outbox {
         changes.extend(held.to_changes());
         let expect = stored.map_or(Expect::Absent, Expect::Value);
         changes.push(StateChange { key, expect, value: Some(position.to_bytes()) });
-        // A withdrawal must reach the peer however full our disk is.
-        let takes_back = released.iter().any(|disclosed| disclosed.hint == Hint::Urgent);
-        ledger.append_in(&disclosures, Batch { state: changes, takes_back, ..Batch::default() })?;
+        // A withdrawal must reach the peer however full our disk is, and may come behind any number of other rows: what all
+        // of them take is bounded by the log.
+        ledger.append_in(&disclosures, Batch { state: changes, takes_back: true, ..Batch::default() })?;
         held.note(&self.node);
         released.iter().for_each(|disclosed| steps::passed(Step::Disclosed, disclosed.release, 0));
         Ok(position)

@@ -78,7 +78,7 @@ pub(crate) fn repair(store: &dyn Store, us: CertId, now: Time) -> Result<Repair,
 fn note_begun(store: &dyn Store, has_begun: bool, now: Time) -> Result<(), StoreError> {
     let set = StateChange::set(BEGUN.to_vec(), Vec::new());
     let change = StateChange { value: has_begun.then(Vec::new), ..set };
-    store.commit(Batch { state: vec![change], ..Batch::default() }, now).map(drop)
+    commit(store, vec![change], now)
 }
 
 /// Notes of which peers what is lacking is to be asked.
@@ -139,12 +139,17 @@ fn ask_again(store: &dyn Store, peer: CertId, releases: &BTreeSet<ReleaseId>, no
     // The mark first: what comes of a crash between the two is at the worst a needless sketch.
     let key = [&marks_of(peer)[..], &now.as_micros().to_be_bytes()].concat();
     let mark = StateChange::set(key, Vec::new());
-    store.commit(Batch { state: vec![mark], ..Batch::default() }, now)?;
+    commit(store, vec![mark], now)?;
     let changes: Vec<_> = releases.iter().map(|release| held::forget(peer, *release)).collect();
     for changes in changes.chunks(CHANGES) {
-        store.commit(Batch { state: changes.to_vec(), ..Batch::default() }, now)?;
+        commit(store, changes.to_vec(), now)?;
     }
     Ok(())
+}
+
+/// Writes some small rows, which a full disk must not keep from being written: a repair is what helps there.
+fn commit(store: &dyn Store, state: Vec<StateChange>, now: Time) -> Result<(), StoreError> {
+    store.commit(Batch { state, takes_back: true, ..Batch::default() }, now).map(drop)
 }
 
 #[cfg(test)]

@@ -430,7 +430,9 @@ impl Source {
         sent.wanted = (0..bits.len()).filter(|position| bits[*position]).collect();
         self.waiting_since = now;
         if sent.wanted.is_empty() {
-            // It waits for them from elsewhere, and will say which ones it wants.
+            // It waits for them from elsewhere, and will say which ones it wants: nothing else is to wait for that.
+            self.unconfirmed.manifests -= std::mem::take(&mut sent.weight.manifests);
+            self.pump(outputs);
             return Ok(());
         }
         sent.asked = true;

@@ -40,6 +40,8 @@ pub(crate) struct Scope {
 /// The newest version of a STIX id.
 #[derive(Debug)]
 struct Current {
+    /// How many objects came before it.
+    number: u64,
     rank: Rank,
     validity: Validity,
     values: Box<[Observable]>,
@@ -62,6 +64,8 @@ enum Validity {
 #[derive(Debug)]
 pub(crate) struct Gathered {
     current: HashMap<String, Current>,
+    /// How many objects have come.
+    came: u64,
     /// How many values the objects have, each counted for each object.
     values: usize,
     pub(crate) certs: Certs,
@@ -71,7 +75,8 @@ pub(crate) struct Gathered {
 
 /// Reads the state of a collection. Blocks.
 pub(crate) fn gather(node: &Arc<Node>, scope: Scope) -> Result<Gathered, ExportError> {
-    let mut gathered = Gathered { current: HashMap::new(), values: 0, certs: Certs::default(), next_expiry: None };
+    let mut gathered =
+        Gathered { current: HashMap::new(), came: 0, values: 0, certs: Certs::default(), next_expiry: None };
     let mut feed = Feed::new(Arc::clone(node), scope.visibility.clone());
     let mut is_too_much = false;
     let came_to_its_end = feed.each_shown(&mut |source, content, body| {
@@ -96,6 +101,7 @@ impl Gathered {
         let version = object.modified().or_else(|| object.created()).map(|time| time.unix_nanos());
         let published_at = source.word.published_at;
         let rank = Rank::new(version, published_at, content);
+        self.came += 1;
         let word = Word {
             certs: vec![self.certs.number(source.word.origin)],
             tlp: source.manifest.label.level(),
@@ -111,7 +117,7 @@ impl Gathered {
             }
             Some(current) if current.rank > rank => {}
             _ => {
-                let current = Current::of(scope, &object, rank, word);
+                let current = Current::of(scope, &object, self.came, rank, word);
                 self.values += current.values.len();
                 if let Some(older) = self.current.insert(object.id().as_str().to_owned(), current) {
                     self.values -= older.values.len();
@@ -137,18 +143,18 @@ impl Gathered {
         (values, self.certs)
     }
 
-    /// The contents of what stands, in the order of their STIX ids.
+    /// The contents of what stands, in the order in which they came: so they lie together in the store.
     pub(crate) fn into_contents(self, left_out: &mut LeftOut) -> Vec<ContentId> {
         self.current.values().filter_map(Current::over).for_each(|reason| left_out.count(reason));
-        let stands = self.current.into_iter().filter(|(_, current)| current.over().is_none());
-        let mut contents: Vec<_> = stands.map(|(id, current)| (id, current.rank.content())).collect();
+        let stands = self.current.into_values().filter(|current| current.over().is_none());
+        let mut contents: Vec<_> = stands.map(|current| (current.number, current.rank.content())).collect();
         contents.sort_unstable();
         contents.into_iter().map(|(_, content)| content).collect()
     }
 }
 
 impl Current {
-    fn of(scope: &Scope, object: &Object<'_>, rank: Rank, word: Word) -> Self {
+    fn of(scope: &Scope, object: &Object<'_>, number: u64, rank: Rank, word: Word) -> Self {
         let until = object.valid_until().map(|time| Time::from_micros(time.unix_micros()));
         let validity = match until {
             _ if object.revoked() => Validity::Over(Reason::Revoked),
@@ -160,7 +166,7 @@ impl Current {
             Validity::Over(_) => (Vec::new(), None),
             _ => values_of(scope, object),
         };
-        Self { rank, validity, values: values.into_boxed_slice(), barren, word }
+        Self { number, rank, validity, values: values.into_boxed_slice(), barren, word }
     }
 
     /// Why it does not count.

@@ -37,6 +37,9 @@ pub(crate) use visibility::{Corroboration, Visibility};
 /// How many rows of the log are read at a time.
 const ROWS: usize = 64;
 
+/// Of how many contents of a row it is asked together whether they are shown.
+const CONTENTS: usize = 256;
+
 /// How many bodies are read at a time.
 const BODIES: usize = 64;
 
@@ -258,7 +261,7 @@ impl Feed {
             return Ok((Vec::new(), Place::behind(row)));
         }
         let holds = self.node.standing.holds(&*self.node.store, row.release)?;
-        let (shown, next) = self.shown_first(row, release, &holds, start.position, limit)?;
+        let (shown, next) = self.shown_first(row, release, &holds, start.position, limit.min(CONTENTS))?;
         let source = Arc::new(Source { row: row.clone(), release: row.release, manifest, word });
         let (mut items, mut bytes) = (Vec::new(), 0);
         for part in shown.chunks(BODIES) {
