@@ -53,6 +53,15 @@ impl Right {
     }
 }
 
+/// How many bytes of a chunk make the next piece. It ends with a line where it can: there are clients that take what comes
+/// together for whole lines.
+fn piece_end(chunk: &[u8]) -> usize {
+    match chunk.get(..PIECE_BYTES) {
+        Some(piece) => memchr::memrchr(b'\n', piece).map_or(PIECE_BYTES, |end| end + 1),
+        None => chunk.len(),
+    }
+}
+
 /// Where chunks for one reader go.
 pub(super) struct Outlet {
     chunks: mpsc::Sender<Bytes>,
@@ -82,7 +91,7 @@ impl Outlet {
         }
         let all = async {
             while !chunk.is_empty() {
-                let piece = chunk.split_to(chunk.len().min(PIECE_BYTES));
+                let piece = chunk.split_to(piece_end(&chunk));
                 if self.chunks.send(piece).await.is_err() {
                     return false;
                 }
@@ -109,5 +118,29 @@ impl Outlet {
             Some(right) => right.ended().await,
             None => future::pending().await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_end_with_a_line_unless_it_is_longer() {
+        let check = |lines: &[usize], expect: &[usize]| {
+            let mut chunk: Vec<u8> =
+                lines.iter().flat_map(|bytes| [vec![b'x'; bytes - 1], vec![b'\n']].concat()).collect();
+            let mut pieces = Vec::new();
+            while !chunk.is_empty() {
+                let end = piece_end(&chunk);
+                pieces.push(end);
+                chunk.drain(..end);
+            }
+            assert_eq!(pieces, expect, "{lines:?}");
+        };
+        check(&[10, 20], &[30]);
+        check(&[5_000, 3_000, 1_000, 7_500], &[8_000, 1_000, 7_500]);
+        check(&[20_000, 10], &[PIECE_BYTES, PIECE_BYTES, 20_010 - 2 * PIECE_BYTES]);
+        check(&[PIECE_BYTES, 1], &[PIECE_BYTES, 1]);
     }
 }
