@@ -16,6 +16,8 @@ use super::{
     record::Tombstone,
 };
 
+mod rewrite;
+
 /// The name of the file, in the folder of the store.
 pub(crate) const MARKS: &str = "purged.bin";
 
@@ -83,6 +85,8 @@ pub(crate) struct Marks {
     path: PathBuf,
     disk: Arc<dyn Disk>,
     state: Mutex<State>,
+    /// Held while the notes are written anew, which takes as long as the packs are read.
+    rewriting: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -107,7 +111,7 @@ impl Marks {
             tracing::warn!(path = %path.display(), %error, "what is purged cannot be noted beside the packs");
             (State::default(), true)
         });
-        (Self { path, disk, state: Mutex::new(state) }, is_whole)
+        (Self { path, disk, state: Mutex::new(state), rewriting: Mutex::default() }, is_whole)
     }
 
     /// Makes the file, unless there is one. If it is not whole, it says so until it is written anew.
@@ -193,67 +197,6 @@ impl Marks {
             Some(file) => Reader::of(BufReader::new(file).chain(waiting)),
             None => Reader::of(waiting),
         }
-    }
-
-    /// Writes the notes anew: those that can be read of frames up to `last`, and those that `from_packs` gives, in the order
-    /// of their frames. What is behind `last` no frame can have brought.
-    pub(crate) fn rewrite(
-        &self,
-        last: impl Fn() -> u64,
-        mut from_packs: impl FnMut(&mut dyn FnMut(&[Note]) -> io::Result<()>) -> io::Result<()>,
-    ) -> io::Result<()> {
-        self.write();
-        let mut state = self.state();
-        // Looked at only now: what is noted meanwhile waits for this.
-        let (mut reader, last) = (self.read(&state), last());
-        let path = self.path.with_extension("bin-new");
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
-        let mut out = Out { disk: &*self.disk, file: &file, end: 0, last: (0, 0), gathered: Vec::new() };
-        from_packs(&mut |notes| {
-            let Some(first) = notes.first() else { return Ok(()) };
-            while let Some(note) = reader.next_within(0, first.frame - 1) {
-                out.put(&note)?;
-            }
-            let mut both = notes.to_vec();
-            both.extend(std::iter::from_fn(|| reader.next_within(first.frame, first.frame)));
-            both.sort_unstable_by_key(|note| note.ordinal);
-            both.dedup();
-            both.iter().try_for_each(|note| out.put(note))
-        })?;
-        while let Some(note) = reader.next_within(0, last) {
-            out.put(&note)?;
-        }
-        out.write()?;
-        let (end, noted) = (out.end, out.last);
-        self.disk.sync_data(&file)?;
-        self.disk.replace(&path, &self.path)?;
-        *state = State { file: Some(Arc::new(file)), end, last: noted, pending: Vec::new() };
-        Ok(())
-    }
-}
-
-/// Where notes are written anew.
-struct Out<'a> {
-    disk: &'a dyn Disk,
-    file: &'a File,
-    end: u64,
-    /// The place of the newest note that was put.
-    last: (u64, u64),
-    gathered: Vec<u8>,
-}
-
-impl Out<'_> {
-    fn put(&mut self, note: &Note) -> io::Result<()> {
-        self.last = self.last.max(note.place());
-        self.gathered.extend_from_slice(&note.encode());
-        if self.gathered.len() >= GATHERED_BYTES { self.write() } else { Ok(()) }
-    }
-
-    fn write(&mut self) -> io::Result<()> {
-        self.disk.write_at(self.file, &self.gathered, self.end)?;
-        self.end += self.gathered.len() as u64;
-        self.gathered.clear();
-        Ok(())
     }
 }
 
@@ -425,5 +368,33 @@ mod tests {
             let (marks, is_whole) = open();
             assert!(!is_whole && read(&marks, 0, 9).len() == notes.len());
         }
+    }
+    #[test]
+    fn what_is_purged_while_the_notes_are_written_anew_is_noted_at_once_and_stays_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let (marks, _) = Marks::open(dir.path(), Arc::new(SystemDisk));
+        marks.begin(true);
+        [1, 2, 4].iter().for_each(|frame| marks.append(&[note(*frame)]));
+        let on_disk = || read(&Marks::open(dir.path(), Arc::new(SystemDisk)).0, 0, u64::MAX);
+        let from_packs = |put: &mut dyn FnMut(&[Note]) -> io::Result<()>| {
+            put(&[note(2)])?;
+            marks.append(&[note(5)]);
+            // It waits, and so does the next one, until the disk takes them.
+            marks.gather(&[note(6)]);
+            assert_eq!(on_disk(), [1, 2, 4, 5]);
+            put(&[note(3)])
+        };
+        marks.rewrite(|| 4, from_packs).unwrap();
+        assert_eq!(on_disk(), [1, 2, 3, 4, 5, 6]);
+        marks.append(&[note(6), note(7)]);
+        assert_eq!(on_disk(), [1, 2, 3, 4, 5, 6, 7]);
+        // One that fails changes nothing.
+        let failing = |_: &mut dyn FnMut(&[Note]) -> io::Result<()>| {
+            marks.append(&[note(8)]);
+            Err(io::ErrorKind::Other.into())
+        };
+        assert!(marks.rewrite(|| 7, failing).is_err());
+        marks.append(&[note(9)]);
+        assert_eq!(on_disk(), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
     }
 }
