@@ -128,7 +128,7 @@ impl SledStore {
         let lock = lock(dir)?;
         create_dir(&packs)?;
         marks::remove_unfinished(dir);
-        let (marks, had_marks) = Marks::open(dir, Arc::clone(&disk));
+        let (marks, has_all_marks) = Marks::open(dir, Arc::clone(&disk));
         let opened = Segments::open(&packs, disk, options.segment_bytes, random_id)?;
         let (segments, mut problems) = (opened.segments, opened.problems);
         let header_problems = problems.len();
@@ -159,10 +159,7 @@ impl SledStore {
             places,
             _lock: lock,
         };
-        let needs_marks = (!had_marks && shared.index.has_gone()) || shared.marks.last() > shared.index.reached().frame;
-        if needs_marks && let Err(error) = shared.note_purged() {
-            tracing::warn!(%error, "what was purged cannot be noted beside the packs");
-        }
+        shared.complete_marks(has_all_marks);
         shared.claim_none_set_aside()?;
         Self::start(Arc::new(shared))
     }

@@ -15,6 +15,19 @@ use crate::{
 };
 
 impl Shared {
+    /// Has all that was purged noted beside the packs, and what will be.
+    pub(super) fn complete_marks(&self, has_all: bool) {
+        let has_gone = self.index.has_gone();
+        let lacks = (!has_all && has_gone) || self.marks.last() > self.index.reached().frame;
+        if lacks && let Err(error) = self.note_purged() {
+            tracing::warn!(%error, "what was purged cannot be noted beside the packs");
+        }
+        if !has_all {
+            // Only now: a crash before it leaves no file that looks whole. If there is none yet, nothing was noted.
+            self.marks.begin(!has_gone);
+        }
+    }
+
     /// Notes beside the packs all that they say was purged, next to what is noted.
     pub(super) fn note_purged(&self) -> Result<(), StoreError> {
         let reached = self.index.reached().next;

@@ -53,6 +53,8 @@ pub(super) fn recover(
     while let Some(scanned) = scanner.next().map_err(failed)? {
         recovery.take(scanned, scanner.is_at_end())?;
         if index.is_full(&options.flush_limits()) && recovery.unnumbered == 0 {
+            // Behind what the index has reached no tombstone is noted again.
+            marks.write();
             index.flush()?;
             // Merging at once keeps a rebuild's searches short; nobody waits for anything else yet.
             while index.merge_once()? {}

@@ -89,6 +89,10 @@ impl Paths {
     /// Counts an attempt to open; says how many before it did not come to an end.
     fn begin(&self) -> u8 {
         let before = fs::read(&self.opening).ok().and_then(|bytes| bytes.first().copied()).unwrap_or(0);
+        if before == CONDEMNED {
+            // A crash while it is written again could lose it.
+            return before;
+        }
         if let Err(error) = fs::write(&self.opening, [before.saturating_add(1)]) {
             tracing::warn!(%error, "the attempt to open the index could not be noted");
         }
@@ -119,8 +123,13 @@ impl OpenedIndex {
     pub(crate) fn open(dir: &Path, options: EngineOptions, segments: &Segments) -> Result<Self, StoreError> {
         let paths = Paths::of(dir);
         let existed = paths.index.exists();
-        let opened = match paths.begin() {
+        let before = paths.begin();
+        // Whether the index that a check has condemned still lies there when this is done.
+        let mut stays_condemned = existed && before == CONDEMNED;
+        let opened = match before {
             0..CUT_OFF_MAX => Index::open(&paths, options, segments),
+            // It was moved aside, and then a crash came.
+            CONDEMNED if !existed => Index::open(&paths, options, segments),
             CONDEMNED => Err(StoreError::Index { what: "a check found that it contradicts the packs".to_owned() }),
             _ => Err(StoreError::Index { what: "opening it was cut off again and again".to_owned() }),
         };
@@ -140,6 +149,7 @@ impl OpenedIndex {
             Err(error) if existed => {
                 tracing::warn!(%error, "the index cannot be used and is rebuilt from the packs");
                 let again = paths.set_aside().map_err(io_error(&paths.index));
+                stays_condemned &= again.is_err();
                 match again.and_then(|()| Index::open(&paths, options, segments)) {
                     Ok(index) => Self { index, rebuilt_because: Some(error.to_string()) },
                     Err(error) => Self::in_memory(options, segments, error)?,
@@ -147,7 +157,7 @@ impl OpenedIndex {
             }
             Err(error) => Self::in_memory(options, segments, error)?,
         };
-        if let Err(error) = paths.end() {
+        if !stays_condemned && let Err(error) = paths.end() {
             tracing::warn!(%error, "the attempt to open the index could not be struck off");
         }
         Ok(opened)

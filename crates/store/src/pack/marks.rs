@@ -6,7 +6,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, BufReader, Read},
+    io::{self, BufReader, Cursor, Read},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -16,11 +16,16 @@ use super::{
     record::Tombstone,
 };
 
+mod rewrite;
+
 /// The name of the file, in the folder of the store.
 pub(crate) const MARKS: &str = "purged.bin";
 
 /// The bytes of a note: a checksum of the rest, frame, ordinal, length of the tombstone, the tombstone, zeros.
 const NOTE_BYTES: usize = 64;
+
+/// Stands in place of a note that a crash kept from being written, and of those that were never made.
+const BLANK: [u8; NOTE_BYTES] = [0; NOTE_BYTES];
 
 /// Where in a note its tombstone begins.
 const TOMBSTONE_AT: usize = 21;
@@ -43,6 +48,11 @@ pub(crate) struct Note {
 }
 
 impl Note {
+    /// Its place among all notes.
+    fn place(&self) -> (u64, u64) {
+        (self.frame, self.ordinal)
+    }
+
     fn encode(&self) -> [u8; NOTE_BYTES] {
         let mut out = [0; NOTE_BYTES];
         out[4..12].copy_from_slice(&self.frame.to_le_bytes());
@@ -75,31 +85,51 @@ pub(crate) struct Marks {
     path: PathBuf,
     disk: Arc<dyn Disk>,
     state: Mutex<State>,
+    /// Held while the notes are written anew, which takes as long as the packs are read.
+    rewriting: Mutex<()>,
 }
 
 #[derive(Default)]
 struct State {
-    /// `None` if the disk takes none.
+    /// `None` if the disk takes none, or as long as none was begun.
     file: Option<Arc<File>>,
     /// Whole notes end here.
     end: u64,
-    /// The newest frame of which there are notes.
-    last: u64,
+    /// The place of the newest note: of its frame there may be more.
+    last: (u64, u64),
     /// What the file does not have yet.
     pending: Vec<u8>,
 }
 
 impl Marks {
-    /// Opens the notes in the folder of a store; says whether there were any before. What keeps them from being opened
-    /// is told in the log, and costs no more than what they are for.
+    /// Opens the notes in the folder of a store; says whether all may be there that were made. They are not if the file is
+    /// missing, empty or torn: it is to be filled from the packs, and then to be begun. What keeps it from being opened is
+    /// told in the log, and costs no more than what the notes are for.
     pub(crate) fn open(dir: &Path, disk: Arc<dyn Disk>) -> (Self, bool) {
         let path = dir.join(MARKS);
-        let existed = path.exists();
-        let state = open(&path).unwrap_or_else(|error| {
+        let (state, is_whole) = open(&path).unwrap_or_else(|error| {
             tracing::warn!(path = %path.display(), %error, "what is purged cannot be noted beside the packs");
-            State::default()
+            (State::default(), true)
         });
-        (Self { path, disk, state: Mutex::new(state) }, existed)
+        (Self { path, disk, state: Mutex::new(state), rewriting: Mutex::default() }, is_whole)
+    }
+
+    /// Makes the file, unless there is one. If it is not whole, it says so until it is written anew.
+    pub(crate) fn begin(&self, is_whole: bool) {
+        let mut state = self.state();
+        if state.file.is_none() {
+            match create(&self.path) {
+                Ok(file) => state.file = Some(Arc::new(file)),
+                Err(error) => {
+                    tracing::warn!(path = %self.path.display(), %error, "what is purged cannot be noted beside the packs");
+                }
+            }
+            if !is_whole {
+                state.pending.splice(0..0, BLANK);
+            }
+        }
+        drop(state);
+        self.write();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -108,7 +138,7 @@ impl Marks {
 
     /// The newest frame of which there are notes; 0 if there is none.
     pub(crate) fn last(&self) -> u64 {
-        self.state().last
+        self.state().last.0
     }
 
     /// Notes tombstones of a frame that is durable, and makes the notes so.
@@ -123,11 +153,11 @@ impl Marks {
     pub(crate) fn gather(&self, notes: &[Note]) {
         let mut state = self.state();
         let last = state.last;
-        for note in notes.iter().filter(|note| note.frame > last) {
+        for note in notes.iter().filter(|note| note.place() > last) {
             if state.pending.len() < PENDING_BYTES_MAX {
                 state.pending.extend_from_slice(&note.encode());
             }
-            state.last = state.last.max(note.frame);
+            state.last = state.last.max(note.place());
         }
         let is_much = state.pending.len() >= GATHERED_BYTES;
         drop(state);
@@ -155,104 +185,63 @@ impl Marks {
         }
     }
 
-    /// Reads the notes from the first on.
+    /// Reads the notes from the first on, those that wait too.
     pub(crate) fn reader(&self) -> Reader {
         self.read(&self.state())
     }
 
     fn read(&self, state: &State) -> Reader {
-        let file = File::open(&self.path).ok().map(|file| BufReader::new(file.take(state.end)));
-        Reader { file, ahead: None, damaged: 0 }
-    }
-
-    /// Writes the notes anew: those that can be read of frames up to `last`, and those that `from_packs` gives, in the order
-    /// of their frames. What is behind `last` no frame can have brought.
-    pub(crate) fn rewrite(
-        &self,
-        last: impl Fn() -> u64,
-        mut from_packs: impl FnMut(&mut dyn FnMut(&[Note]) -> io::Result<()>) -> io::Result<()>,
-    ) -> io::Result<()> {
-        self.write();
-        let mut state = self.state();
-        // Looked at only now: what is noted meanwhile waits for this.
-        let (mut reader, last) = (self.read(&state), last());
-        let path = self.path.with_extension("bin-new");
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
-        let mut out = Out { disk: &*self.disk, file: &file, end: 0, last: 0, gathered: Vec::new() };
-        from_packs(&mut |notes| {
-            let Some(first) = notes.first() else { return Ok(()) };
-            while let Some(note) = reader.next_within(0, first.frame - 1) {
-                out.put(&note)?;
-            }
-            let mut both = notes.to_vec();
-            both.extend(std::iter::from_fn(|| reader.next_within(first.frame, first.frame)));
-            both.sort_unstable_by_key(|note| note.ordinal);
-            both.dedup();
-            both.iter().try_for_each(|note| out.put(note))
-        })?;
-        while let Some(note) = reader.next_within(0, last) {
-            out.put(&note)?;
+        let file = state.file.as_ref().and_then(|_| File::open(&self.path).ok()).map(|file| file.take(state.end));
+        let waiting = Cursor::new(state.pending.clone());
+        match file {
+            Some(file) => Reader::of(BufReader::new(file).chain(waiting)),
+            None => Reader::of(waiting),
         }
-        out.write()?;
-        let (end, noted) = (out.end, out.last);
-        self.disk.sync_data(&file)?;
-        self.disk.replace(&path, &self.path)?;
-        (state.file, state.end, state.last) = (Some(Arc::new(file)), end, noted);
-        Ok(())
     }
 }
 
-/// Where notes are written anew.
-struct Out<'a> {
-    disk: &'a dyn Disk,
-    file: &'a File,
-    end: u64,
-    /// The newest frame that was put.
-    last: u64,
-    gathered: Vec<u8>,
-}
-
-impl Out<'_> {
-    fn put(&mut self, note: &Note) -> io::Result<()> {
-        self.last = self.last.max(note.frame);
-        self.gathered.extend_from_slice(&note.encode());
-        if self.gathered.len() >= GATHERED_BYTES { self.write() } else { Ok(()) }
-    }
-
-    fn write(&mut self) -> io::Result<()> {
-        self.disk.write_at(self.file, &self.gathered, self.end)?;
-        self.end += self.gathered.len() as u64;
-        self.gathered.clear();
-        Ok(())
-    }
-}
-
-fn open(path: &Path) -> io::Result<State> {
-    let is_new = !path.exists();
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
-    let file = file.or_else(|error| if_read_only(error, path))?;
-    if is_new {
-        sync_dir(path.parent().unwrap_or(Path::new(".")))?;
-    }
+fn open(path: &Path) -> io::Result<(State, bool)> {
+    let file = match OpenOptions::new().read(true).write(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((State::default(), false)),
+        file => file.or_else(|error| if_read_only(error, path))?,
+    };
     // Of a note that a crash tore the beginning may lie behind the whole ones: it is written over.
     let bytes = file.metadata()?.len();
     let end = bytes - bytes % NOTE_BYTES as u64;
-    let mut reader = Reader { file: Some(BufReader::new(File::open(path)?.take(end))), ahead: None, damaged: 0 };
-    let mut last = 0;
-    while let Some(note) = reader.next() {
-        last = note.frame.max(last);
+    if end == 0 {
+        // A crash may have come before the first note.
+        return Ok((State::default(), false));
     }
-    Ok(State { file: Some(Arc::new(file)), end, last, pending: Vec::new() })
+    let mut reader = Reader::of(BufReader::new(File::open(path)?.take(end)));
+    let mut last = (0, 0);
+    while let Some(note) = reader.next() {
+        last = note.place().max(last);
+    }
+    let state = State { file: Some(Arc::new(file)), end, last, pending: Vec::new() };
+    // Sectors need not reach the disk in their order.
+    Ok((state, reader.blank == 0))
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
+    sync_dir(path.parent().unwrap_or(Path::new(".")))?;
+    Ok(file)
 }
 
 /// Reads notes one after the other. Those that are damaged are passed over.
 pub(crate) struct Reader {
-    file: Option<BufReader<io::Take<File>>>,
+    bytes: Box<dyn Read + Send>,
     ahead: Option<Note>,
     damaged: u64,
+    /// How many of these are blank.
+    blank: u64,
 }
 
 impl Reader {
+    fn of(bytes: impl Read + Send + 'static) -> Self {
+        Self { bytes: Box::new(bytes), ahead: None, damaged: 0, blank: 0 }
+    }
+
     /// How many notes could not be read.
     pub(crate) fn damaged(&self) -> u64 {
         self.damaged
@@ -273,13 +262,15 @@ impl Reader {
     }
 
     fn next(&mut self) -> Option<Note> {
-        let file = self.file.as_mut()?;
         let mut bytes = [0; NOTE_BYTES];
         loop {
-            file.read_exact(&mut bytes).ok()?;
+            self.bytes.read_exact(&mut bytes).ok()?;
             match Note::decode(&bytes) {
                 Some(note) => return Some(note),
-                None => self.damaged += 1,
+                None => {
+                    self.damaged += 1;
+                    self.blank += u64::from(bytes == BLANK);
+                }
             }
         }
     }
@@ -317,8 +308,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(MARKS);
         let open = || Marks::open(dir.path(), Arc::new(SystemDisk));
-        let (marks, existed) = open();
-        assert!(!existed);
+        let (marks, is_whole) = open();
+        assert!(!is_whole);
+        marks.begin(true);
         (2..9).for_each(|frame| marks.append(&[note(frame)]));
         marks.gather(&[note(5)]);
         assert_eq!(read(&marks, 0, u64::MAX), [2, 3, 4, 5, 6, 7, 8]);
@@ -328,8 +320,8 @@ mod tests {
         bytes[NOTE_BYTES * 2 + 30] ^= 1;
         bytes.extend_from_slice(&[7; 20]);
         fs::write(&path, &bytes).unwrap();
-        let (marks, existed) = open();
-        assert!(existed && marks.last() == 8);
+        let (marks, is_whole) = open();
+        assert!(is_whole && marks.last() == 8);
         marks.append(&[note(9)]);
         assert_eq!(read(&marks, 0, u64::MAX), [2, 3, 5, 6, 7, 8, 9]);
         marks.rewrite(|| 9, |put| put(&[note(4)])).unwrap();
@@ -339,5 +331,70 @@ mod tests {
         let mut reader = marks.reader();
         while reader.next_within(0, u64::MAX).is_some() {}
         assert_eq!(reader.damaged(), 0);
+    }
+    #[test]
+    fn notes_that_a_crash_tore_are_made_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(MARKS);
+        let open = || Marks::open(dir.path(), Arc::new(SystemDisk));
+        let of_frame = |frame: u64| (0..20).map(move |turn| Note { ordinal: frame * 100 + turn, ..note(frame) });
+        let notes: Vec<_> = (1..4).flat_map(of_frame).collect();
+        let (marks, _) = open();
+        marks.begin(true);
+        marks.append(&notes);
+        let whole = fs::read(&path).unwrap();
+        for bytes in (NOTE_BYTES..whole.len()).step_by(32) {
+            fs::write(&path, &whole[..bytes]).unwrap();
+            let (marks, is_whole) = open();
+            assert!(is_whole, "{bytes} bytes");
+            marks.append(&notes);
+            assert_eq!(fs::read(&path).unwrap(), whole, "{bytes} bytes");
+        }
+        // A sector that was not written, before one that was.
+        let mut torn = whole.clone();
+        torn[512..1024].fill(0);
+        fs::write(&path, &torn).unwrap();
+        let (marks, is_whole) = open();
+        assert!(!is_whole);
+        marks.rewrite(|| 3, |put| (1..4).try_for_each(|frame| put(&of_frame(frame).collect::<Vec<_>>()))).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), whole);
+        // Nothing of it came, or it never could be filled.
+        for bytes in [0, NOTE_BYTES - 1] {
+            fs::write(&path, &whole[..bytes]).unwrap();
+            let (marks, is_whole) = open();
+            assert!(!is_whole);
+            marks.begin(false);
+            marks.append(&notes);
+            let (marks, is_whole) = open();
+            assert!(!is_whole && read(&marks, 0, 9).len() == notes.len());
+        }
+    }
+    #[test]
+    fn what_is_purged_while_the_notes_are_written_anew_is_noted_at_once_and_stays_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let (marks, _) = Marks::open(dir.path(), Arc::new(SystemDisk));
+        marks.begin(true);
+        [1, 2, 4].iter().for_each(|frame| marks.append(&[note(*frame)]));
+        let on_disk = || read(&Marks::open(dir.path(), Arc::new(SystemDisk)).0, 0, u64::MAX);
+        let from_packs = |put: &mut dyn FnMut(&[Note]) -> io::Result<()>| {
+            put(&[note(2)])?;
+            marks.append(&[note(5)]);
+            // It waits, and so does the next one, until the disk takes them.
+            marks.gather(&[note(6)]);
+            assert_eq!(on_disk(), [1, 2, 4, 5]);
+            put(&[note(3)])
+        };
+        marks.rewrite(|| 4, from_packs).unwrap();
+        assert_eq!(on_disk(), [1, 2, 3, 4, 5, 6]);
+        marks.append(&[note(6), note(7)]);
+        assert_eq!(on_disk(), [1, 2, 3, 4, 5, 6, 7]);
+        // One that fails changes nothing.
+        let failing = |_: &mut dyn FnMut(&[Note]) -> io::Result<()>| {
+            marks.append(&[note(8)]);
+            Err(io::ErrorKind::Other.into())
+        };
+        assert!(marks.rewrite(|| 7, failing).is_err());
+        marks.append(&[note(9)]);
+        assert_eq!(on_disk(), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
     }
 }

@@ -169,3 +169,37 @@ fn a_store_opens_on_a_disk_that_takes_no_index() {
         assert_same(store, &model);
     }
 }
+
+#[test]
+fn a_condemned_index_is_not_used_again_though_it_could_not_be_moved_aside() {
+    for is_full in [true, false] {
+        let (mut temporary, model) = filled(tiny());
+        temporary.close();
+        crate::index::condemn_index(temporary.dir.path()).unwrap();
+        let aside = temporary.dir.path().join("index.bad");
+        let disk = Arc::new(TestDisk::default());
+        disk.is_full.store(is_full, SeqCst);
+        if !is_full {
+            // What cannot be removed as a folder is in the way.
+            fs::write(&aside, b"").unwrap();
+        }
+        for _ in 0..2 {
+            let disk = Arc::clone(&disk) as Arc<dyn Disk>;
+            let store = SledStore::open_on(temporary.dir.path(), tiny(), disk).unwrap();
+            assert!(store.problems().iter().any(|what| what.contains("in memory")), "{:?}", store.problems());
+            assert_same(&store, &model);
+        }
+        let _was_there = fs::remove_file(&aside);
+        let store = temporary.reopen(tiny());
+        assert!(store.problems()[0].contains("contradicts the packs"), "{:?}", store.problems());
+        assert!(!store.problems()[0].contains("in memory") && aside.exists());
+        assert_same(store, &model);
+        assert_eq!(temporary.reopen(tiny()).problems(), [""; 0]);
+        // A crash after it was moved aside.
+        temporary.close();
+        crate::index::condemn_index(temporary.dir.path()).unwrap();
+        fs::remove_dir_all(temporary.dir.path().join("index")).unwrap();
+        assert_eq!(temporary.reopen(tiny()).problems(), [""; 0]);
+        assert!(temporary.dir.path().join("index").exists() && !temporary.dir.path().join("opening").exists());
+    }
+}

@@ -369,6 +369,36 @@ fn notes_of_what_was_purged_that_are_damaged_or_gone_are_made_again() {
     had.assert_whole(store, "after all that");
 }
 
+/// Whatever there was of notes, and wherever a rebuild is cut off, opening once more makes them whole.
+#[test]
+fn notes_are_whole_after_a_crash_at_any_step_of_a_rebuild() {
+    let (mut temporary, had) = purged_now_and_then(tiny());
+    temporary.close();
+    let notes = |dir: &TempDir| dir.path().join("purged.bin");
+    let whole = fs::read(notes(&temporary.dir)).unwrap();
+    for bytes in [None, Some(0), Some(64), Some(whole.len() - 64)] {
+        let dir = TempDir::new().unwrap();
+        copy_all(temporary.dir.path(), dir.path());
+        fs::remove_dir_all(dir.path().join("index")).unwrap();
+        match bytes {
+            Some(bytes) => fs::write(notes(&dir), &whole[..bytes]).unwrap(),
+            None => fs::remove_file(notes(&dir)).unwrap(),
+        }
+        let disk = Arc::new(compaction::Snapshots::default());
+        *disk.dir.lock().unwrap() = Some(dir.path().to_owned());
+        drop(SledStore::open_on(dir.path(), tiny(), Arc::clone(&disk) as Arc<dyn Disk>).unwrap());
+        let crashes = std::mem::take(&mut *disk.taken.lock().unwrap());
+        assert!(crashes.len() > 1, "{bytes:?}: {} crashes", crashes.len());
+        for (turn, crash) in crashes.iter().chain([&dir]).enumerate() {
+            let what = format!("{bytes:?}, crash {turn}");
+            let store = open(crash, tiny());
+            assert_eq!(store.verify().unwrap().problems, [""; 0], "{what}");
+            had.assert_gone(&store, &what);
+            assert!(fs::read(notes(crash)).unwrap() == whole, "{what}");
+        }
+    }
+}
+
 /// A note of a frame that never was must not keep what is purged from being noted.
 #[test]
 fn a_forged_note_does_not_stand_in_the_way_of_others() {
