@@ -8,16 +8,17 @@ use std::{
 
 use mithaq_core::{
     body::Body,
-    id::{CertId, ContentId},
+    id::{CertId, ContentId, ReleaseId},
     sighting::SIGHTING_TYPE,
     stix::{Object, id::StixId},
 };
-use mithaq_store::StoreError;
+use mithaq_store::{StoreError, Version};
 
 use crate::{
     feed::{Feed, Visibility},
     node::Node,
     outbox,
+    standing::Gone,
 };
 
 /// How many versions of an id are looked at, the newest first.
@@ -92,11 +93,13 @@ pub(crate) struct Narrowing<'a> {
     feed: Feed,
     /// Whom sightings of an id are for, as far as it was looked up.
     known: HashMap<String, BTreeSet<CertId>>,
+    /// What is held, read once it is asked for.
+    gone: Option<Gone>,
 }
 
 impl<'a> Narrowing<'a> {
     pub(crate) fn new(node: &'a Arc<Node>) -> Self {
-        Self { node, feed: Feed::new(Arc::clone(node), Visibility::ALL), known: HashMap::new() }
+        Self { node, feed: Feed::new(Arc::clone(node), Visibility::ALL), known: HashMap::new(), gone: None }
     }
 
     /// Whom an object is for that is pushed for these: a sighting is for nobody who may not have what was seen. Blocks.
@@ -122,15 +125,61 @@ impl<'a> Narrowing<'a> {
     }
 
     /// Whom sightings of an id are for alone: whoever may have any version of it knows of it. Empty if the agreements
-    /// decide, or if we hold nothing of it.
+    /// decide, or if we never had anything of it.
     fn audience_of(&mut self, stix_id: &str) -> Result<BTreeSet<CertId>, StoreError> {
-        let mut audience = BTreeSet::new();
-        for version in self.node.store.versions(stix_id)?.into_iter().rev().take(VERSIONS_MAX) {
-            let subject = subject(self.node, &mut self.feed, version.content)?;
-            audience.extend(subject.into_iter().flat_map(|subject| subject.audience));
+        let versions = self.node.store.versions(stix_id)?;
+        let (mut is_shown, mut audience) = (false, BTreeSet::new());
+        for version in versions.iter().rev().take(VERSIONS_MAX) {
+            if let Some(subject) = subject(self.node, &mut self.feed, version.content)? {
+                is_shown = true;
+                audience.extend(subject.audience);
+            }
+        }
+        if !is_shown {
+            return self.audience_of_unshown(stix_id, &versions);
         }
         Ok(if audience.is_empty() { audience } else { or_us_alone(self.node, audience) })
     }
+
+    /// Whom sightings of an id are for of which nothing is shown: what was taken back, is in quarantine or was kept long
+    /// enough is spoken of to those alone who published it. Empty if we never had anything of it.
+    fn audience_of_unshown(&mut self, stix_id: &str, versions: &[Version]) -> Result<BTreeSet<CertId>, StoreError> {
+        let mut origins = BTreeSet::new();
+        for version in versions.iter().rev().take(VERSIONS_MAX) {
+            for row in self.node.store.rows_of(version.content)? {
+                let named = self.node.sound_release_at(row)?.filter(|(.., manifest)| manifest.kind.publishes());
+                origins.extend(named.map(|(.., manifest)| manifest.origin));
+            }
+        }
+        let held = self.releases_that_hold(stix_id)?;
+        if versions.is_empty() && held.is_empty() {
+            return Ok(origins);
+        }
+        for release in held {
+            origins.extend(publisher(self.node, release)?);
+        }
+        Ok(or_us_alone(self.node, origins))
+    }
+
+    /// The releases in which an object of an id is held, whose body may be gone. All holds are read once for a push: an index
+    /// of them by id would cost each arrival.
+    fn releases_that_hold(&mut self, stix_id: &str) -> Result<Vec<ReleaseId>, StoreError> {
+        let gone = match self.gone.take() {
+            Some(gone) => gone,
+            None => Gone::load(&*self.node.store)?,
+        };
+        Ok(self.gone.insert(gone).releases_of(stix_id).collect())
+    }
+}
+
+/// Who published by a release; nobody if it is gone or damaged, or speaks to our own readers alone.
+fn publisher(node: &Node, release: ReleaseId) -> Result<Option<CertId>, StoreError> {
+    let release = match node.store.release(release) {
+        Err(StoreError::Corrupt { .. }) => None,
+        read => read?,
+    };
+    let manifest = release.and_then(|(_, release)| release.stored_manifest().ok());
+    Ok(manifest.filter(|manifest| manifest.kind.publishes()).map(|manifest| manifest.origin))
 }
 
 /// What a sighting is of.

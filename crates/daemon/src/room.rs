@@ -1,12 +1,17 @@
 //! Room on the store's disk: nothing more is taken from pushes and peers before it runs out, and it goes on by itself.
 //!
 //! The store itself refuses commits below a floor of its own, which lies deeper. What lies between is for what is new and
-//! small. Withdrawals, and the ledger, receipts and cursors without which none would be told, are taken below it too.
+//! small. Withdrawals, and the ledger, receipts and cursors without which none would be told, are taken below it too, of
+//! each peer so many that none can use up what is left.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use mithaq_api::http::Problem;
-use mithaq_core::code::Code;
+use mithaq_core::{code::Code, id::CertId};
 use mithaq_store::Store;
 use tokio::sync::watch;
 
@@ -21,6 +26,10 @@ const EASE: u64 = 8;
 
 /// The store's own floor, for what must not wait: this part of the configured least.
 const FLOOR: u64 = 2;
+
+/// How many bytes of withdrawals each peer may have stored below the floor until there is more room: some thousands of one
+/// object. One that names what nobody has costs as much as one that gives space back.
+const TAKEN_BACK_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// How much room there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,12 +47,15 @@ enum Level {
 pub(crate) struct Room {
     free_bytes_min: u64,
     level: watch::Sender<Level>,
+    /// How many bytes of withdrawals came of each peer since there was last more room than the floor. Only peers have an
+    /// entry.
+    taken_back: Mutex<HashMap<CertId, u64>>,
 }
 
 impl Room {
     /// With less than `free_bytes_min` free there is none.
     pub(crate) fn new(store: &dyn Store, free_bytes_min: u64) -> Self {
-        let room = Self { free_bytes_min, level: watch::Sender::new(Level::Fine) };
+        let room = Self { free_bytes_min, level: watch::Sender::new(Level::Fine), taken_back: Mutex::default() };
         room.look(store);
         room
     }
@@ -76,6 +88,24 @@ impl Room {
         let _ = self.level.subscribe().wait_for(|level| *level > Level::Floor).await;
     }
 
+    /// Waits until withdrawals of a peer are taken: at once, unless it had much stored below the floor.
+    pub(crate) async fn wait_to_take_back(&self, from: CertId) {
+        if self.taken_back().get(&from).is_some_and(|bytes| *bytes >= TAKEN_BACK_BYTES_MAX) {
+            self.wait_above_floor().await;
+        }
+    }
+
+    /// Notes that so many bytes of withdrawals of a peer are stored.
+    pub(crate) fn note_taken_back(&self, from: CertId, bytes: u64) {
+        let mut taken_back = self.taken_back();
+        let before = taken_back.entry(from).or_default();
+        *before = before.saturating_add(bytes);
+    }
+
+    fn taken_back(&self) -> MutexGuard<'_, HashMap<CertId, u64>> {
+        self.taken_back.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Looks how much is free; says whether something can wait that could not, or the other way round.
     fn look(&self, store: &dyn Store) -> bool {
         // A file system that does not say how full it is must not stop the exchange.
@@ -85,6 +115,9 @@ impl Room {
             let now = self.level_at(free, *level);
             std::mem::replace(level, now) != now
         });
+        if *self.level.borrow() > Level::Floor {
+            self.taken_back().clear();
+        }
         was_low != self.is_low()
     }
 
@@ -123,6 +156,7 @@ pub(crate) async fn watch(node: Arc<Node>) {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
     use mithaq_store::{MemoryStore, StoreId};
 
     use super::*;
@@ -147,6 +181,29 @@ mod tests {
         check(36, Level::Low);
         check(1000, Level::Fine);
         check(0, Level::Floor);
+    }
+
+    /// What one peer has used up is another's no less, and comes back with room, not with a new session.
+    #[tokio::test]
+    async fn a_peer_has_so_much_taken_back_below_the_floor_and_then_waits() {
+        let store = MemoryStore::new(StoreId::from_bytes([1; 16]));
+        let room = Room::new(&store, 64 * MIB);
+        let [peer, other] = [1, 2].map(|number| CertId::from_bytes([number; 32]));
+        let is_taken = |from| {
+            let is_ready = room.wait_to_take_back(from).now_or_never().is_some();
+            room.note_taken_back(from, MIB);
+            is_ready
+        };
+        room.level.send_replace(Level::Floor);
+        let taken: Vec<_> = (0..6).map(|_| is_taken(peer)).collect();
+        assert_eq!(taken, [true, true, true, true, false, false]);
+        assert!(is_taken(other));
+        room.level.send_replace(Level::Low);
+        assert!(is_taken(peer), "there is room");
+        room.level.send_replace(Level::Floor);
+        assert!(!is_taken(peer));
+        room.taken_back().clear();
+        assert!(is_taken(peer));
     }
 
     #[test]

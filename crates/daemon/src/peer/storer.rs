@@ -40,6 +40,10 @@ const COMMIT_BYTES: usize = 256 * 1024;
 /// however many withdrawals or releases of ever other origins a peer sends at once.
 const COMMITS_MAX: usize = 16;
 
+/// What a withdrawal takes in the store beside its objects, their ids and the notes that it makes: more than its
+/// manifest, and the frame that it is committed in.
+const WITHDRAWAL_BYTES: usize = 2 * 1024;
+
 /// A release that came, with what came with it.
 #[derive(Debug)]
 pub(super) struct Received {
@@ -70,7 +74,7 @@ impl Received {
         self.bytes() <= INLINE_BYTES_MAX
     }
 
-    /// Whether it withdraws something, which the store takes however full its disk is.
+    /// Whether it withdraws something, which the store takes however full its disk is, so many bytes of a peer.
     fn takes_back(&self) -> bool {
         self.release.manifest().kind == Kind::Withdraw
     }
@@ -203,15 +207,13 @@ impl Lane {
         let (node, from, row, order) =
             (Arc::clone(&self.node), self.from, self.cursor_row.clone(), Arc::clone(&self.order));
         let (has_parts, seat) = (work.has_parts, Arc::clone(&self.seat));
-        if !work.takes_back() {
-            tokio::select! {
-                // Whoever has room stores what was verified, also behind the end of its session.
-                biased;
-                () = self.node.room.wait_above_floor() => {}
-                () = self.node.shutdown.cancelled() => {}
-                // What was not acknowledged comes again with the next session.
-                () = self.answers.closed() => return false,
-            }
+        tokio::select! {
+            // Whoever has room stores what was verified, also behind the end of its session.
+            biased;
+            () = self.wait_for_room(work.takes_back()) => {}
+            () = self.node.shutdown.cancelled() => {}
+            // What was not acknowledged comes again with the next session.
+            () = self.answers.closed() => return false,
         }
         let stored = tokio::task::spawn_blocking(move || {
             let numbers = work.numbers.clone();
@@ -236,6 +238,13 @@ impl Lane {
             let _ = self.answers.send(answer).await;
         }
         is_stored
+    }
+
+    async fn wait_for_room(&self, takes_back: bool) {
+        match takes_back {
+            true => self.node.room.wait_to_take_back(self.from).await,
+            false => self.node.room.wait_above_floor().await,
+        }
     }
 
     /// Stores the cursor that no commit carried.
@@ -378,11 +387,28 @@ fn store_part(
     batch.state.extend(held.to_changes());
     let settled: Vec<_> =
         batch.arrivals.iter().map(|arrival| (arrival.release.id(), arrival.release.contents().len())).collect();
+    let taken_back = batch.takes_back.then(|| weight(&batch));
     node.commit(batch)?;
+    if let Some(bytes) = taken_back {
+        node.room.note_taken_back(from, bytes);
+    }
     settled.iter().for_each(|(id, objects)| steps::passed(Step::Settled, *id, *objects));
     held.note(node);
     successors.extend(successor);
     Ok(entries)
+}
+
+/// About how many bytes a batch of withdrawals takes in the store.
+fn weight(batch: &Batch) -> u64 {
+    let of_arrival = |Arrival { release, bodies }: &Arrival| {
+        let bodies: usize = bodies.iter().map(|body| body.bytes().len()).sum();
+        WITHDRAWAL_BYTES + size_of_val(release.contents()) + bodies
+    };
+    let of_change = |change: &StateChange| change.key.len() + change.value.as_ref().map_or(0, Vec::len);
+    let arrivals: usize = batch.arrivals.iter().map(of_arrival).sum();
+    let state: usize = batch.state.iter().map(of_change).sum();
+    let purged = size_of_val(batch.purge.contents.as_slice());
+    u64::try_from(arrivals + state + purged).unwrap_or(u64::MAX)
 }
 
 fn withdraw(

@@ -4,6 +4,7 @@
 //! them to serve them (the feed, searches, the outbox) leaves out what is held. Two origins' releases of one content
 //! stand apart: what one takes back, the other may go on saying.
 
+mod gone;
 mod judge;
 mod keepsake;
 mod quarantine;
@@ -23,6 +24,7 @@ use mithaq_core::{
 use mithaq_store::{StateChange, Store, StoreError};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use gone::Gone;
 pub(crate) use judge::{Judgement, Owners, claims, facts_of, judge, revoked_key};
 pub(crate) use keepsake::{complete, relearn, relearn_lost};
 pub(crate) use quarantine::{accept, discard, expire, list, quarantine_revoked};

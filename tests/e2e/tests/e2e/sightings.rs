@@ -23,6 +23,15 @@ fn report(cert: &Cert, lines: &[Value]) -> Vec<Value> {
     answer.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
+/// A sighting of an object, as STIX.
+fn sighting(number: u32, of: &Value) -> Value {
+    json!({
+        "type": "sighting", "spec_version": "2.1", "id": format!("sighting--00000000-0000-4000-8000-{number:012}"),
+        "created": "2026-11-20T08:00:00.000Z", "modified": "2026-11-20T08:00:00.000Z", "count": number,
+        "sighting_of_ref": of["id"],
+    })
+}
+
 #[test]
 fn a_sighting_goes_in_full_or_as_a_count_as_each_agreement_says() {
     let place = Place::new();
@@ -125,13 +134,6 @@ fn a_sighting_that_is_pushed_goes_to_nobody_who_may_not_have_what_was_seen() {
     pk.push(bundle(&[indicator(1, 1)]), &["--tlp", "amber", "--to", "cn"]).exits(0);
     cn.push(bundle(&[indicator(2, 1)]), &[]).exits(0);
     cn.until_serves(&id_of(&indicator(1, 1)));
-    let sighting = |number: u32, of: &Value| {
-        json!({
-            "type": "sighting", "spec_version": "2.1", "id": format!("sighting--00000000-0000-4000-8000-{number:012}"),
-            "created": "2026-11-20T08:00:00.000Z", "modified": "2026-11-20T08:00:00.000Z", "count": number,
-            "sighting_of_ref": of["id"],
-        })
-    };
     let (foreign, own) = (sighting(1, &indicator(1, 1)), sighting(2, &indicator(2, 1)));
     // Whoever names a recipient hears that it may not learn of it.
     let named = cn.push(bundle(std::slice::from_ref(&foreign)), &["--to", "qa"]).last();
@@ -142,6 +144,33 @@ fn a_sighting_that_is_pushed_goes_to_nobody_who_may_not_have_what_was_seen() {
     settle(cn, qa, 2);
     assert_eq!(shown(qa, "sighting"), std::slice::from_ref(&own), "QA heard of what PK told CN alone");
     assert_eq!(shown(cn, "sighting").len(), 2);
+}
+
+#[test]
+fn a_sighting_that_is_pushed_of_what_was_taken_back_goes_to_its_origin_alone() {
+    let place = Place::new();
+    let certs = ["pk", "cn", "qa"].map(|name| Cert::init(&place, name));
+    let [pk, cn, qa] = &certs;
+    [(pk, cn), (cn, qa), (pk, qa)].into_iter().for_each(|(a, b)| pair(a, b, &[]));
+    let _daemons = certs.each_ref().map(Daemon::start);
+    let [theirs, ours, unknown] = [indicator(1, 1), indicator(2, 1), indicator(9, 1)];
+    pk.push(bundle(std::slice::from_ref(&theirs)), &["--tlp", "amber", "--to", "cn"]).exits(0);
+    cn.push(bundle(std::slice::from_ref(&ours)), &["--to", "pk"]).exits(0);
+    cn.until_serves(&id_of(&theirs));
+    pk.until_serves(&id_of(&ours));
+    pk.withdraw(&id_of(&theirs));
+    cn.until_dropped(&id_of(&theirs));
+    cn.withdraw(&id_of(&ours));
+    pk.until_dropped(&id_of(&ours));
+
+    let [of_theirs, of_ours, of_unknown] = [sighting(1, &theirs), sighting(2, &ours), sighting(3, &unknown)];
+    cn.push(bundle(&[of_theirs.clone(), of_ours.clone(), of_unknown.clone()]), &[]).exits(0);
+    settle(cn, qa, 2);
+    settle(cn, pk, 3);
+    let at = |cert: &Cert| [&of_theirs, &of_ours, &of_unknown].map(|sighting| cert.serves(&id_of(sighting)));
+    assert_eq!(at(cn), [true; 3]);
+    assert_eq!(at(pk), [true, false, true], "PK heard that what CN took back was seen");
+    assert_eq!(at(qa), [false, false, true], "QA heard of what PK told CN alone");
 }
 
 #[test]
