@@ -161,8 +161,8 @@ impl<'a> Narrowing<'a> {
         Ok(or_us_alone(self.node, origins))
     }
 
-    /// The releases in which an object of an id is held, whose body may be gone. All holds are read once for a push: an index
-    /// of them by id would cost each arrival.
+    /// The releases in which an object of an id is held, whose body may be gone. All holds are read once for a push: an
+    /// index of them by id would cost each arrival.
     fn releases_that_hold(&mut self, stix_id: &str) -> Result<Vec<ReleaseId>, StoreError> {
         let gone = match self.gone.take() {
             Some(gone) => gone,
