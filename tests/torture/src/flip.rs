@@ -116,8 +116,9 @@ fn flip(base: &Path, original: &Original, kind: Kind, round: u32, rng: &mut Rng)
     let mut mode = if kind.is_pack() { Mode::Damaged } else { Mode::Whole };
     let mut struck = Tally::default();
     if kind.is_pack() && rng.chance(REPAIRED_PERCENT) {
-        struck.repairs = mend::strike(&dir, original.setup, rng)?;
-        mode = Mode::Repaired;
+        let repairs = mend::strike(&dir, original.setup, rng)?;
+        struck.repairs = repairs.killed;
+        mode = if repairs.named || repairs.killed > 0 { Mode::Named } else { Mode::Repaired };
     }
     let mut ledger = original.ledger.clone();
     // Acknowledgements are counted once for each original, with its first copy.

@@ -18,6 +18,10 @@ use crate::{
     writer::{Setup, say},
 };
 
+/// What a repair says at its end, and what it says if it has named damage.
+const REPAIRED: &str = "repaired";
+const NAMED: &str = "named";
+
 /// How often a repair is killed before one comes to its end.
 const KILLS: usize = 3;
 
@@ -25,8 +29,8 @@ const KILLS: usize = 3;
 pub(crate) fn repair(dir: &Path, setup: Setup) -> anyhow::Result<()> {
     let store = SledStore::open(dir, setup.options()).context("the store would not open")?;
     say("repairing");
-    store.repair(now())?;
-    say("repaired");
+    let named = !store.repair(now())?.report.problems.is_empty();
+    say(if named { NAMED } else { REPAIRED });
     Ok(())
 }
 
@@ -35,18 +39,31 @@ pub(crate) fn now() -> Time {
     Time::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
-/// Starts repairs and kills them, then lets one come to its end; says how many were killed under way.
-pub(crate) fn strike(dir: &Path, setup: Setup, rng: &mut Rng) -> anyhow::Result<u64> {
-    let mut killed = 0;
-    for _ in 0..KILLS {
-        let wait = Duration::from_micros(rng.pick(&[0, 300, 1_000, 3_000, 10_000, 30_000]));
-        killed += u64::from(!run(dir, setup, Some(wait))?);
-    }
-    run(dir, setup, None)?.then_some(killed).context("a repair did not come to its end")
+/// What became of repairs.
+#[derive(Debug, Default)]
+pub(crate) struct Struck {
+    /// How many were killed under way. A daemon notes that it repairs, and asks for all that is not there if it was cut.
+    pub(crate) killed: u64,
+    /// Whether one has named damage: what it took out of the way altogether, no later one names.
+    pub(crate) named: bool,
 }
 
-/// Runs a repair, and kills it so long after it has begun; says whether it came to its end.
-fn run(dir: &Path, setup: Setup, kill_after: Option<Duration>) -> anyhow::Result<bool> {
+/// Starts repairs and kills them, then lets one come to its end.
+pub(crate) fn strike(dir: &Path, setup: Setup, rng: &mut Rng) -> anyhow::Result<Struck> {
+    let mut struck = Struck::default();
+    for _ in 0..KILLS {
+        let wait = Duration::from_micros(rng.pick(&[0, 300, 1_000, 3_000, 10_000, 30_000]));
+        match run(dir, setup, Some(wait))? {
+            Some(named) => struck.named |= named,
+            None => struck.killed += 1,
+        }
+    }
+    struck.named |= run(dir, setup, None)?.context("a repair did not come to its end")?;
+    Ok(struck)
+}
+
+/// Runs a repair, and kills it so long after it has begun; says whether it has named damage, if it came to its end.
+fn run(dir: &Path, setup: Setup, kill_after: Option<Duration>) -> anyhow::Result<Option<bool>> {
     let mut command = Command::new(env::current_exe().context("the path of this program")?);
     command.args(["repair", "--setup", setup.name(), "--dir"]).arg(dir);
     let mut process = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
@@ -56,7 +73,8 @@ fn run(dir: &Path, setup: Setup, kill_after: Option<Duration>) -> anyhow::Result
         thread::sleep(wait);
         process.kill()?;
     }
-    let has_ended = lines.next().is_some_and(|line| line == "repaired");
+    let end = lines.next();
     process.wait()?;
-    has_begun.then_some(has_ended).context("the store would not open for a repair")
+    let named = end.filter(|line| line == REPAIRED || line == NAMED).map(|line| line == NAMED);
+    has_begun.then_some(named).context("the store would not open for a repair")
 }

@@ -46,6 +46,8 @@ pub(crate) enum Mode {
     Damaged,
     /// The same, and a repair has taken it out of the way: then it may be named as set aside.
     Repaired,
+    /// The same, and that repair has named it, or was cut: then it need not be named again.
+    Named,
 }
 
 impl Mode {
@@ -54,6 +56,7 @@ impl Mode {
             Self::Whole => "whole",
             Self::Damaged => "damaged",
             Self::Repaired => "repaired",
+            Self::Named => "named",
         }
     }
 }
@@ -191,7 +194,8 @@ impl Check {
         let missing = self.arrivals(store, &expected) + self.rows(store, &expected) + self.state(store, &expected);
         self.verify(store);
         if self.mode != Mode::Whole {
-            let is_named = !self.named.is_empty() || self.dir.join("packs/torn-tail.bin").exists();
+            let is_torn = self.dir.join("packs/torn-tail.bin").exists();
+            let is_named = self.mode == Mode::Named || !self.named.is_empty() || is_torn;
             if missing > 0 && !is_named {
                 self.tally.lost += missing;
                 self.tally.find(format!("{missing} records are not there, and nothing is named"));
