@@ -411,7 +411,8 @@ impl Check {
     fn verify(&mut self, store: &SledStore) {
         match store.verify() {
             Ok(report) => {
-                let known = if self.mode == Mode::Repaired { report.set_aside } else { Vec::new() };
+                let known =
+                    if matches!(self.mode, Mode::Repaired | Mode::Named) { report.set_aside } else { Vec::new() };
                 self.named.extend(report.problems.into_iter().chain(known));
             }
             Err(error) => self.named.push(error.to_string()),
