@@ -99,15 +99,16 @@ pub(crate) fn changes(batch: &Batch, now: Time) -> (Vec<StateChange>, Option<i64
     )
 }
 
-/// Whether the time until which an object is valid is over then.
-pub(crate) fn is_over(body: &[u8], at: Time) -> bool {
-    let may_be = times(body).any(|time| time <= at.as_micros());
-    may_be && end_of(body).is_some_and(|end| end <= at.as_micros())
+/// The object of these canonical bytes, if the time until which it is valid is over then.
+pub(crate) fn over(body: &[u8], at: Time) -> Option<Object<'_>> {
+    if !times(body).any(|time| time <= at.as_micros()) {
+        return None;
+    }
+    Object::parse(body).ok().filter(|object| end_of(object).is_some_and(|end| end <= at.as_micros()))
 }
 
-/// The `valid_until` of an object, given in canonical bytes.
-fn end_of(body: &[u8]) -> Option<i64> {
-    let object = Object::parse(body).ok()?;
+/// The `valid_until` of an object.
+fn end_of(object: &Object<'_>) -> Option<i64> {
     Some(object.valid_until()?.unix_micros().max(AT_ONCE + 1))
 }
 
@@ -227,11 +228,10 @@ fn look(node: &Node, key: Vec<u8>, look_at: i64, id: ReleaseId) -> Result<(), Pr
         let holds = node.standing.holds(&*node.store, id).map_err(failed)?;
         let contents = release.contents.into_iter().filter(|content| !holds.contains_key(content)).collect();
         let ends = ends_of(node, contents).map_err(failed)?;
-        // What was over before the row came is told with it. Only where bodies did not come with their release is that
-        // not known from when to look; a row's own time may be ahead of a clock that was set back.
-        let row = node.store.log(seq - 1, 1).map_err(failed)?.into_iter().next();
-        let told = row.map_or(AT_ONCE, |row| row.added_at.as_micros());
-        let is_due = |end: i64| end <= now.as_micros() && end >= look_at && (look_at != AT_ONCE || end > told);
+        // What was over before the row came is told with it. Only where bodies did not come with their release is that not
+        // known from when to look; a row's own time may be ahead of a clock that was set back.
+        let since = if look_at == AT_ONCE { came(node, seq).map_err(failed)?.saturating_add(1) } else { look_at };
+        let is_due = |end: i64| end <= now.as_micros() && end >= since;
         let due: Vec<_> = ends.iter().filter(|(_, end)| is_due(*end)).map(|(content, _)| *content).collect();
         let next = ends.iter().map(|(_, end)| *end).filter(|end| *end > now.as_micros()).min();
         batch.state.extend(next.map(|next| StateChange::set(look_key(next, id), Vec::new())));
@@ -244,13 +244,20 @@ fn look(node: &Node, key: Vec<u8>, look_at: i64, id: ReleaseId) -> Result<(), Pr
     Ok(())
 }
 
+/// When a row was added, in microseconds since the Unix epoch; before everything if it was lost.
+fn came(node: &Node, seq: u64) -> Result<i64, StoreError> {
+    let row = node.store.log(seq - 1, 1)?.into_iter().next();
+    Ok(row.map_or(AT_ONCE, |row| row.added_at.as_micros()))
+}
+
 /// The `valid_until` of those contents that are held and have one.
 fn ends_of(node: &Node, contents: Vec<ContentId>) -> Result<Vec<(ContentId, i64)>, StoreError> {
     let mut ends = Vec::new();
     for contents in contents.chunks(BODIES) {
         for (content, body) in contents.iter().zip(node.sound_bodies(contents)?) {
             let Some(body) = body.filter(|body| times(body).next().is_some()) else { continue };
-            ends.extend(end_of(&body).map(|end| (*content, end)));
+            let end = Object::parse(&body).ok().and_then(|object| end_of(&object));
+            ends.extend(end.map(|end| (*content, end)));
         }
     }
     Ok(ends)

@@ -65,15 +65,14 @@ impl Feed {
         let What::Put(body) = &item.what else { return Ok(None) };
         // A clock that was ahead once leaves rows that are: what is still valid by now is not over.
         let came = item.release.row.added_at.min(clock::wall());
-        if !expiry::is_over(body, came) {
-            return Ok(None);
+        match expiry::over(body, came) {
+            Some(object) => self.unless_replaced(&object, item.content),
+            None => Ok(None),
         }
-        self.unless_replaced(body, item.content)
     }
 
     /// The STIX id of an object, unless it is revoked or the reader is shown a newer version of it.
-    fn unless_replaced(&mut self, body: &[u8], content: ContentId) -> Result<Option<String>, StoreError> {
-        let Ok(object) = Object::parse(body) else { return Ok(None) };
+    fn unless_replaced(&mut self, object: &Object<'_>, content: ContentId) -> Result<Option<String>, StoreError> {
         let stix_id = object.id().as_str().to_owned();
         let is_replaced = object.revoked() || self.is_outdated(&stix_id, content)?;
         Ok((!is_replaced).then_some(stix_id))
@@ -139,7 +138,8 @@ impl Feed {
             }
         }
         let Some(body) = self.node.sound_bodies(&[content])?.pop().flatten() else { return Ok(None) };
-        Ok(self.unless_replaced(&body, content)?.map(|stix_id| (shown_by, What::Expire { stix_id })))
+        let Ok(object) = Object::parse(&body) else { return Ok(None) };
+        Ok(self.unless_replaced(&object, content)?.map(|stix_id| (shown_by, What::Expire { stix_id })))
     }
 
     /// Whether readers are told behind an item that the item's content is over.
