@@ -54,9 +54,14 @@ pub(crate) fn bundle(objects: &[Value]) -> String {
     json!({"type": "bundle", "id": "bundle--5d0092c5-5f74-4287-9642-33f4c354e56d", "objects": objects}).to_string()
 }
 
+/// The folder of the project.
+pub(crate) fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
 /// Real bundles, one after the other in one input; the project's own where the corpora are not at hand.
 pub(crate) fn corpus(files: &[&str]) -> Vec<u8> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let root = root();
     let corpora = env::var_os("MITHAQ_CORPORA").map_or_else(|| root.join("../shared/data"), PathBuf::from);
     let read: Result<Vec<Vec<u8>>, _> = files.iter().map(|file| fs::read(corpora.join(file))).collect();
     read.map(|bundles| bundles.join(&b"\n"[..])).unwrap_or_else(|error| {

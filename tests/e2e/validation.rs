@@ -3,14 +3,14 @@
 use std::{
     env, fs,
     io::Write,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Stdio},
 };
 
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Cert, Daemon, Output, Place, bundle, command, indicator, indicators, mithaq, mithaq_with_input, skipped,
+    Cert, Daemon, Output, Place, bundle, command, indicator, indicators, mithaq, mithaq_with_input, root, skipped,
 };
 
 /// The most memory that it takes to validate an input, however large, in KiB.
@@ -27,8 +27,7 @@ fn broken_indicator() -> Value {
 
 /// A corpus, if it is at hand.
 fn corpus_text(file: &str) -> Option<String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let corpora = env::var_os("MITHAQ_CORPORA").map_or_else(|| root.join("../shared/data"), PathBuf::from);
+    let corpora = env::var_os("MITHAQ_CORPORA").map_or_else(|| root().join("../shared/data"), PathBuf::from);
     let read = fs::read_to_string(corpora.join(file));
     read.map_err(|error| skipped(file, &format!("{}: {error}", corpora.display()))).ok()
 }

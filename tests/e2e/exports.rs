@@ -9,7 +9,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Cert, Daemon, Place, bundle, domain, get, id_of, indicator, indicators, skipped, until},
+    harness::{Cert, Daemon, Place, bundle, domain, get, id_of, indicator, indicators, root, skipped, until},
     taxii::python,
 };
 
@@ -107,7 +107,7 @@ fn the_parsers_of_others_read_what_went_in() {
 
     let Some(python) = python() else { return };
     let mut reader = Command::new(python);
-    reader.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("python/read_exports.py")).arg("--folder").arg(&folder);
+    reader.arg(root().join("tests/e2e/python/read_exports.py")).arg("--folder").arg(&folder);
     let expected: Vec<_> = values.iter().map(|(kind, value, _)| json!([kind, value])).collect();
     reader.arg("--expect").arg(json!(expected).to_string());
     is_content(reader, "the readers of exports in Python").unwrap();

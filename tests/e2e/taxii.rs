@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use crate::harness::{Cert, Daemon, Place, bundle, corpus, get_tcp, indicators, skipped};
+use crate::harness::{Cert, Daemon, Place, bundle, corpus, get_tcp, indicators, root, skipped};
 use crate::sockets::check_sockets;
 
 const TOKEN: &str = "a-token-of-the-test-that-is-long-enough-0123456789";
@@ -65,7 +65,7 @@ pub(crate) fn python() -> Option<PathBuf> {
     if let Some(python) = env::var_os("MITHAQ_PYTHON") {
         return Some(python.into());
     }
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("python");
+    let folder = root().join("tests/e2e/python");
     let venv = env::current_exe().unwrap().ancestors().nth(3).unwrap().join("python");
     let python = venv.join("bin/python");
     let why_not = |mut command: Command| match command.output() {
@@ -91,7 +91,7 @@ pub(crate) fn python() -> Option<PathBuf> {
 #[track_caller]
 fn run_client(python: &Path, script: &str, args: &[&str]) {
     let mut client = Command::new(python);
-    client.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("python").join(script)).args(args);
+    client.arg(root().join("tests/e2e/python").join(script)).args(args);
     let output = client.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{script}: {text}");

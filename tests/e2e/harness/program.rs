@@ -2,11 +2,9 @@
 
 use std::{
     env,
-    ffi::OsStr,
     io::{Read, Write},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::OnceLock,
     thread,
 };
 
@@ -14,31 +12,9 @@ use serde_json::Value;
 
 use super::until;
 
-/// The binary that MITHAQ_PROGRAM names, or the one of the target folder that this test was built into, brought up to
-/// date once: `cargo test` builds no binary of another package, and a stale one would make a test pass for code that
-/// is gone.
-#[track_caller]
-fn binary() -> &'static Path {
-    static BINARY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let binary = BINARY.get_or_init(|| env::var_os("MITHAQ_PROGRAM").map_or_else(build, |program| Ok(program.into())));
-    binary.as_ref().unwrap_or_else(|error| panic!("the program does not build: {error}"))
-}
-
-fn build() -> Result<PathBuf, String> {
-    // target/PROFILE/deps/e2e-HASH
-    let test = env::current_exe().unwrap();
-    let profile = test.parent().and_then(Path::parent).unwrap();
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--package", "mithaq", "--bin", "mithaq", "--target-dir"]);
-    cargo.arg(profile.parent().unwrap()).current_dir(env!("CARGO_MANIFEST_DIR"));
-    if profile.file_name() == Some(OsStr::new("release")) {
-        cargo.arg("--release");
-    }
-    let output = cargo.output().map_err(|error| error.to_string())?;
-    match output.status.success() {
-        true => Ok(profile.join("mithaq")),
-        false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
-    }
+/// The binary that `MITHAQ_PROGRAM` names, or the one that cargo has built for these tests.
+fn binary() -> PathBuf {
+    env::var_os("MITHAQ_PROGRAM").map_or_else(|| env!("CARGO_BIN_EXE_mithaq").into(), PathBuf::from)
 }
 
 /// What a run of the program gave.

@@ -3,11 +3,12 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     env, fs,
-    path::Path,
     process::Command,
 };
 
 use serde_json::Value;
+
+use crate::harness::root;
 
 /// Every dependency between crates that may be, `tests/` aside; a new one is a decision and not a convenience.
 const ARROWS: [(&str, &[&str]); 8] = [
@@ -38,10 +39,6 @@ const IMPURE: [&str; 11] = [
     "tokio",
     "tokio-util",
 ];
-
-fn root() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
-}
 
 /// Each package of the workspace: whether it lies under `crates/`, and what it depends on outside of its tests.
 fn packages() -> BTreeMap<String, (bool, BTreeSet<String>)> {
