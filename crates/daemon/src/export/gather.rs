@@ -99,15 +99,15 @@ impl Gathered {
         // The store holds no object that does not parse, but for a damaged one, which was named in the log.
         let Ok(object) = Object::parse(body) else { return };
         let version = object.modified().or_else(|| object.created()).map(|time| time.unix_nanos());
-        let published_at = source.word.published_at;
+        let published_at = source.provenance.published_at;
         let rank = Rank::new(version, published_at, content);
         self.came += 1;
         let word = Word {
-            certs: vec![self.certs.number(source.word.origin)],
+            certs: vec![self.certs.number(source.provenance.origin)],
             tlp: source.manifest.label.level(),
             confidence: object.confidence(),
             earliest: published_at,
-            first: source.word.origin,
+            first: source.provenance.origin,
             newest: published_at,
         };
         match self.current.get_mut(object.id().as_str()) {

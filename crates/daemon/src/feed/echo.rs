@@ -167,8 +167,8 @@ impl Feed {
         }
         let damaged = || StoreError::Corrupt { what: format!("row {shown_by} of the log") };
         let (named, release, manifest) = self.node.release_at(shown_by)?.ok_or_else(damaged)?;
-        let word = self.word_of(&manifest, &release.contents)?;
-        let source = Arc::new(Source { row: row.clone(), release: named.release, manifest, word });
+        let provenance = self.provenance_of(&manifest, &release.contents)?;
+        let source = Arc::new(Source { row: row.clone(), release: named.release, manifest, provenance });
         *last = Some((shown_by, Arc::clone(&source)));
         Ok(source)
     }
@@ -180,7 +180,7 @@ impl Feed {
             if self.is_shown_at(seq, content)?
                 && let Some((_, release, manifest)) = self.node.sound_release_at(seq)?
             {
-                origins.push(self.word_of(&manifest, &release.contents)?.origin);
+                origins.push(self.provenance_of(&manifest, &release.contents)?.origin);
             }
         }
         Ok(origins)

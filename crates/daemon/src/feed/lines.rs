@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use mithaq_core::{stix::object::Object, time::Time};
 
-use super::{Cursor, Item, Source, What, Word};
+use super::{Cursor, Item, Provenance, Source, What};
 use crate::node::Node;
 
 /// Writes items as lines of the stream, each with its cursor.
@@ -15,8 +15,8 @@ pub(crate) fn write_lines(node: &Node, items: &[Item], out: &mut Vec<u8>) {
 /// Writes one item as a line of the stream, its end included.
 pub(crate) fn write_line(node: &Node, item: &Item, out: &mut Vec<u8>) {
     let mut head = String::with_capacity(512);
-    let Source { release, manifest, word, .. } = &*item.release;
-    let Word { origin, published_at } = word;
+    let Source { release, manifest, provenance, .. } = &*item.release;
+    let Provenance { origin, published_at } = provenance;
     // INVARIANT: writing to a string does not fail, and none of these values needs escaping in JSON.
     let _ = write!(
         head,

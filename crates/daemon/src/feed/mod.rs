@@ -31,7 +31,7 @@ use crate::{
 };
 pub(crate) use cursor::{Cursor, CursorError, place_after};
 pub(crate) use lines::{is_revoked, operation, write_line, write_lines};
-pub(crate) use version::{Rank, Word, by_time};
+pub(crate) use version::{Provenance, Rank, by_time};
 pub(crate) use visibility::{Corroboration, Visibility};
 
 /// How many rows of the log are read at a time.
@@ -40,10 +40,11 @@ const ROWS: usize = 64;
 /// Of how many contents of a row it is asked together whether they are shown.
 const CONTENTS: usize = 256;
 
-/// How many bodies are read at a time.
-const BODIES: usize = 64;
+/// How many objects are read at a time, and so for a chunk of what a reader is sent: few enough that a hundred readers that
+/// stand still hold little memory. Each holds the chunk that it is being sent, and pieces of those before it.
+pub(crate) const CHUNK_ITEMS: usize = 64;
 
-/// How many bytes of bodies are read together, and [`BODIES`] more at most: each of many readers holds as much.
+/// How many bytes of bodies are read together, and [`CHUNK_ITEMS`] more at most: each of many readers holds as much.
 const BYTES_MAX: usize = 256 * 1024;
 
 /// A place in the feed: the next object to show.
@@ -140,7 +141,7 @@ pub(crate) struct Source {
     /// Its manifest.
     pub(crate) manifest: Manifest,
     /// Whose word it is, and when it was published.
-    pub(crate) word: Word,
+    pub(crate) provenance: Provenance,
 }
 
 /// What a row of the log is to a reader.
@@ -254,17 +255,17 @@ impl Feed {
         start: Place,
         limit: usize,
     ) -> Result<(Vec<Item>, Place), StoreError> {
-        let word = self.word_of(&manifest, &release.contents)?;
+        let provenance = self.provenance_of(&manifest, &release.contents)?;
         // Who is shown what several CERTs have seen is shown it by rows of its own.
         let is_elsewhere = self.visibility.corroboration().is_some() || self.is_own_count(&manifest);
-        if is_elsewhere || !self.visibility.allows(word.origin, &manifest) {
+        if is_elsewhere || !self.visibility.allows(provenance.origin, &manifest) {
             return Ok((Vec::new(), Place::behind(row)));
         }
         let holds = self.node.standing.holds(&*self.node.store, row.release)?;
         let (shown, next) = self.shown_first(row, release, &holds, start.position, limit.min(CONTENTS))?;
-        let source = Arc::new(Source { row: row.clone(), release: row.release, manifest, word });
+        let source = Arc::new(Source { row: row.clone(), release: row.release, manifest, provenance });
         let (mut items, mut bytes) = (Vec::new(), 0);
-        for part in shown.chunks(BODIES) {
+        for part in shown.chunks(CHUNK_ITEMS) {
             let first = part.first().map_or(start.position, |(position, _)| *position);
             if bytes >= BYTES_MAX {
                 return Ok((items, Place::at(row.seq, first)));
@@ -327,8 +328,8 @@ impl Feed {
         let Some(notice) = standing::notice_of(&self.node, *content, &[])? else {
             return Ok((Vec::new(), Place::behind(row)));
         };
-        let word = Word::of(&manifest);
-        let source = Arc::new(Source { row: row.clone(), release: row.release, manifest, word });
+        let provenance = Provenance::of(&manifest);
+        let source = Arc::new(Source { row: row.clone(), release: row.release, manifest, provenance });
         let mut items = Vec::new();
         for (position, content) in notice.contents.iter().enumerate().skip(start) {
             if items.len() == limit {
@@ -452,7 +453,7 @@ impl Feed {
             Kind::Expire => RowKind::Expires,
             Kind::Corroborate if self.is_corroborated_by(manifest) => RowKind::Corroborates,
             Kind::Publish | Kind::Tally | Kind::Accept if !self.is_own_count(manifest) => {
-                let Word { origin, published_at } = self.word_of(manifest, &release.contents)?;
+                let Provenance { origin, published_at } = self.provenance_of(manifest, &release.contents)?;
                 match self.visibility.allows(origin, manifest) {
                     true => RowKind::Brings { release: row.release, published_at },
                     false => RowKind::Hidden,

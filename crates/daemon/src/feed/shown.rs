@@ -6,7 +6,7 @@ use std::{ops::ControlFlow, sync::Arc};
 use mithaq_core::id::ContentId;
 use mithaq_store::{LogRow, StoreError};
 
-use super::{BODIES, Feed, ROWS, RowKind, Source, is_covered};
+use super::{CHUNK_ITEMS, Feed, ROWS, RowKind, Source, is_covered};
 
 /// Takes an object with the release that shows it; says whether it wants more.
 type Take<'t> = dyn FnMut(&Source, ContentId, &[u8]) -> ControlFlow<()> + 't;
@@ -50,9 +50,9 @@ impl Feed {
         let holds = self.node.standing.holds(&*self.node.store, row.release)?;
         let contents: Vec<_> =
             release.contents.iter().copied().filter(|content| !holds.contains_key(content)).collect();
-        let word = self.word_of(&manifest, &contents)?;
-        let source = Arc::new(Source { row: row.clone(), release: row.release, manifest, word });
-        for contents in contents.chunks(BODIES) {
+        let provenance = self.provenance_of(&manifest, &contents)?;
+        let source = Arc::new(Source { row: row.clone(), release: row.release, manifest, provenance });
+        for contents in contents.chunks(CHUNK_ITEMS) {
             for (content, body) in contents.iter().zip(self.node.sound_bodies(contents)?) {
                 let Some(body) = body.filter(|body| row.all_new || is_covered(&source, *content, body)) else {
                     continue;

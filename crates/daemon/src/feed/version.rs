@@ -35,14 +35,14 @@ impl Rank {
 
 /// Whose word the objects of a release are: the signer's, or that of the CERT whose object an operator accepted.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Word {
+pub(crate) struct Provenance {
     /// Who published them.
     pub(crate) origin: CertId,
     /// When.
     pub(crate) published_at: Time,
 }
 
-impl Word {
+impl Provenance {
     /// What the signer of a release says itself.
     pub(super) fn of(manifest: &Manifest) -> Self {
         Self { origin: manifest.origin, published_at: manifest.published_at }
@@ -56,15 +56,15 @@ pub(crate) fn by_time(versions: &[Version]) -> impl DoubleEndedIterator<Item = &
 
 impl Feed {
     /// Whose word the objects of a release are.
-    pub(super) fn word_of(&self, manifest: &Manifest, contents: &[ContentId]) -> Result<Word, StoreError> {
+    pub(super) fn provenance_of(&self, manifest: &Manifest, contents: &[ContentId]) -> Result<Provenance, StoreError> {
         if let (Kind::Accept, Some(content)) = (manifest.kind, contents.first()) {
             for seq in self.node.store.rows_of(*content)? {
                 if let Some((_, _, manifest)) = self.node.release_at(seq)? {
-                    return Ok(Word::of(&manifest));
+                    return Ok(Provenance::of(&manifest));
                 }
             }
         }
-        Ok(Word::of(manifest))
+        Ok(Provenance::of(manifest))
     }
 
     /// The content that the reader is served of versions with one time; `None` if it may see none of them.

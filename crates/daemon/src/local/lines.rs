@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::{access::Peer, outlet::Right, siem::Delivery};
 use crate::{
     collections::Collection,
-    feed::{Cursor, Feed, Item, Place, write_line},
+    feed::{CHUNK_ITEMS, Cursor, Feed, Item, Place, write_line},
     node::Node,
 };
 
@@ -25,9 +25,6 @@ const RESUME: &[u8] = b"ln/";
 
 /// How much may lie unread in a socket: more than Linux lets a unix socket hold unless told otherwise (212,992 bytes).
 const SLACK_BYTES: usize = 256 * 1024;
-
-/// How many items are read together.
-const CHUNK_ITEMS: usize = 64;
 
 /// How often where to go on is written down, at most.
 const KEEP: Duration = Duration::from_secs(1);

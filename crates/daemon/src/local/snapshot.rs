@@ -13,12 +13,9 @@ use serde_json::json;
 
 use super::{answer, outlet::Outlet, siem::Delivery};
 use crate::{
-    feed::{Cursor, Feed, Item, Place, What, is_revoked, write_line},
+    feed::{CHUNK_ITEMS, Cursor, Feed, Item, Place, What, is_revoked, write_line},
     node::Node,
 };
-
-/// How many items are read together.
-const CHUNK_ITEMS: usize = 64;
 
 /// Answers with what the collection shows up to the newest item, which also names the answer: the same again is not sent
 /// to whoever has it.

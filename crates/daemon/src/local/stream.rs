@@ -16,17 +16,13 @@ use super::{
     siem::Delivery,
 };
 use crate::{
-    feed::{self, Cursor, CursorError, Feed, Item, Place, Visibility, What},
+    feed::{self, CHUNK_ITEMS, Cursor, CursorError, Feed, Item, Place, Visibility, What},
     node::Node,
     steps::{self, Step},
 };
 
 /// The cursor of what comes from now on.
 const END: &str = "end";
-
-/// How many objects are read for a chunk: few enough that a hundred readers that stand still hold little memory. Each holds
-/// the chunk that it is being sent, and pieces of those before it.
-const CHUNK_ITEMS: usize = 64;
 
 /// How often a client of server-sent events is sent something, so that it and what lies between know that we are here.
 const HEARTBEAT: Duration = Duration::from_secs(15);
