@@ -240,7 +240,7 @@ impl Index {
 
     fn load(engine: Engine, segments: &Segments) -> Result<Result<Self, StoreError>, sled::Error> {
         let manifest = match engine.tree.get(MANIFEST)? {
-            None if engine.tree.is_empty() => Some(Manifest::empty(segments.id(), segments.start())),
+            None if engine.tree.is_empty() => Some(begin(&engine.tree, segments)?),
             None => None,
             Some(bytes) => match Manifest::decode(&bytes) {
                 Decoded::Manifest(manifest) => Some(*manifest),
@@ -296,6 +296,14 @@ impl Index {
             flushed: Condvar::new(),
         })
     }
+}
+
+/// Notes in a new index which packs it is of, ahead of everything else: if its first flush were cut, rows without a manifest
+/// would look like the index of another store.
+fn begin(tree: &sled::Db, segments: &Segments) -> Result<Manifest, sled::Error> {
+    let manifest = Manifest::empty(segments.id(), segments.start());
+    tree.insert(MANIFEST, manifest.encode())?;
+    Ok(manifest)
 }
 
 /// Whether an index was made of these packs.

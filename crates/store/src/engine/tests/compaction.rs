@@ -373,6 +373,21 @@ fn what_was_staged_and_purged_before_damaged_releases_were_marked_stays_so() {
 }
 
 #[test]
+fn a_new_index_whose_first_flush_was_cut_is_gone_on_with() {
+    let mut temporary = Temporary::new(tiny());
+    temporary.close();
+    let index = temporary.dir.path().join("index");
+    {
+        // What a flush writes first: a part of a run.
+        let tree = sled::Config::new().path(&index).open().unwrap();
+        tree.insert(b"b\0\0\0\x01\0\0\0\0", b"cut").unwrap();
+    }
+    wait_for_sled(&index);
+    assert_eq!(temporary.reopen(tiny()).problems(), [""; 0]);
+    assert!(!temporary.dir.path().join("index.bad").exists());
+}
+
+#[test]
 fn an_index_of_another_schema_is_built_anew_without_a_word_of_damage() {
     let (mut temporary, model) = filled(tiny());
     temporary.close();
@@ -383,13 +398,17 @@ fn an_index_of_another_schema_is_built_anew_without_a_word_of_damage() {
         manifest.extend_from_slice(&crc32fast::hash(&manifest).to_le_bytes());
         tree.insert(b"m", manifest).unwrap();
     }
-    // sled lets go of its files a moment after its handle is dropped.
-    let db = index.join("db");
-    while File::open(&db).unwrap().try_lock().is_err() {
-        thread::yield_now();
-    }
+    wait_for_sled(&index);
     let store = temporary.reopen(tiny());
     assert_eq!(store.problems(), [""; 0]);
     assert_same(store, &model);
     assert!(!temporary.dir.path().join("index.bad").exists());
+}
+
+/// sled lets go of its files a moment after its handle is dropped.
+fn wait_for_sled(index: &Path) {
+    let db = index.join("db");
+    while File::open(&db).unwrap().try_lock().is_err() {
+        thread::yield_now();
+    }
 }
