@@ -217,6 +217,11 @@ impl Node {
         peers
     }
 
+    /// How many peers there are.
+    pub(crate) fn peer_count(&self) -> usize {
+        self.read_peers().len()
+    }
+
     /// The peer with this name.
     pub(crate) fn peer_named(&self, name: &str) -> Option<Arc<PeerEntry>> {
         self.read_peers().values().find(|entry| entry.peer.name == name).cloned()

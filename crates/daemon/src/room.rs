@@ -27,8 +27,8 @@ const EASE: u64 = 8;
 /// The store's own floor, for what must not wait: this part of the configured least.
 const FLOOR: u64 = 2;
 
-/// How many bytes of withdrawals each peer may have stored below the floor until there is more room: some thousands of one
-/// object. One that names what nobody has costs as much as one that gives space back.
+/// How many bytes of withdrawals each peer may have stored below the floor until there is more room, at the most: some
+/// thousands of one object. One that names what nobody has costs as much as one that gives space back.
 const TAKEN_BACK_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// How much room there is.
@@ -88,11 +88,19 @@ impl Room {
         let _ = self.level.subscribe().wait_for(|level| *level > Level::Floor).await;
     }
 
-    /// Waits until withdrawals of a peer are taken: at once, unless it had much stored below the floor.
-    pub(crate) async fn wait_to_take_back(&self, from: CertId) {
-        if self.taken_back().get(&from).is_some_and(|bytes| *bytes >= TAKEN_BACK_BYTES_MAX) {
+    /// Waits until withdrawals of one of so many peers are taken: at once, unless it had much stored below the floor.
+    pub(crate) async fn wait_to_take_back(&self, from: CertId, peers: usize) {
+        let share = self.taken_back_share(peers);
+        if self.taken_back().get(&from).is_some_and(|bytes| *bytes >= share) {
             self.wait_above_floor().await;
         }
+    }
+
+    /// How many bytes of withdrawals one of so many peers may have stored below the floor. All together use up half of what
+    /// is left there, whatever they send.
+    fn taken_back_share(&self, peers: usize) -> u64 {
+        let peers = u64::try_from(peers).unwrap_or(u64::MAX).max(1);
+        TAKEN_BACK_BYTES_MAX.min(Self::floor(self.free_bytes_min) / 2 / peers)
     }
 
     /// Notes that so many bytes of withdrawals of a peer are stored.
@@ -190,7 +198,7 @@ mod tests {
         let room = Room::new(&store, 64 * MIB);
         let [peer, other] = [1, 2].map(|number| CertId::from_bytes([number; 32]));
         let is_taken = |from| {
-            let is_ready = room.wait_to_take_back(from).now_or_never().is_some();
+            let is_ready = room.wait_to_take_back(from, 2).now_or_never().is_some();
             room.note_taken_back(from, MIB);
             is_ready
         };
@@ -204,6 +212,13 @@ mod tests {
         assert!(!is_taken(peer));
         room.taken_back().clear();
         assert!(is_taken(peer));
+    }
+
+    #[test]
+    fn all_peers_together_leave_half_of_what_is_below_the_floor() {
+        let room = Room::new(&MemoryStore::new(StoreId::from_bytes([1; 16])), 64 * MIB);
+        let shares = [0, 1, 4, 8, 32].map(|peers| room.taken_back_share(peers));
+        assert_eq!(shares, [4 * MIB, 4 * MIB, 4 * MIB, 2 * MIB, MIB / 2]);
     }
 
     #[test]

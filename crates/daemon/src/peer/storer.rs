@@ -242,7 +242,7 @@ impl Lane {
 
     async fn wait_for_room(&self, takes_back: bool) {
         match takes_back {
-            true => self.node.room.wait_to_take_back(self.from).await,
+            true => self.node.room.wait_to_take_back(self.from, self.node.peer_count()).await,
             false => self.node.room.wait_above_floor().await,
         }
     }
