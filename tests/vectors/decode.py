@@ -18,23 +18,23 @@ import sys
 import frames
 import mutations
 import signed
+from bodies import BODIES_TO_COME, Bodies
 from check import canonical, sha256, tree
-from frames import Violation, bits, need, read_frame, split, unpack
+from frames import Violation, bits, need, read_frame, split
 from journals import Side, chain
 from reconcile import Reconciling
 from trees import Trees
-from signed import (follows, read_card, read_checkpoint, read_cosignature, read_manifest, read_notice,
-                    read_statement, signed_by, when, written)
+from signed import (follows, read_card, read_checkpoint, read_cosignature, read_manifest, read_statement,
+                    signed_by, when, written)
 
 HERE = pathlib.Path(__file__).parent
 RELEASES = {"Manifest", "Bodies", "Gone"}
-CHANNELS = {"control": frames.NAMES - {"Manifest", "Bodies"}, "urgent": RELEASES, "live": RELEASES, "backfill": RELEASES}
+CHANNELS = {"control": frames.NAMES - {"Manifest", "Bodies", "Rest"}, "urgent": RELEASES, "live": RELEASES,
+            "backfill": RELEASES | {"Rest"}}
 BEFORE_START = {"Hello", "Start", "Want", "WantBodies", "WantCells", "Missing", "Ack", "Document", "Tree"}
-# Without zstandard nobody can tell which bodies are still to come.
-BODIES_TO_COME = ("asked",) if frames.zstandard else ("asked", "delivered")
 
 
-class Follower(Reconciling, Trees):
+class Follower(Bodies, Reconciling, Trees):
     """Follows both sides; each frame has a method of its name, which gives what the transcript tells of it."""
 
     def __init__(self, sides, clock, third_party):
@@ -89,7 +89,10 @@ class Follower(Reconciling, Trees):
         return f"{said.first}..{said.first + said.count - 1}: {sum(wanted)} of {said.count}"
 
     def manifest(self, source, sink, said, channel):
-        manifest, release = read_manifest(said.manifest), sha256(said.manifest)
+        data = self.piece(source, sink, said.manifest, said, channel) if said.size else said.manifest
+        if data is None:
+            return self.unread_manifest(source, said)
+        manifest, release = read_manifest(data), sha256(data)
         is_asked = said.index in source.entries
         entry = source.entry(said.index, "wanted") if is_asked else source.name_entry(said.index, release)
         need(entry.id == release, "another release than was offered")
@@ -105,17 +108,26 @@ class Follower(Reconciling, Trees):
         card = self.card_of(source, sink, manifest, said.card, channel)
         need(when(manifest["published_at"]) <= self.clock + 300_000_000, "a release from the future")
         need(sink.cert.hex() in manifest.get("recipients", [sink.cert.hex()]), "a release that is for others")
-        signed_by(card, manifest["key"], manifest["published_at"], "release", said.manifest, said.signature)
+        signed_by(card, manifest["key"], manifest["published_at"], "release", data, said.signature)
         entry.state, entry.channel, entry.contents, how = "open", channel, contents, "no bodies yet"
         entry.kind = manifest["kind"]
-        need(said.bodies or not said.dictionary, "a dictionary without a group")
+        need(said.bodies or said.size or not said.dictionary, "a dictionary without a group")
+        need(not said.bodies or not said.size, "a piece of a run with bodies beside it")
         if said.bodies:
             entry.state, entry.wanted = "asked", collections.deque(contents)
-            how = self.take(source, sink, entry, said.bodies, said.dictionary) + " inline"
+            how = self.take(source, sink, entry, self.group(sink, said.bodies, said.dictionary)) + " inline"
             need(entry.state == "delivered", "a release with some of its bodies")
             need(entry.bytes <= frames.INLINE, "bodies inline over their limit")
         origin = "" if card is source.card else f", of {card['name']}{' with its card' if said.card else ''}"
         return f"{said.index}: {manifest['kind']} {release.hex()[:8]} of {len(contents)}, {how}{origin}"
+
+    def unread_manifest(self, source, said):
+        """All that can be told of one without zstandard."""
+        is_asked = said.index in source.entries
+        entry = source.entry(said.index, "wanted") if is_asked else source.name_entry(
+            said.index, source.journal[said.index])
+        entry.state, entry.channel, entry.contents, entry.kind = "open", "backfill", split(said.contents), "publish"
+        return f"{said.index}: a release of {len(entry.contents)}, no bodies yet"
 
     def card_of(self, source, sink, manifest, shown, channel):
         """The card of the origin: the source's, or the last of a third origin that was shown, on this stream too."""
@@ -133,42 +145,6 @@ class Follower(Reconciling, Trees):
         need((channel, origin) in source.shown, "a release of an origin whose card was not shown on its stream")
         need(len(source.origins) <= frames.ORIGINS, "cards of too many origins")
         return source.origins[origin]
-
-    def wantbodies(self, _sink, source, said, _channel):
-        entry = source.entry(said.index, "open")
-        wanted = bits(said.bitmap, len(entry.contents))
-        if not any(wanted):
-            return f"{said.index}: later"
-        entry.wanted = collections.deque(content for content, bit in zip(entry.contents, wanted) if bit)
-        entry.state = "asked"
-        return f"{said.index}: {sum(wanted)} of {len(wanted)}"
-
-    def bodies(self, source, sink, said, channel):
-        entry = source.entry(said.index, *BODIES_TO_COME)
-        need(entry.channel == channel, "bodies on another stream than their manifest")
-        need(source.begun in (None, said.index), "bodies of a release before those of another are complete")
-        told = self.take(source, sink, entry, said.group, said.dictionary)
-        source.begun = said.index if entry.state == "asked" else None
-        return f"{said.index}: {told}"
-
-    def take(self, source, sink, entry, group, dictionary):
-        need(dictionary in (b"", *split(sink.hello.dictionaries, 8)), "a dictionary that the sink did not list")
-        if frames.zstandard is None:
-            frames.skipped["group"] += 1
-            entry.state = "delivered"
-            return "a group"
-        found = unpack(group, dictionary)
-        for body in found:
-            need(entry.wanted and sha256(body) == entry.wanted.popleft(), "a body that is not the next that was wanted")
-        size = sum(map(len, found))
-        need(not entry.wanted or size >= frames.GROUP, "a group that is not full, and not the last")
-        entry.bytes, source.window = entry.bytes + size, source.window + size
-        need(entry.bytes <= frames.RELEASE, "a release that is too large")
-        window = min(frames.WINDOW, source.hello.window_bytes, sink.hello.window_bytes)
-        need(source.window <= window, "more than the window")
-        entry.state = "asked" if entry.wanted else "delivered"
-        notice = f", {read_notice(found[0])}" if entry.kind == "withdraw" else ""
-        return f"{len(found)} bodies, {size} bytes in {len(group)}{notice}"
 
     def gone(self, source, _sink, said, channel):
         is_named = said.index in source.entries
@@ -289,7 +265,7 @@ def main(arguments):
     if absent:
         sys.exit(f"INCOMPLETE: no recording shows {', '.join(sorted(absent))}")
     for what, count in frames.skipped.items():
-        package = {"group": "zstandard", "signature": "cryptography"}[what]
+        package = {"group": "zstandard", "piece": "zstandard", "signature": "cryptography"}[what]
         print(f"\n*** NOT CHECKED: {count} {what}s. Install the Python package `{package}` ***\n", file=sys.stderr)
     kinds = ", ".join(f"{count} {name}" for name, count in counts.items())
     print(f"{len(names)} recordings, {sum(counts.values())} frames: {kinds}"

@@ -1,4 +1,4 @@
-"""Frames, bitmaps and groups of the peer protocol: sections 4, 5 and 8 of docs/PROTOCOL.md.
+"""Frames, bitmaps, groups and runs of the peer protocol: sections 4, 5 and 8 of docs/PROTOCOL.md.
 
 A frame that is to come needs a line in `FRAMES`, a field one within it, a dictionary one in `DICTIONARIES`.
 """
@@ -37,6 +37,7 @@ def need(holds, reason):
 FRAME, CONTROL, DOCUMENT, DOCUMENT_BODY = 2_097_152, 65_536, 262_208, 262_144
 WINDOW, WINDOW_LEAST, OPEN, AHEAD, ORIGINS = 16_777_216, 9_703_328, 256, 4_096, 1_024
 RELEASE, BODY, INLINE, GROUP, GROUP_UNPACKED = 8_388_608, 1_048_576, 65_536, 262_144, 1_314_720
+MANIFEST, RUN_WINDOW = 16_384, 524_288
 
 # --- Section 4: frames ---
 
@@ -67,12 +68,14 @@ FRAMES = {
     3: ("Offer", CONTROL, {1: ("first", U64), 2: ("ids", several(32, 1_024)), 3: ("lazy", 2)}),
     4: ("Want", CONTROL, {1: ("first", U64), 2: ("bitmap", at_most(128)), 3: ("count", U32)}),
     5: ("Manifest", FRAME, {
-        1: ("index", U64), 2: ("manifest", at_most(16_384)), 3: ("signature", exactly(64)),
+        1: ("index", U64), 2: ("manifest", at_most(MANIFEST + 64)), 3: ("signature", exactly(64)),
         4: ("contents", several(32, 1_000)), 5: ("bodies", at_most(FRAME)), 6: ("card", at_most(FRAME)),
-        7: ("dictionary", exactly(0, 8))}),
+        7: ("dictionary", exactly(0, 8)), 8: ("size", MANIFEST + 1)}),
     6: ("Gone", CONTROL, {1: ("index", U64), 2: ("id", exactly(32))}),
     7: ("WantBodies", CONTROL, {1: ("index", U64), 2: ("bitmap", at_most(125))}),
-    8: ("Bodies", FRAME, {1: ("index", U64), 2: ("group", at_most(FRAME)), 3: ("dictionary", exactly(0, 8))}),
+    8: ("Bodies", FRAME, {
+        1: ("index", U64), 2: ("group", at_most(FRAME)), 3: ("dictionary", exactly(0, 8)),
+        4: ("size", GROUP_UNPACKED + 1)}),
     9: ("Ack", CONTROL, {
         1: ("indexes", [U64]), 2: ("statuses", at_most(4_096)), 3: ("at", U64), 4: ("key", exactly(0, 32)),
         5: ("signature", exactly(0, 64))}),
@@ -83,6 +86,7 @@ FRAMES = {
     13: ("WantCells", CONTROL, {1: ("from_", U64), 2: ("count", 32_769)}),
     14: ("Missing", CONTROL, {1: ("shorts", several(8, 4_096, 0)), 2: ("last", 2), 3: ("give_up", 2)}),
     15: ("Tree", CONTROL, {1: ("origin", exactly(32)), 2: ("eager", 2)}),
+    16: ("Rest", CONTROL, {}),
 }
 NAMES = {name for name, _, _ in FRAMES.values()}
 
@@ -118,10 +122,11 @@ def read_frame(data):
     length, at = varint(data, 0, 4)
     frame = data[at:]
     need(length == len(frame) > 1, "a frame that is not as long as it says")
-    need(frame[0] & 7 == 2 and frame[0] >> 3 in FRAMES, "a frame of an unknown kind")
-    name, bytes_most, known = FRAMES[frame[0] >> 3]
+    key, at = varint(frame, 0)
+    need(key & 7 == 2 and key >> 3 in FRAMES, "a frame of an unknown kind")
+    name, bytes_most, known = FRAMES[key >> 3]
     need(length <= bytes_most, "a frame over its limit")
-    size, at = varint(frame, 1)
+    size, at = varint(frame, at)
     need(size == len(frame) - at, "a frame that is not exactly one field")
     message = {field: [] if isinstance(rule, list) else b"" if callable(rule) else 0 for field, rule in known.values()}
     last = 0
@@ -144,7 +149,7 @@ def read_frame(data):
     return name, types.SimpleNamespace(**message)
 
 
-# --- Section 5: bitmaps and groups ---
+# --- Section 5: bitmaps, groups and runs ---
 
 
 def bits(bitmap, count):
@@ -158,18 +163,50 @@ def split(data, size=32):
 
 
 @functools.lru_cache(maxsize=None)
-def decompressor(dictionary):
-    if not dictionary:
-        return zstandard.ZstdDecompressor()
-    need(dictionary in DICTIONARIES, "an unknown dictionary")
-    data = DICTIONARIES[dictionary]
-    need(hashlib.sha256(data).digest()[:8] == dictionary, "a dictionary that is not the one of its name")
-    return zstandard.ZstdDecompressor(dict_data=zstandard.ZstdCompressionDict(data))
+def dictionary_of(name):
+    need(name in DICTIONARIES, "an unknown dictionary")
+    data = DICTIONARIES[name]
+    need(hashlib.sha256(data).digest()[:8] == name, "a dictionary that is not the one of its name")
+    return data
+
+
+def decompressor(dictionary, **kind):
+    data = zstandard.ZstdCompressionDict(dictionary_of(dictionary), **kind) if dictionary else None
+    return zstandard.ZstdDecompressor(dict_data=data)
+
+
+class Run:
+    """One zstd frame in pieces, of which each is whole blocks and none the last."""
+
+    def __init__(self, dictionary, begin):
+        try:
+            header = zstandard.get_frame_parameters(begin)
+        except zstandard.ZstdError as error:
+            raise Violation(f"a run that is not zstd: {error}") from error
+        need(header.window_size <= RUN_WINDOW, "a run with a window over the limit")
+        need(header.content_size in (0, 2**64 - 1) and not header.has_checksum, "a run that states its size, or a checksum")
+        need(header.dict_id == 0, "a run that names a dictionary in its own header")
+        self.header = zstandard.frame_header_size(begin)
+        self.reader = decompressor(dictionary, dict_type=zstandard.DICT_TYPE_RAWCONTENT).decompressobj()
+
+    def unpack(self, piece, size):
+        at, self.header = self.header, 0
+        while at < len(piece):
+            block = int.from_bytes(piece[at:at + 3], "little")
+            need(not block & 1, "the last block of a run")
+            at += 3 + (1 if block >> 1 & 3 == 1 else block >> 3)
+        need(at == len(piece), "a piece that does not end with a block")
+        try:
+            raw = self.reader.decompress(piece)
+        except zstandard.ZstdError as error:
+            raise Violation(f"a piece that is not zstd: {error}") from error
+        need(len(raw) == size, "a piece that states another size")
+        return raw
 
 
 @functools.lru_cache(maxsize=None)
 def unpack(group, dictionary):
-    """The bodies of a group, each checked as far as it can be without knowing which it should be."""
+    """The bodies of a group."""
     try:
         header = zstandard.get_frame_parameters(group)
         need(header.content_size <= GROUP_UNPACKED, "a group that does not state its size, or one over the limit")
@@ -180,6 +217,11 @@ def unpack(group, dictionary):
         raise Violation(f"a group that is not zstd: {error}") from error
     need(reader.eof and not reader.unused_data, "a group that is not one zstd frame")
     need(len(raw) == header.content_size, "a group that states another size")
+    return apart(raw)
+
+
+def apart(raw):
+    """Bodies one behind the other, each checked as far as it can be without knowing which it should be."""
     bodies = []
     while raw:
         need(len(raw) >= 4, "a group that is cut")

@@ -23,7 +23,7 @@ class Side:
             self.passed = self.done_up_to("held", "delivered", "gone", "settled")
             if self.sketch and self.sketch.stage == "told" and self.passed < self.sketch.through:
                 self.passed = self.start
-        self.hello = self.start = self.begun = self.checkpoint = self.sketch = None
+        self.hello = self.start = self.begun = self.checkpoint = self.sketch = self.run = None
         self.entries, self.offers, self.shown, self.origins, self.window = {}, {}, set(), {}, 0
         self.pruned, self.lazy = {}, set()
 

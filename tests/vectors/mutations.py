@@ -39,13 +39,13 @@ def encode(name, message):
     return whole(field(number, body) or varint(number << 3 | 2) + b"\0")
 
 
-def other_values(value):
-    """What else a field might say."""
+def other_values(value, is_packed=False):
+    """What else a field might say. In the middle of what is packed, a change may say the same in another way."""
     if isinstance(value, int):
         return [value + 1]
     if isinstance(value, list):
         return [value[:-1] + [value[-1] + 1], value + value[-1:]]
-    places = {0, len(value) // 2, len(value) - 1} if value else ()
+    places = ({0, len(value) - 1} if is_packed else {0, len(value) // 2, len(value) - 1}) if value else ()
     flipped = [value[:at] + bytes([value[at] ^ 1]) + value[at + 1:] for at in places]
     return flipped + [value + b"\0"] + ([value[:-2]] if len(value) > 2 else [])
 
@@ -65,7 +65,8 @@ def changed_fields(data, ours, theirs):
     name, message = read_frame(data)
     for one in vars(message):
         kept = getattr(message, one)
-        for value in other_values(kept) if not is_free(name, one, message, ours, theirs) else []:
+        is_packed = one in ("group", "bodies", "manifest") and (name == "Bodies" or one == "bodies" or message.size)
+        for value in other_values(kept, is_packed) if not is_free(name, one, message, ours, theirs) else []:
             setattr(message, one, value)
             yield f"another {one}", encode(name, message)
         setattr(message, one, kept)
@@ -80,7 +81,7 @@ def changed_frames(data):
     yield "two fields", whole(frame + frame)
     yield "a field beside it", whole(frame + b"\x78\x01")
     yield "empty", b"\0"
-    yield "an unknown kind", whole(b"\x82" + frame[1:])
+    yield "an unknown kind", whole(b"\xfa\x01" + frame[2 if frame[0] > 0x7F else 1:])
     yield "another wire type", whole(bytes([frame[0] ^ 1]) + frame[1:])
 
 

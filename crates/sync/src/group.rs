@@ -1,5 +1,5 @@
 //! Groups of bodies: each body after its length (4 bytes, big-endian), all of it as one zstd frame that states the
-//! size of its content.
+//! size of its content, or as a piece of a [run](crate::run).
 
 use bytes::Bytes;
 use mithaq_core::release::RELEASE_OBJECTS_MAX;
@@ -22,13 +22,19 @@ pub(crate) struct Packed {
     pub(crate) dictionary: Bytes,
 }
 
-/// Packs bodies into a group, with the dictionary if the peer has it and it is worth it.
-pub(crate) fn pack(bodies: &[Vec<u8>], peer_has_dictionary: bool) -> Result<Packed, Fault> {
+/// The bodies of a group one behind the other, each after its length.
+pub(crate) fn join(bodies: &[Vec<u8>]) -> Vec<u8> {
     let mut raw = Vec::with_capacity(bodies.iter().map(|body| body.len() + 4).sum());
     for body in bodies {
         raw.extend_from_slice(&u32::try_from(body.len()).unwrap_or(u32::MAX).to_be_bytes());
         raw.extend_from_slice(body);
     }
+    raw
+}
+
+/// Packs bodies into a group, with the dictionary if the peer has it and it is worth it.
+pub(crate) fn pack(bodies: &[Vec<u8>], peer_has_dictionary: bool) -> Result<Packed, Fault> {
+    let raw = join(bodies);
     // zstd fails only when memory is short; the session then ends and resumes.
     let failed = |_| Fault::Internal("compression");
     if peer_has_dictionary && raw.len() <= DICTIONARY_GROUP_BYTES_MAX {
@@ -77,7 +83,8 @@ pub(crate) fn unpack(group: &[u8], dictionary: &[u8]) -> Result<Vec<Vec<u8>>, Fa
     split(&raw.map_err(|_| bad())?)
 }
 
-fn split(mut rest: &[u8]) -> Result<Vec<Vec<u8>>, Fault> {
+/// Takes apart what [`join`] has made.
+pub(crate) fn split(mut rest: &[u8]) -> Result<Vec<Vec<u8>>, Fault> {
     let cut = || Fault::Misbehaved("a group that is cut");
     let mut bodies = Vec::new();
     while !rest.is_empty() {

@@ -40,6 +40,7 @@ mod journal;
 mod limits;
 mod purpose;
 mod receipts;
+mod run;
 mod session;
 mod sink;
 pub mod sketch;

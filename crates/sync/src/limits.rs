@@ -75,6 +75,10 @@ pub const GROUP_TIME: Duration = Duration::from_secs(1);
 /// lengths of as many bodies as a release may have.
 pub const GROUP_BYTES_MAX: usize = GROUP_BYTES + BODY_BYTES_MAX + 4 * RELEASE_OBJECTS_MAX;
 
+/// How many of the bytes before it each byte of a run may be told by. Both sides keep as many while a run lasts, and the side
+/// that packs two megabytes beside them to search in.
+pub const RUN_WINDOW_BYTES: usize = 512 * 1024;
+
 /// How many canonical bytes of bodies are handed over for staging at a time; the body that reaches it is the last.
 pub const STAGE_BYTES: usize = 1024 * 1024;
 

@@ -4,6 +4,8 @@ use std::ops::{Add, AddAssign};
 
 use prost::decode_length_delimiter;
 
+use crate::wire::kind_of;
+
 /// What bytes are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Purpose {
@@ -41,10 +43,10 @@ impl Purpose {
 pub struct Tally([u64; Purpose::ALL.len()]);
 
 /// The field of a frame that holds its manifest, its bodies, its acknowledgement, its document.
-const MANIFEST: u8 = 5;
-const BODIES: u8 = 8;
-const ACK: u8 = 9;
-const DOCUMENT: u8 = 10;
+const MANIFEST: u16 = 5;
+const BODIES: u16 = 8;
+const ACK: u16 = 9;
+const DOCUMENT: u16 = 10;
 
 /// The field of a manifest that holds bodies, which travel with it when they are small.
 const INLINE_BODIES: u8 = 5;
@@ -60,14 +62,13 @@ impl Tally {
     /// control.
     pub fn count(&mut self, frame: &[u8]) {
         let whole = (prost::length_delimiter_len(frame.len()) + frame.len()) as u64;
-        let purpose = match frame.first().map(|key| key >> 3) {
-            Some(MANIFEST) => Purpose::Manifests,
-            Some(BODIES) => Purpose::Bodies,
-            Some(ACK) => Purpose::Receipts,
-            Some(DOCUMENT) => Purpose::Documents,
-            _ => Purpose::Control,
+        let (purpose, inline) = match kind_of(frame) {
+            Some((MANIFEST, message)) => (Purpose::Manifests, inline_bodies(message).unwrap_or(0)),
+            Some((BODIES, _)) => (Purpose::Bodies, 0),
+            Some((ACK, _)) => (Purpose::Receipts, 0),
+            Some((DOCUMENT, _)) => (Purpose::Documents, 0),
+            _ => (Purpose::Control, 0),
         };
-        let inline = if purpose == Purpose::Manifests { inline_bodies(frame).unwrap_or(0) } else { 0 };
         self.0[purpose as usize] += whole - inline;
         self.0[Purpose::Bodies as usize] += inline;
     }
@@ -90,9 +91,8 @@ impl AddAssign for Tally {
     }
 }
 
-/// How many bytes of bodies a frame with a manifest holds.
-fn inline_bodies(frame: &[u8]) -> Option<u64> {
-    let mut message = frame.get(1..)?;
+/// How many bytes of bodies a frame with a manifest holds, of which this stands behind the key.
+fn inline_bodies(mut message: &[u8]) -> Option<u64> {
     decode_length_delimiter(&mut message).ok()?;
     while let Some((key, rest)) = message.split_first() {
         message = rest;
@@ -129,7 +129,7 @@ mod tests {
     fn frames_are_counted_by_what_they_are_for() {
         let bytes = |length: usize| Bytes::from(vec![7; length]);
         check(Kind::Gone(Gone { index: 3, id: bytes(32) }), Purpose::Control, 0);
-        check(Kind::Bodies(Bodies { index: 300, group: bytes(5_000), dictionary: Bytes::new() }), Purpose::Bodies, 0);
+        check(Kind::Bodies(Bodies { index: 300, group: bytes(5_000), ..Bodies::default() }), Purpose::Bodies, 0);
         check(Kind::Ack(Ack { indexes: vec![1, 2], ..Ack::default() }), Purpose::Receipts, 0);
         check(Kind::Document(Document { kind: 1, body: bytes(9) }), Purpose::Documents, 0);
         let manifest = Manifest { index: 70_000, manifest: bytes(500), contents: bytes(64), ..Manifest::default() };

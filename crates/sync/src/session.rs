@@ -301,6 +301,7 @@ impl Session {
                 sink.bodies(&bodies, outputs)?;
                 sink.delivered(now.monotonic);
             }
+            Kind::Rest(_) => sink.rest()?,
         }
         Ok(())
     }

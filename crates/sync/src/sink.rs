@@ -21,7 +21,7 @@ use self::{late::Lazy, reconcile::Gap};
 use crate::{
     elsewhere::Elsewhere,
     fault::Fault,
-    group::{self, Packed},
+    group,
     io::{Channel, Manner, Output, Outputs},
     journal::Cursor,
     limits::{
@@ -29,6 +29,7 @@ use crate::{
         RELEASE_BYTES_MAX, RELEASES_OPEN_MAX, STALL_TIMEOUT, WINDOW_BYTES,
     },
     receipts::Receipts,
+    run::{Content, Piece, Unpacker},
     session::Setup,
     sketch::SketchKey,
     wire::{self, Ack, Bodies, Gone, Kind, Manifest, Offer, Want, WantBodies},
@@ -112,6 +113,8 @@ pub(crate) struct Sink {
     lazy: Lazy,
     /// Whether what was handed over for staging is not yet durable.
     is_staging: bool,
+    /// What the peer's backlog is packed with.
+    run: Unpacker,
     objects_received: u64,
     objects_deduplicated: u64,
     /// When the peer last delivered, or had nothing to deliver.
@@ -138,6 +141,7 @@ impl Sink {
             elsewhere: Elsewhere::default(),
             lazy: Lazy::default(),
             is_staging: false,
+            run: Unpacker::default(),
             objects_received: 0,
             objects_deduplicated: 0,
             waiting_since: now,
@@ -289,7 +293,7 @@ impl Sink {
             frame.signature[..].try_into().map_err(|_| Fault::Misbehaved("a signature of the wrong length"))?;
         let contents = wire::ids(&frame.contents, RELEASE_OBJECTS_MAX, ContentId::from_bytes)?;
         let signature = Signature::from_bytes(signature);
-        let signed = SignedRelease { manifest: frame.manifest.to_vec(), signature, contents };
+        let signed = SignedRelease { manifest: self.unpack_manifest(frame)?, signature, contents };
         let is_offered = self.entries.contains_key(&frame.index) || self.is_in_gap(frame.index);
         match self.entries.get(&frame.index) {
             None => self.take_missing(frame.index, signed.id())?,
@@ -313,13 +317,30 @@ impl Sink {
             return Ok(());
         }
         self.set_wanted(frame.index, (0..objects).rev().collect());
-        let group = Packed { group: frame.bodies.clone(), dictionary: frame.dictionary.clone() };
-        self.take_group(frame.index, &group, INLINE_BYTES_MAX)?;
+        let bodies = group::unpack(&frame.bodies, &frame.dictionary)?;
+        self.take_bodies(frame.index, bodies, INLINE_BYTES_MAX)?;
         self.finish_if_complete(frame.index, outputs);
         if self.open_entry(frame.index).is_some() {
             return Err(Fault::Misbehaved("a release with some of its bodies missing"));
         }
         Ok(())
+    }
+
+    /// The manifest's bytes: as they are, or a piece of the run.
+    fn unpack_manifest(&mut self, frame: &Manifest) -> Result<Vec<u8>, Fault> {
+        if frame.size == 0 {
+            return Ok(frame.manifest.to_vec());
+        }
+        if !frame.bodies.is_empty() {
+            return Err(Fault::Misbehaved("a piece of a run with bodies beside it"));
+        }
+        let piece = Piece { bytes: frame.manifest.clone(), size: frame.size, dictionary: frame.dictionary.clone() };
+        self.run.unpack(&piece, Content::Manifest)
+    }
+
+    /// The peer has sent all of its backlog.
+    pub(crate) fn rest(&mut self) -> Result<(), Fault> {
+        self.run.rest()
     }
 
     fn open_entry(&mut self, index: u64) -> Option<&mut Open> {
@@ -377,8 +398,16 @@ impl Sink {
     }
 
     pub(crate) fn bodies(&mut self, frame: &Bodies, outputs: &mut Outputs) -> Result<(), Fault> {
-        let group = Packed { group: frame.group.clone(), dictionary: frame.dictionary.clone() };
-        let bodies = self.take_group(frame.index, &group, RELEASE_BYTES_MAX)?;
+        if self.open_entry(frame.index).is_none_or(|open| open.wanted.is_none()) {
+            return Err(not_asked());
+        }
+        let bodies = if frame.size == 0 {
+            group::unpack(&frame.group, &frame.dictionary)?
+        } else {
+            let piece = Piece { bytes: frame.group.clone(), size: frame.size, dictionary: frame.dictionary.clone() };
+            group::split(&self.run.unpack(&piece, Content::Group)?)?
+        };
+        let bodies = self.take_bodies(frame.index, bodies, RELEASE_BYTES_MAX)?;
         self.finish_if_complete(frame.index, outputs);
         if self.open_entry(frame.index).is_some() {
             outputs.push(Output::BodiesCame { index: frame.index, bodies });
@@ -386,13 +415,11 @@ impl Sink {
         Ok(())
     }
 
-    /// Checks each body of a group against the content id that is next. Says how many there were.
-    fn take_group(&mut self, index: u64, group: &Packed, bytes_max: usize) -> Result<usize, Fault> {
+    /// Checks each body against the content id that is next. Says how many there were.
+    fn take_bodies(&mut self, index: u64, bodies: Vec<Vec<u8>>, bytes_max: usize) -> Result<usize, Fault> {
         let window_left = WINDOW_BYTES.saturating_sub(self.window_used);
-        let not_asked = || Fault::Misbehaved("bodies that were not asked for");
         let open = self.open_entry(index).ok_or_else(not_asked)?;
         let wanted = open.wanted.as_mut().ok_or_else(not_asked)?;
-        let bodies = group::unpack(&group.group, &group.dictionary)?;
         let (count, bytes): (_, usize) = (bodies.len(), bodies.iter().map(Vec::len).sum());
         if open.bytes + bytes > bytes_max || bytes > window_left {
             return Err(Fault::Misbehaved("more bytes than we take at once"));
@@ -490,6 +517,10 @@ impl Sink {
             outputs.push(Output::SaveCursor(self.cursor));
         }
     }
+}
+
+fn not_asked() -> Fault {
+    Fault::Misbehaved("bodies that were not asked for")
 }
 
 /// The label that all of a release share must be at least as strict as what each object says of itself.

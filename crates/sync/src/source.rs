@@ -16,12 +16,12 @@ use mithaq_core::{
     release::SignedRelease,
 };
 
-use self::{branches::Branches, reconcile::Reconciling};
+use self::{branches::Branches, reconcile::Reconciling, sending::pack_bodies};
 use crate::{
     dictionary,
     fault::Fault,
     freight::Weight,
-    group::{self, Packed},
+    group,
     io::{Channel, Now, Output, Outputs},
     limits::{
         AHEAD_MAX, EAGER_OPEN_MAX, FRAME_BYTES_MAX, GROUP_BYTES_MAX, LINK_BYTES_PER_SECOND_MIN, OFFER_IDS_MAX,
@@ -29,9 +29,10 @@ use crate::{
         WINDOW_BYTES_MIN,
     },
     receipts::Receipts,
+    run::Packer,
     sketch::SketchKey,
     tail::{Prompt, Tail},
-    wire::{self, Ack, Bodies, Hello, Kind, Offer, Start, Want, WantBodies},
+    wire::{self, Ack, Hello, Kind, Offer, Start, Want, WantBodies},
 };
 
 /// An entry of our journal that was read in this session and that the peer has not done with.
@@ -118,6 +119,8 @@ pub(crate) struct Source {
     releases_open_max: usize,
     /// Whether the peer has our dictionary.
     dictionary: bool,
+    /// What the bodies and manifests of a backlog are packed with.
+    run: Packer,
     objects_sent: u64,
     /// The serials of the cards that went on each stream: there is no order between streams.
     shown: BTreeMap<(Channel, CertId), u64>,
@@ -149,6 +152,7 @@ impl Source {
             window_bytes: WINDOW_BYTES,
             releases_open_max: RELEASES_OPEN_MAX,
             dictionary: false,
+            run: Packer::default(),
             objects_sent: 0,
             shown: BTreeMap::new(),
             waiting_since: now,
@@ -260,6 +264,7 @@ impl Source {
         self.pump_reconciling(outputs);
         self.pump_releases(outputs);
         self.pump_bodies(outputs);
+        self.rest(outputs);
     }
 
     /// How many entries the sink's window has room for.
@@ -455,8 +460,8 @@ impl Source {
             } else {
                 sent.wanted.drain(..bodies.len());
                 self.objects_sent += bodies.len() as u64;
-                let Packed { group, dictionary } = group::pack(bodies, self.dictionary)?;
-                let wire = outputs.send(sent.channel, Kind::Bodies(Bodies { index, group, dictionary }));
+                let frame = pack_bodies(index, bodies, sent.channel, &mut self.run, self.dictionary)?;
+                let wire = outputs.send(sent.channel, Kind::Bodies(frame));
                 let weight = Weight { window, wire, manifests: 0 };
                 sent.weight.add(weight);
                 self.unconfirmed.add(weight);

@@ -15,7 +15,7 @@ use crate::{
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct Frame {
     /// What it says.
-    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15")]
+    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16")]
     pub kind: Option<Kind>,
 }
 
@@ -67,6 +67,9 @@ pub enum Kind {
     /// How the sink takes the fresh releases of a third origin.
     #[prost(message, tag = "15")]
     Tree(Tree),
+    /// The source has sent all of its backlog, and its run is over.
+    #[prost(message, tag = "16")]
+    Rest(Rest),
 }
 
 /// The first frame of each side, on the control stream.
@@ -176,9 +179,12 @@ pub struct Manifest {
     /// The card of the release's origin as JSON, if that is not the sender and this stream has not carried it yet.
     #[prost(bytes = "bytes", tag = "6")]
     pub card: Bytes,
-    /// The name of the dictionary that `bodies` needs, 8 bytes, or empty.
+    /// The name of the dictionary that `bodies` needs, or the run that begins with `manifest`; 8 bytes, or empty.
     #[prost(bytes = "bytes", tag = "7")]
     pub dictionary: Bytes,
+    /// If it is not 0, `manifest` is a piece of the source's run, and unpacks to so many bytes.
+    #[prost(uint32, tag = "8")]
+    pub size: u32,
 }
 
 /// A release that was offered and may no longer go.
@@ -212,9 +218,12 @@ pub struct Bodies {
     /// The next wanted bodies in the order of the content ids, as one group.
     #[prost(bytes = "bytes", tag = "2")]
     pub group: Bytes,
-    /// The name of the dictionary that `group` needs, 8 bytes, or empty.
+    /// The name of the dictionary that `group` needs, or the run that begins with it; 8 bytes, or empty.
     #[prost(bytes = "bytes", tag = "3")]
     pub dictionary: Bytes,
+    /// If it is not 0, `group` is a piece of the source's run, and unpacks to so many bytes.
+    #[prost(uint32, tag = "4")]
+    pub size: u32,
 }
 
 /// Entries that the sink is done with. Signed, it is the receipt for releases that are durable; unsigned, it takes note of
@@ -313,6 +322,10 @@ pub struct Tree {
     pub eager: bool,
 }
 
+/// All of the source's backlog was sent: its run is over, and the next piece begins another.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Rest {}
+
 impl Frame {
     /// Writes a frame with its length before it.
     #[must_use]
@@ -328,19 +341,29 @@ impl Frame {
     }
 }
 
+/// The number of the field with which a frame begins, and what stands behind its key, if that is a message with its length
+/// before it. A key is a varint in its shortest form: the number above the wire type, which is 2.
+pub(crate) fn kind_of(frame: &[u8]) -> Option<(u16, &[u8])> {
+    let (key, message) = match frame {
+        [key @ 0..0x80, message @ ..] => (u16::from(*key), message),
+        [low, high @ 1..0x80, message @ ..] => (u16::from(*high) << 7 | u16::from(low & 0x7f), message),
+        _ => return None,
+    };
+    (key & 7 == 2).then_some((key >> 3, message))
+}
+
 /// Checks that a frame is one message of a known kind and nothing beside it, and not larger than its kind may be.
 ///
 /// Protobuf would merge what comes twice and skip what is unknown; here each frame says one thing.
 fn check_shape(frame: &[u8]) -> Result<(), Fault> {
     let unknown = Fault::Misbehaved("a frame of an unknown kind");
-    let Some((key, mut message)) = frame.split_first() else {
+    let Some((number, mut message)) = kind_of(frame) else {
         return Err(unknown);
     };
-    // A field's number above its wire type; 2 is a message with its length before it.
-    let bytes_max = match (key >> 3, key & 7) {
-        (5 | 8, 2) => FRAME_BYTES_MAX,
-        (10, 2) => DOCUMENT_FRAME_BYTES_MAX,
-        (1..=9 | 11..=15, 2) => CONTROL_FRAME_BYTES_MAX,
+    let bytes_max = match number {
+        5 | 8 => FRAME_BYTES_MAX,
+        10 => DOCUMENT_FRAME_BYTES_MAX,
+        1..=9 | 11..=16 => CONTROL_FRAME_BYTES_MAX,
         _ => return Err(unknown),
     };
     if frame.len() > bytes_max {

@@ -31,7 +31,7 @@ use mithaq_core::{
 use mithaq_fuzz::cast::{Cert, ONE, THREE, TWO, details, now, time};
 use mithaq_sync::{
     Input, Now, Output, Session, Setup,
-    wire::{Ack, Document, Frame, Gone, Hello, Kind, Manifest, Offer, Start, Tree},
+    wire::{Ack, Bodies, Document, Frame, Gone, Hello, Kind, Manifest, Offer, Rest, Start, Tree},
 };
 
 /// A seed: its target, its name, and itself.
@@ -399,7 +399,20 @@ fn manifest(index: u64, cert: &Cert, kind: ReleaseKind) -> Manifest {
         bodies: group(&body),
         card: Bytes::new(),
         dictionary: Bytes::new(),
+        size: 0,
     }
+}
+
+/// A release of one body, as the first two pieces of a run. They are raw blocks, as [`group`] has one.
+fn run_of(own: &Manifest) -> [Kind; 2] {
+    let block = |raw: &[u8]| [&(u32::try_from(raw.len()).unwrap() << 3).to_le_bytes()[..3], raw].concat();
+    let bytes = notice().bytes().to_vec();
+    let raw = [&u32::try_from(bytes.len()).unwrap().to_be_bytes()[..], &bytes].concat();
+    let first = [&[0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x48][..], &block(&own.manifest)].concat();
+    let size = |raw: &[u8]| u32::try_from(raw.len()).unwrap();
+    let manifest = Manifest { manifest: first.into(), size: size(&own.manifest), bodies: Bytes::new(), ..own.clone() };
+    let bodies = Bodies { index: own.index, group: block(&raw).into(), size: size(&raw), ..Bodies::default() };
+    [Kind::Manifest(manifest), Kind::Bodies(bodies)]
 }
 
 /// One body as a zstd frame with a raw block, whose header states its size: what a compressor gave would change with it.
@@ -429,6 +442,8 @@ fn frames() -> Vec<Seed> {
     let lazy = Offer { lazy: true, ..offered.clone() };
     let prune = Kind::Tree(Tree { origin: Bytes::copy_from_slice(THREE.card.cert_id().as_bytes()), eager: false });
     let inline = own.clone();
+    let [first, second] = run_of(&own);
+    let rest = || Kind::Rest(Rest {});
     let receipt = Ack {
         indexes: vec![1],
         statuses: vec![2].into(),
@@ -447,6 +462,8 @@ fn frames() -> Vec<Seed> {
             "valid-offered",
             stream(vec![start.clone(), Kind::Offer(offered), Kind::Manifest(Manifest { bodies: Bytes::new(), ..own })]),
         ),
+        ("frame", "valid-run", stream(vec![start.clone(), first.clone(), second.clone(), rest()])),
+        ("frame", "hostile-run", stream(vec![start.clone(), first, rest(), second])),
         ("frame", "valid-lazy", stream(vec![start.clone(), prune, Kind::Offer(lazy), Kind::Manifest(inline)])),
         ("frame", "valid-gone", stream(vec![start.clone(), Kind::Gone(Gone { index: 1, id })])),
         ("frame", "hostile-hellos", [hello(), hello()].concat()),

@@ -12,7 +12,8 @@ use crate::{
     group::{self, Packed},
     io::{Channel, Outputs},
     limits::{INLINE_BYTES_MAX, LOADING_MAX, MANIFESTS_BYTES_MAX},
-    wire::{self, Gone, Kind, Manifest},
+    run::{Packer, Piece},
+    wire::{self, Bodies, Gone, Kind, Manifest, Rest},
 };
 
 impl Source {
@@ -56,21 +57,25 @@ impl Source {
         let fits = bytes <= INLINE_BYTES_MAX
             && self.unconfirmed.window + bytes <= self.window_bytes
             && inline.len() == release.contents.len();
-        let (window, packed) = if fits {
-            self.objects_sent += inline.len() as u64;
-            (bytes, group::pack(&inline, self.dictionary)?)
-        } else {
-            (0, Packed::default())
-        };
-        let manifest = Manifest {
+        let mut manifest = Manifest {
             index,
-            manifest: release.manifest.into(),
             signature: Bytes::copy_from_slice(release.signature.as_bytes()),
             contents: wire::join_ids(release.contents.iter().map(ContentId::as_bytes)),
-            bodies: packed.group,
             card,
-            dictionary: packed.dictionary,
+            ..Manifest::default()
         };
+        if channel == Channel::Backfill {
+            let piece = self.run.pack(&release.manifest, self.dictionary)?;
+            (manifest.manifest, manifest.size, manifest.dictionary) = (piece.bytes, piece.size, piece.dictionary);
+        } else {
+            manifest.manifest = release.manifest.into();
+        }
+        let mut window = 0;
+        if fits {
+            let Packed { group, dictionary } = group::pack(&inline, self.dictionary)?;
+            (manifest.bodies, manifest.dictionary, window) = (group, dictionary, bytes);
+            self.objects_sent += inline.len() as u64;
+        }
         let wire = outputs.send(channel, Kind::Manifest(manifest));
         let weight = Weight { window, wire, manifests: if fits { 0 } else { wire } };
         self.unconfirmed.add(weight);
@@ -79,6 +84,13 @@ impl Source {
                 State::Sent(Sent { channel, contents: release.contents, wanted: VecDeque::new(), asked: fits, weight });
         }
         Ok(())
+    }
+
+    /// Ends the run once the sink has everything: it keeps memory on both sides.
+    pub(super) fn rest(&mut self, outputs: &mut Outputs) {
+        if self.lag() == 0 && self.run.rest() {
+            outputs.send(Channel::Backfill, Kind::Rest(Rest {}));
+        }
     }
 
     /// Whether so many manifests of a backlog are on the way that their bodies should come first.
@@ -96,4 +108,20 @@ impl Source {
         outputs.send(channel, Kind::Gone(Gone { index, id }));
         self.begun = self.begun.filter(|begun| *begun != index);
     }
+}
+
+/// Bodies as they travel on a channel: on the backfill stream as a piece of the run, else as a group of their own.
+pub(super) fn pack_bodies(
+    index: u64,
+    bodies: &[Vec<u8>],
+    channel: Channel,
+    run: &mut Packer,
+    peer_has_dictionary: bool,
+) -> Result<Bodies, Fault> {
+    if channel == Channel::Backfill {
+        let Piece { bytes: group, size, dictionary } = run.pack(&group::join(bodies), peer_has_dictionary)?;
+        return Ok(Bodies { index, group, dictionary, size });
+    }
+    let Packed { group, dictionary } = group::pack(bodies, peer_has_dictionary)?;
+    Ok(Bodies { index, group, dictionary, size: 0 })
 }

@@ -1,5 +1,7 @@
 //! What all simulations are made of: a seeded generator, a clock, CERTs, objects and releases out of small numbers.
 
+mod runs;
+
 use std::{collections::BTreeSet, ops::Range, sync::Arc, time::Duration};
 
 use mithaq_core::{
@@ -16,6 +18,8 @@ use mithaq_sync::{
     wire::{Frame, Kind, frame_length},
 };
 use prost::Message;
+
+pub(crate) use self::runs::Runs;
 
 /// SplitMix64: small, seeded, good enough to shuffle tests with.
 #[derive(Debug, Clone)]

@@ -19,7 +19,7 @@ use mithaq_sync::{
 };
 
 use crate::{
-    cast::decode,
+    cast::{Runs, decode},
     disk::{Change, Disk, Journal},
     driver::EndKey,
     hostile::Vice,
@@ -43,6 +43,8 @@ pub(crate) struct Watch {
     sketch: Option<(SketchKey, usize)>,
     /// Short ids that were named as lacking.
     named: BTreeSet<u64>,
+    /// What our backlog is packed with.
+    runs: Runs,
 }
 
 /// What has happened in a world, beyond what its nodes remember.
@@ -155,7 +157,8 @@ impl World {
         if !self.ends.contains_key(&key) {
             return;
         }
-        match decode(frame) {
+        let kind = self.watch(key).runs.plain(decode(frame));
+        match kind {
             Kind::Start(start) => self.count_start(key, start.after),
             Kind::Offer(offer) => self.check_offer(key, &offer),
             Kind::Manifest(manifest) => self.check_manifest(key, channel, &manifest),

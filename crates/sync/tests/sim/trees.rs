@@ -10,7 +10,7 @@ use bytes::Bytes;
 use mithaq_core::id::{ReleaseId, sha256};
 use mithaq_sync::{
     Arrival, Branch, Input, LAZY_CLAIM_TTL, LAZY_WAIT, Late, Manner, Purpose, SessionId, Tally, Trees,
-    wire::{Kind, frame_length},
+    wire::{Kind, Manifest, frame_length},
 };
 
 use crate::{
@@ -64,7 +64,7 @@ impl Gauge {
         let Ok(Some((skip, _))) = frame_length(frame) else { return };
         self.tally.count(&frame[skip..]);
         if frame.get(skip).is_some_and(|key| key >> 3 == 5)
-            && let Kind::Manifest(manifest) = decode(frame)
+            && let Kind::Manifest(manifest @ Manifest { size: 0, .. }) = decode(frame)
         {
             let id = ReleaseId::from_bytes(sha256(&manifest.manifest));
             let size = ((frame.len() - manifest.card.len()) as u64, manifest.bodies.len() as u64);

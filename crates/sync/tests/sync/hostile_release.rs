@@ -212,7 +212,7 @@ fn groups_that_are_bombs_empty_or_cut() {
     let parcel = three();
     let check = |group: Bytes| {
         let mut lone = wanting(&parcel);
-        lone.receive(Kind::Bodies(Bodies { index: 1, group, dictionary: Bytes::new() }));
+        lone.receive(Kind::Bodies(Bodies { index: 1, group, ..Bodies::default() }));
         lone.assert_closed(Code::MISBEHAVED);
     };
     check(zstd::bulk::compress(&vec![0; 64 << 20], 19).unwrap().into());

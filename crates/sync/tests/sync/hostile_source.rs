@@ -53,7 +53,7 @@ pub(crate) fn wanting(parcel: &Parcel) -> Lone {
 }
 
 pub(crate) fn bodies(index: u64, of: &[Vec<u8>]) -> Kind {
-    Kind::Bodies(Bodies { index, group: group(of), dictionary: Bytes::new() })
+    Kind::Bodies(Bodies { index, group: group(of), ..Bodies::default() })
 }
 
 pub(crate) fn three() -> Parcel {

@@ -97,6 +97,7 @@ pub(crate) fn manifest(index: u64, parcel: &Parcel) -> Manifest {
         bodies: Bytes::new(),
         card: Bytes::new(),
         dictionary: Bytes::new(),
+        size: 0,
     }
 }
 

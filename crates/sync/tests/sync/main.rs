@@ -24,6 +24,7 @@ mod random;
 mod reconcile;
 mod recorded;
 mod refusals;
+mod runs;
 mod shared;
 mod sketched;
 mod sketches;

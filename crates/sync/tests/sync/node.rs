@@ -22,7 +22,7 @@ use mithaq_sync::{
 };
 
 use crate::{
-    fixtures::{Cert, Parcel, Rng, at, decode, setup},
+    fixtures::{Cert, Parcel, Rng, Runs, at, decode, setup},
     sketched::Sketched,
 };
 
@@ -127,9 +127,13 @@ pub(crate) struct Durable {
 pub(crate) struct Sent {
     pub(crate) bytes: BTreeMap<Channel, usize>,
     pub(crate) frames: Vec<(Channel, Kind)>,
+    /// Those of the backlog, as they travel.
+    pub(crate) packed: Vec<(Channel, Kind)>,
     pub(crate) manifests: BTreeMap<ReleaseId, usize>,
     pub(crate) bodies: BTreeMap<(u64, ContentId), usize>,
     pub(crate) gone: usize,
+    /// What the backlog is packed with in this session.
+    runs: Runs,
 }
 
 impl Sent {
@@ -148,7 +152,10 @@ impl Sent {
 
     fn note(&mut self, channel: Channel, frame: &[u8]) {
         *self.bytes.entry(channel).or_default() += frame.len();
-        let kind = decode(frame);
+        if channel == Channel::Backfill {
+            self.packed.push((channel, decode(frame)));
+        }
+        let kind = self.runs.plain(decode(frame));
         let group = match &kind {
             Kind::Manifest(manifest) => {
                 let id = mithaq_core::id::sha256(&manifest.manifest);

@@ -15,6 +15,7 @@ use crate::{
     fixtures::{Rng, object, parcel, parcel_of, seeds},
     lone::{Lone, bare, group, hello, manifest},
     pair::{Pair, World},
+    runs::Pieces,
 };
 
 fn world(seed: u64, rng: &mut Rng) -> World {
@@ -119,7 +120,7 @@ fn the_same_seed_sends_the_same_bytes() {
 /// One valid frame of each kind.
 fn valid_frames() -> Vec<Bytes> {
     use mithaq_sync::wire::{
-        Ack, Bodies, Cells, Gone, Manifest, Missing, Offer, Reconcile, Start, Tree, Want, WantBodies, WantCells,
+        Ack, Bodies, Cells, Gone, Manifest, Missing, Offer, Reconcile, Rest, Start, Tree, Want, WantBodies, WantCells,
     };
     let lone = Lone::new();
     let parcel = parcel_of(&lone.peer, 1, 3, 400);
@@ -128,6 +129,7 @@ fn valid_frames() -> Vec<Bytes> {
     let group = group(&parcel.bodies);
     let plain = manifest(1, &parcel);
     let inline = Manifest { bodies: group.clone(), ..manifest(2, &parcel) };
+    let mut packed = Pieces::default();
     let kinds = [
         Kind::Hello(hello()),
         Kind::Start(Start { after: 0 }),
@@ -135,11 +137,14 @@ fn valid_frames() -> Vec<Bytes> {
         Kind::Offer(Offer { first: 2, ids: id.clone(), lazy: true }),
         Kind::Tree(Tree { origin: id.clone(), eager: false }),
         Kind::Want(Want { first: 1, bitmap: bitmap.clone(), count: 3 }),
+        Kind::Manifest(packed.manifest(Manifest { index: 3, ..plain.clone() })),
+        Kind::Bodies(packed.bodies(3, &parcel.bodies)),
+        Kind::Rest(Rest {}),
         Kind::Manifest(plain),
         Kind::Manifest(inline),
         Kind::Gone(Gone { index: 1, id }),
         Kind::WantBodies(WantBodies { index: 1, bitmap }),
-        Kind::Bodies(Bodies { index: 1, group, dictionary: Bytes::new() }),
+        Kind::Bodies(Bodies { index: 1, group, ..Bodies::default() }),
         Kind::Ack(Ack { indexes: vec![1, 2], ..Ack::default() }),
         Kind::Reconcile(Reconcile {
             through: 80,
@@ -276,7 +281,7 @@ proptest! {
             Kind::Want(Want { first: index, bitmap: bitmap.clone(), count }),
             Kind::Gone(Gone { index, id }),
             Kind::WantBodies(WantBodies { index, bitmap: bitmap.clone() }),
-            Kind::Bodies(Bodies { index, group: bitmap, dictionary: Bytes::new() }),
+            Kind::Bodies(Bodies { index, group: bitmap, ..Bodies::default() }),
             Kind::Ack(Ack { indexes: vec![index, index], ..Ack::default() }),
             Kind::Reconcile(Reconcile {
                 through: index,

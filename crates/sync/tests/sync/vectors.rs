@@ -19,7 +19,7 @@ use mithaq_sync::{
     Chain, Cursor, DICTIONARY, Input, Output, Seen, Session, Setup,
     sketch::{Cell, Sketch, SketchKey, compare},
     wire::{
-        Ack, Bodies, Cells, Document, Frame, Gone, Kind, Manifest, Missing, Offer, Reconcile, Start, Tree, Want,
+        Ack, Bodies, Cells, Document, Frame, Gone, Kind, Manifest, Missing, Offer, Reconcile, Rest, Start, Tree, Want,
         WantBodies, WantCells,
     },
 };
@@ -27,6 +27,7 @@ use mithaq_sync::{
 use crate::{
     fixtures::{AGREEMENT, Parcel, at, cert, decode, green, object, parcel, setup, wall},
     lone::{bare, group, hello as hello_of_two, manifest, receipt},
+    runs::Pieces,
 };
 
 /// The release of the vectors: two objects of CERT 1.
@@ -75,7 +76,7 @@ fn hello() -> Bytes {
 }
 
 fn bodies(group: Bytes, dictionary: &[u8]) -> Bodies {
-    Bodies { index: 1, group, dictionary: Bytes::copy_from_slice(dictionary) }
+    Bodies { index: 1, group, dictionary: Bytes::copy_from_slice(dictionary), size: 0 }
 }
 
 /// The bodies of the example, packed with the dictionary.
@@ -102,6 +103,8 @@ fn frames() -> Vec<(&'static str, Bytes)> {
     let inline = Manifest { bodies: group(&example().bodies), ..plain.clone() };
     let card = cert(3).card.envelope().to_json().into();
     let passed_on = Manifest { bodies: group(&relayed().bodies), card, ..manifest(2, &relayed()) };
+    let (mut pieces, dictionary) = (Pieces::with_dictionary(), Bytes::copy_from_slice(&sha256(DICTIONARY)[..8]));
+    let piece = Manifest { dictionary: dictionary.clone(), ..pieces.manifest(plain.clone()) };
     let encode = Frame::encode_with_length;
     vec![
         ("hello", hello()),
@@ -110,13 +113,16 @@ fn frames() -> Vec<(&'static str, Bytes)> {
         ("offer-lazy", encode(Kind::Offer(Offer { first: 2, ids: relayed_id(), lazy: true }))),
         ("want", encode(Kind::Want(Want { first: 1, bitmap: Bytes::from_static(&[0b1]), count: 1 }))),
         ("manifest", encode(Kind::Manifest(plain))),
+        ("manifest-run", encode(Kind::Manifest(piece))),
         ("manifest-inline", encode(Kind::Manifest(inline))),
         ("manifest-card", encode(Kind::Manifest(passed_on))),
         ("gone", encode(Kind::Gone(Gone { index: 1, id }))),
         ("want-bodies", encode(Kind::WantBodies(WantBodies { index: 1, bitmap: Bytes::from_static(&[0b11]) }))),
         ("want-later", encode(Kind::WantBodies(WantBodies { index: 1, bitmap: Bytes::from_static(&[0]) }))),
         ("bodies", encode(Kind::Bodies(bodies(group(&example().bodies), b"")))),
-        ("bodies-dict", encode(Kind::Bodies(bodies(group_with_dictionary(), &sha256(DICTIONARY)[..8])))),
+        ("bodies-dict", encode(Kind::Bodies(bodies(group_with_dictionary(), &dictionary)))),
+        ("bodies-run", encode(Kind::Bodies(pieces.bodies(1, &example().bodies)))),
+        ("rest", encode(Kind::Rest(Rest {}))),
         ("ack", encode(Kind::Ack(Ack { indexes: vec![1, 300], ..Ack::default() }))),
         ("receipt", encode(Kind::Ack(receipt(&[(1, example().id())])))),
         ("document", encode(Kind::Document(Document { kind: 4, body: termination().into() }))),
@@ -319,6 +325,7 @@ fn the_document_tells_the_limits() {
     row("bodies inline", size(mithaq_sync::INLINE_BYTES_MAX));
     row("group, aimed at", size(mithaq_sync::GROUP_BYTES));
     row("group, unpacked, with lengths", size(mithaq_sync::GROUP_BYTES_MAX));
+    row("window of a run", size(mithaq_sync::RUN_WINDOW_BYTES));
     row("date of a release ahead of the sink's clock", mithaq_core::release::CLOCK_SKEW_MAX.as_secs());
     row("hello and start", mithaq_sync::HELLO_TIMEOUT.as_secs());
     row("silence while an answer is due", mithaq_sync::STALL_TIMEOUT.as_secs());
@@ -389,6 +396,16 @@ fn bodies_are_understood_with_the_dictionary_and_without() {
         give(&mut session, Input::BodiesHeld { index: 1, held: vec![false; 2] });
         assert!(matches!(&hear(&mut session, name)[..], [Output::Store { bodies, .. }] if bodies.len() == 2));
     }
+}
+
+#[test]
+fn the_run_is_understood() {
+    let mut session = Session::new(setup(2, &cert(1), None), at(Duration::ZERO));
+    ["hello.hex", "start.hex", "manifest-run.hex"].iter().for_each(|name| drop(hear(&mut session, name)));
+    give(&mut session, Input::BodiesHeld { index: 1, held: vec![false; 2] });
+    let outputs = hear(&mut session, "bodies-run.hex");
+    assert!(matches!(&outputs[..], [Output::Store { bodies, .. }] if bodies.len() == 2));
+    assert!(hear(&mut session, "rest.hex").is_empty());
 }
 
 #[test]
