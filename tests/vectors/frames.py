@@ -64,7 +64,7 @@ FRAMES = {
         12: ("seen", exactly(0, 20)), 13: ("held", U64), 14: ("dictionaries", several(8, 16, 0)),
         15: ("ahead_max", U64)}),
     2: ("Start", CONTROL, {1: ("after", U64)}),
-    3: ("Offer", CONTROL, {1: ("first", U64), 2: ("ids", several(32, 1_024)), 3: ("lazy", 2)}),
+    3: ("Offer", CONTROL, {1: ("first", U64), 2: ("ids", several(32, 1_024))}),
     4: ("Want", CONTROL, {1: ("first", U64), 2: ("bitmap", at_most(128)), 3: ("count", U32)}),
     5: ("Manifest", FRAME, {
         1: ("index", U64), 2: ("manifest", at_most(16_384)), 3: ("signature", exactly(64)),
@@ -83,6 +83,8 @@ FRAMES = {
     13: ("WantCells", CONTROL, {1: ("from_", U64), 2: ("count", 32_769)}),
     14: ("Missing", CONTROL, {1: ("shorts", several(8, 4_096, 0)), 2: ("last", 2), 3: ("give_up", 2)}),
     15: ("Tree", CONTROL, {1: ("origin", exactly(32)), 2: ("eager", 2)}),
+    18: ("LazyOffer", CONTROL, {1: ("entries", [U64]), 2: ("briefs", several(8, 1_024))}),
+    19: ("Twins", CONTROL, {1: ("offered", [U64]), 2: ("own", [U64])}),
 }
 NAMES = {name for name, _, _ in FRAMES.values()}
 
@@ -118,10 +120,11 @@ def read_frame(data):
     length, at = varint(data, 0, 4)
     frame = data[at:]
     need(length == len(frame) > 1, "a frame that is not as long as it says")
-    need(frame[0] & 7 == 2 and frame[0] >> 3 in FRAMES, "a frame of an unknown kind")
-    name, bytes_most, known = FRAMES[frame[0] >> 3]
+    key, at = varint(frame, 0)
+    need(key & 7 == 2 and key >> 3 in FRAMES, "a frame of an unknown kind")
+    name, bytes_most, known = FRAMES[key >> 3]
     need(length <= bytes_most, "a frame over its limit")
-    size, at = varint(frame, 1)
+    size, at = varint(frame, at)
     need(size == len(frame) - at, "a frame that is not exactly one field")
     message = {field: [] if isinstance(rule, list) else b"" if callable(rule) else 0 for field, rule in known.values()}
     last = 0

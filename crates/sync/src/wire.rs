@@ -2,8 +2,12 @@
 //!
 //! `docs/PROTOCOL.md` gives the same messages as a `.proto` file; field numbers are a promise.
 
+mod lazy;
+
 use bytes::Bytes;
 use prost::Message;
+
+pub use self::lazy::{LazyOffer, Twins};
 
 use crate::{
     fault::Fault,
@@ -15,7 +19,7 @@ use crate::{
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct Frame {
     /// What it says.
-    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15")]
+    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 18, 19")]
     pub kind: Option<Kind>,
 }
 
@@ -67,6 +71,12 @@ pub enum Kind {
     /// How the sink takes the fresh releases of a third origin.
     #[prost(message, tag = "15")]
     Tree(Tree),
+    /// Entries of the source's journal that the sink gets elsewhere.
+    #[prost(message, tag = "18")]
+    LazyOffer(LazyOffer),
+    /// Such entries that the sink has, and what they are in its own journal.
+    #[prost(message, tag = "19")]
+    Twins(Twins),
 }
 
 /// The first frame of each side, on the control stream.
@@ -136,9 +146,6 @@ pub struct Offer {
     /// Release ids, 32 bytes each.
     #[prost(bytes = "bytes", tag = "2")]
     pub ids: Bytes,
-    /// Whether this is one entry that goes unasked to others: the sink gets it elsewhere, and may wait with its answer.
-    #[prost(bool, tag = "3")]
-    pub lazy: bool,
 }
 
 /// Which offered releases the sink lacks.
@@ -333,14 +340,16 @@ impl Frame {
 /// Protobuf would merge what comes twice and skip what is unknown; here each frame says one thing.
 fn check_shape(frame: &[u8]) -> Result<(), Fault> {
     let unknown = Fault::Misbehaved("a frame of an unknown kind");
-    let Some((key, mut message)) = frame.split_first() else {
-        return Err(unknown);
+    // A varint: from field 16 on it has two bytes, of which the first is all that it tells up to field 31.
+    let (key, mut message) = match frame {
+        [key @ 0x80..=0xff, 1, message @ ..] | [key @ 0..=0x7f, message @ ..] => (key, message),
+        _ => return Err(unknown),
     };
     // A field's number above its wire type; 2 is a message with its length before it.
     let bytes_max = match (key >> 3, key & 7) {
         (5 | 8, 2) => FRAME_BYTES_MAX,
         (10, 2) => DOCUMENT_FRAME_BYTES_MAX,
-        (1..=9 | 11..=15, 2) => CONTROL_FRAME_BYTES_MAX,
+        (1..=9 | 11..=15 | 18..=19, 2) => CONTROL_FRAME_BYTES_MAX,
         _ => return Err(unknown),
     };
     if frame.len() > bytes_max {

@@ -31,4 +31,5 @@ mod slow;
 mod staging;
 mod star;
 mod trees;
+mod twins;
 mod vectors;
