@@ -5,9 +5,9 @@
     decode.py --self-test                   sees refused what must be: every recording, changed in many ways
 
 Prints a line for each frame and one of counts. Exits with 1 at the first frame that breaks the protocol, and says which
-and why. A recording tells both cards, the clock and whether releases of third origins are taken, then a line for each
-frame in the order in which they were sent: microseconds, sender, channel, bytes. What a sketch compares stands before its
-session: the ids in the journal of the source, and those that the sink holds.
+and why. A recording tells both cards, the clock, the secret of its connections and whether releases of third origins
+are taken, then a line for each frame in the order in which they were sent: microseconds, sender, channel, bytes. What
+no frame tells stands before its session: the ids in the journal that is sketched, and those that the sink holds.
 
 What takes all of STIX is left out: whether a body is valid, and covered by its release's label.
 """
@@ -31,14 +31,17 @@ HERE = pathlib.Path(__file__).parent
 RELEASES = {"Manifest", "Bodies", "Gone"}
 CHANNELS = {"control": frames.NAMES - {"Manifest", "Bodies", "Rest"}, "urgent": RELEASES, "live": RELEASES,
             "backfill": RELEASES | {"Rest"}}
-BEFORE_START = {"Hello", "Start", "Want", "WantBodies", "WantCells", "Missing", "Ack", "Document", "Tree"}
+BEFORE_START = {"Hello", "Start", "Want", "WantBodies", "WantCells", "Missing", "Ack", "Document", "Tree", "Twins"}
+# Without zstandard nobody can tell which bodies are still to come.
+BODIES_TO_COME = ("asked",) if frames.zstandard else ("asked", "delivered")
 
 
 class Follower(Bodies, Reconciling, Trees):
     """Follows both sides; each frame has a method of its name, which gives what the transcript tells of it."""
 
-    def __init__(self, sides, clock, third_party):
-        self.sides, self.clock, self.third_party = sides, clock, third_party
+    def __init__(self, sides, facts):
+        self.sides, self.clock, self.secret = sides, when(facts["clock"]), bytes.fromhex(facts["secret"])
+        self.third_party = facts["third-party"] == "accept"
 
     def frame(self, sender, channel, data):
         name, message = read_frame(data)
@@ -76,7 +79,6 @@ class Follower(Bodies, Reconciling, Trees):
         for index, release in enumerate(named, said.first):
             source.name_entry(index, release)
         source.offers[said.first] = len(named)
-        self.note_lazy(source, said, len(named))
         return f"{said.first}..{said.first + len(named) - 1}: {' '.join(one.hex()[:8] for one in named)}"
 
     def want(self, sink, source, said, _channel):
@@ -95,7 +97,7 @@ class Follower(Bodies, Reconciling, Trees):
         manifest, release = read_manifest(data), sha256(data)
         is_asked = said.index in source.entries
         entry = source.entry(said.index, "wanted") if is_asked else source.name_entry(said.index, release)
-        need(entry.id == release, "another release than was offered")
+        self.recognise(source, said.index, entry, release)
         fresh = "urgent" if manifest["kind"] == "withdraw" else "live"
         is_prompt = said.bodies and (not is_asked or said.index in source.lazy)
         need(channel == (fresh if is_prompt else "backfill"), f"a release, asked for or not, on {channel}")
@@ -150,7 +152,7 @@ class Follower(Bodies, Reconciling, Trees):
         is_named = said.index in source.entries
         states = ("wanted", *BODIES_TO_COME)
         entry = source.entry(said.index, *states) if is_named else source.name_entry(said.index, said.id)
-        need(entry.id == said.id, "another release than was named")
+        self.recognise(source, said.index, entry, said.id)
         need(channel == entry.channel, "a gone on another stream than the manifest")
         entry.state, source.begun = "gone", None if source.begun == said.index else source.begun
         return f"{said.index}: {said.id.hex()[:8]}"
@@ -216,7 +218,7 @@ def follow(text, tell=lambda line: None):
         if word == "card":
             sides[rest[0]] = Side(rest[0], read_card(rest[2:].encode())[0])
         elif word == "session":
-            follower = follower or Follower(sides, when(facts["clock"]), facts["third-party"] == "accept")
+            follower = follower or Follower(sides, facts)
             for side in sides.values():
                 side.begin()
             tell("session")

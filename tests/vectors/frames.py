@@ -65,7 +65,7 @@ FRAMES = {
         12: ("seen", exactly(0, 20)), 13: ("held", U64), 14: ("dictionaries", several(8, 16, 0)),
         15: ("ahead_max", U64)}),
     2: ("Start", CONTROL, {1: ("after", U64)}),
-    3: ("Offer", CONTROL, {1: ("first", U64), 2: ("ids", several(32, 1_024)), 3: ("lazy", 2)}),
+    3: ("Offer", CONTROL, {1: ("first", U64), 2: ("ids", several(32, 1_024))}),
     4: ("Want", CONTROL, {1: ("first", U64), 2: ("bitmap", at_most(128)), 3: ("count", U32)}),
     5: ("Manifest", FRAME, {
         1: ("index", U64), 2: ("manifest", at_most(MANIFEST + 64)), 3: ("signature", exactly(64)),
@@ -87,6 +87,8 @@ FRAMES = {
     14: ("Missing", CONTROL, {1: ("shorts", several(8, 4_096, 0)), 2: ("last", 2), 3: ("give_up", 2)}),
     15: ("Tree", CONTROL, {1: ("origin", exactly(32)), 2: ("eager", 2)}),
     16: ("Rest", CONTROL, {}),
+    17: ("LazyOffer", CONTROL, {1: ("entries", [U64]), 2: ("briefs", several(8, 1_024))}),
+    18: ("Twins", CONTROL, {1: ("offered", [U64]), 2: ("own", [U64])}),
 }
 NAMES = {name for name, _, _ in FRAMES.values()}
 

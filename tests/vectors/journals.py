@@ -25,7 +25,7 @@ class Side:
                 self.passed = self.start
         self.hello = self.start = self.begun = self.checkpoint = self.sketch = self.run = None
         self.entries, self.offers, self.shown, self.origins, self.window = {}, {}, set(), {}, 0
-        self.pruned, self.lazy = {}, set()
+        self.pruned, self.lazy = {}, {}
 
     @property
     def journal(self):

@@ -7,10 +7,11 @@ FREE = {("Hello", field) for field in (
     "ledger_size", "held", "ahead_max")}
 
 # Without these the session does not go on as it was recorded.
-NEEDED = {"Hello", "Offer", "Want", "Manifest", "Bodies", "Gone", "Reconcile", "WantCells", "Cells", "Missing"}
+NEEDED = {"Hello", "Offer", "LazyOffer", "Twins", "Want", "Manifest", "Bodies", "Gone", "Reconcile", "WantCells",
+          "Cells", "Missing"}
 
 # These answer something, and are too early before it.
-ANSWERS = {"Want", "WantBodies", "Bodies", "Ack", "WantCells", "Cells", "Missing"}
+ANSWERS = {"Want", "Twins", "WantBodies", "Bodies", "Ack", "WantCells", "Cells", "Missing"}
 
 
 def varint(number):
@@ -43,6 +44,8 @@ def other_values(value, is_packed=False):
     """What else a field might say. In the middle of what is packed, a change may say the same in another way."""
     if isinstance(value, int):
         return [value + 1]
+    if value == []:
+        return [[2]]
     if isinstance(value, list):
         return [value[:-1] + [value[-1] + 1], value + value[-1:]]
     places = ({0, len(value) - 1} if is_packed else {0, len(value) // 2, len(value) - 1}) if value else ()

@@ -6,8 +6,7 @@ use std::{
     time::Duration,
 };
 
-use mithaq_core::id::ReleaseId;
-use mithaq_sync::{Arrival, Branch, Claims, Pending, SessionId, Trees, Waiting};
+use mithaq_sync::{Arrival, Branch, Claims, Pending, Prefix, SessionId, Trees, Waiting};
 use tokio::sync::watch;
 
 use crate::clock;
@@ -96,7 +95,7 @@ impl Seat {
     }
 
     /// Claims a release that was offered lazily and has not come; says whether it may be asked for.
-    pub(crate) fn claim_release(&self, release: ReleaseId) -> bool {
+    pub(crate) fn claim_release(&self, release: Prefix) -> bool {
         self.fetching.trees().claim(self.session, release, now())
     }
 

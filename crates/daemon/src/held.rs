@@ -9,6 +9,7 @@ use mithaq_core::{
     release::Manifest,
 };
 use mithaq_store::{Expect, StateChange, Store, StoreError};
+use mithaq_sync::{BRIEF_ROWS_MAX, Brief, BriefKey};
 
 use crate::node::Node;
 
@@ -60,6 +61,25 @@ pub(crate) fn is_held(node: &Node, peer: CertId, release: ReleaseId) -> Result<b
     Ok(node.store.state(&key(peer, release))?.is_some())
 }
 
+/// What a brief stands for of the releases that we may say to a peer that we hold. Blocks.
+///
+/// The rows are in the order of the ids, so those that begin as the brief does are next to each other.
+pub(crate) fn find(node: &Node, peer: CertId, brief: Brief, key: &BriefKey) -> Result<Option<ReleaseId>, StoreError> {
+    find_in(&*node.store, peer, brief, key)
+}
+
+fn find_in(store: &dyn Store, peer: CertId, brief: Brief, key: &BriefKey) -> Result<Option<ReleaseId>, StoreError> {
+    let of_peer = [HELD, peer.as_bytes()].concat();
+    let alike = [&of_peer[..], brief.prefix().as_bytes()].concat();
+    for (row, _) in store.state_range(&alike, None, BRIEF_ROWS_MAX)? {
+        let release = id_of(&row, &of_peer)?;
+        if key.brief(release) == brief {
+            return Ok(Some(release));
+        }
+    }
+    Ok(None)
+}
+
 /// What has a release of a peer come again, when the peer offers it.
 pub(crate) fn forget(peer: CertId, release: ReleaseId) -> StateChange {
     StateChange { key: key(peer, release), expect: Expect::Anything, value: None }
@@ -76,6 +96,12 @@ pub(crate) fn peers(store: &dyn Store) -> Result<Vec<CertId>, StoreError> {
         peers.push(peer);
     }
     Ok(peers)
+}
+
+/// The release of a row whose key begins with what names the peer.
+fn id_of(key: &[u8], of_peer: &[u8]) -> Result<ReleaseId, StoreError> {
+    let id = key.strip_prefix(of_peer).and_then(|id| id.try_into().ok());
+    id.map(ReleaseId::from_bytes).ok_or_else(unreadable)
 }
 
 fn unreadable() -> StoreError {
@@ -97,9 +123,41 @@ pub(crate) fn each_in(store: &dyn Store, peer: CertId, mut take: impl FnMut(Rele
         let Some((last, _)) = rows.last() else { return Ok(count) };
         after = Some(last.clone());
         for (key, _) in rows {
-            let id = key[prefix.len()..].try_into();
-            take(ReleaseId::from_bytes(id.map_err(|_| unreadable())?));
+            take(id_of(&key, &prefix)?);
             count += 1;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mithaq_core::time::Time;
+    use mithaq_store::{Batch, MemoryStore, StoreId};
+
+    use super::*;
+
+    const PEER: CertId = CertId::from_bytes([5; 32]);
+
+    /// A release whose id begins with `first` and ends with `last`.
+    fn release(first: u8, last: u8) -> ReleaseId {
+        let mut id = [first; 32];
+        id[31] = last;
+        ReleaseId::from_bytes(id)
+    }
+
+    #[test]
+    fn a_brief_finds_its_release_among_those_that_begin_alike() {
+        let (store, secret) = (MemoryStore::new(StoreId::from_bytes([1; 16])), BriefKey::new([9; 32]));
+        let ours = [release(6, 0), release(7, 0), release(7, 1), release(7, 2), release(8, 0)].map(|id| (PEER, id));
+        let of_another = (CertId::from_bytes([4; 32]), release(7, 3));
+        let rows = ours.iter().chain([&of_another]);
+        let state = rows.map(|(peer, id)| StateChange::set(key(*peer, *id), Vec::new())).collect();
+        store.commit(Batch { state, ..Batch::default() }, Time::from_micros(0)).unwrap();
+        let found = |id| find_in(&store, PEER, secret.brief(id), &secret).unwrap();
+        for (_, id) in ours {
+            assert_eq!(found(id), Some(id));
+        }
+        assert_eq!(found(release(7, 3)), None, "that may be told to another alone");
+        assert_eq!(find_in(&store, PEER, BriefKey::new([8; 32]).brief(release(7, 1)), &secret).unwrap(), None);
     }
 }

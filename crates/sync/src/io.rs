@@ -13,6 +13,7 @@ use mithaq_core::{
 };
 
 use crate::{
+    brief::{Brief, BriefKey},
     fault::Fault,
     journal::{Chain, Cursor},
     sketch::{Cell, Compared, Digest, SketchKey},
@@ -98,6 +99,11 @@ pub enum Input {
         first: u64,
         /// Which of the releases we hold.
         known: Vec<bool>,
+    },
+    /// Answer to [`Output::FindReleases`].
+    ReleasesFound {
+        /// Each entry, and its release if we hold it and may say so.
+        found: Vec<(u64, Option<ReleaseId>)>,
     },
     /// Answer to [`Output::ClaimRelease`].
     ReleaseClaimed {
@@ -284,13 +290,22 @@ pub enum Output {
         /// The releases.
         ids: Vec<ReleaseId>,
     },
-    /// Find out once more whether we hold a release and may say so, as [`Output::CheckReleases`] does; if not, claim it in
+    /// Find among what [`Output::CheckReleases`] would say that we hold what was offered lazily.
+    FindReleases {
+        /// What briefs are made with.
+        key: BriefKey,
+        /// Each entry, and what stands for its release.
+        offered: Vec<(u64, Brief)>,
+    },
+    /// Find out once more whether we hold a release and may say so, as [`Output::FindReleases`] does; if not, claim it in
     /// [`Trees`](crate::Trees).
     ClaimRelease {
         /// The entry.
         index: u64,
-        /// The release.
-        id: ReleaseId,
+        /// What briefs are made with.
+        key: BriefKey,
+        /// What stands for the release.
+        brief: Brief,
     },
     /// Find out which bodies we hold and may say so to this peer.
     CheckBodies {

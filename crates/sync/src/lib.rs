@@ -29,6 +29,7 @@
 // A failed expectation is how a test fails.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod brief;
 mod claims;
 mod dictionary;
 mod elsewhere;
@@ -47,8 +48,10 @@ pub mod sketch;
 mod source;
 mod tail;
 mod trees;
+mod twins;
 pub mod wire;
 
+pub use brief::{Brief, BriefKey, Prefix};
 pub use claims::{Claims, Pending, SessionId, Waiting};
 pub use dictionary::DICTIONARY;
 pub use fault::Fault;

@@ -127,9 +127,39 @@ pub const WAIT_MAX: Duration = Duration::from_secs(30);
 /// How often a sink that waits for bodies from elsewhere says so: well within [`STALL_TIMEOUT`].
 pub const LATER_INTERVAL: Duration = Duration::from_secs(15);
 
-/// How long a sink waits at first before it asks for what was offered lazily: the copy that comes unasked is most often on its
-/// way. Enough for a retransmission on a link of 300 ms.
+/// How many bytes stand for a release in a lazy offer.
+pub const BRIEF_BYTES: usize = 8;
+
+/// How many of them are the first of its id.
+pub const BRIEF_PREFIX_BYTES: usize = 4;
+
+/// How many releases that begin alike a sink looks at to find the one that is offered. By chance there is hardly ever a second;
+/// of more that someone has made it asks for what it may hold.
+pub const BRIEF_ROWS_MAX: usize = 16;
+
+/// For how long what is offered lazily rests with that of two sources whose CERT has the smaller id, so that one frame offers
+/// what came in that time.
+pub const LAZY_REST: Duration = Duration::from_millis(250);
+
+/// For how long it rests with the other one, which most often hears meanwhile that its sink has it, and then offers nothing.
+pub const LAZY_REST_LONG: Duration = Duration::from_millis(500);
+
+/// How much less than that what goes along in the same frame may have rested.
+pub const LAZY_SPAN: Duration = Duration::from_millis(125);
+
+/// For how long a sink keeps its answer that it holds what was offered lazily, so that one frame tells of several.
+pub const TWINS_WAIT: Duration = Duration::from_secs(1);
+
+/// With so many such answers it waits no longer.
+pub const TWINS_MAX: usize = 64;
+
+/// How long what is offered lazily has to come from elsewhere at first, counted from when the source could have sent it: the
+/// copy that comes unasked is most often on its way. Enough for a retransmission on a link of 300 ms.
 pub const LAZY_WAIT: Duration = Duration::from_millis(500);
+
+// What has rested for long is not waited for longer.
+const _: () =
+    assert!(LAZY_REST_LONG.as_millis() <= LAZY_WAIT.as_millis() && LAZY_REST.as_millis() < LAZY_REST_LONG.as_millis());
 
 /// How long it waits at the most, once what it had asked for has come from elsewhere meanwhile again and again.
 pub const LAZY_WAIT_MAX: Duration = Duration::from_secs(8);

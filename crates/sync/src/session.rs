@@ -5,24 +5,26 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use mithaq_core::{
     card::VerifiedCard,
-    id::{AgreementId, CertId},
+    id::{AgreementId, CertId, ReleaseId},
     keys::SecretKey,
 };
 
 use crate::{
+    brief::BriefKey,
     dictionary,
     fault::Fault,
     io::{Channel, Greeting, Input, Now, Output, Outputs, Seen},
     journal::Cursor,
     limits::{
-        AHEAD_MAX, DOCUMENT_BYTES_MAX, DOCUMENTS_OPEN_MAX, FRAME_BYTES_MAX, HELLO_TIMEOUT, PROTOCOL, RELEASES_OPEN_MAX,
-        WINDOW_BYTES,
+        AHEAD_MAX, DOCUMENT_BYTES_MAX, DOCUMENTS_OPEN_MAX, FRAME_BYTES_MAX, HELLO_TIMEOUT, LAZY_REST, LAZY_REST_LONG,
+        PROTOCOL, RELEASES_OPEN_MAX, WINDOW_BYTES,
     },
     receipts::Receipts,
     sink::Sink,
     sketch::SketchKey,
     source::{Loaded, Source},
-    wire::{Document, Frame, Hello, Kind},
+    twins::Twins,
+    wire::{self, Document, Frame, Hello, Kind},
 };
 
 /// What a session must know of its own side.
@@ -52,6 +54,20 @@ pub struct Setup {
     pub seen: Option<Seen>,
     /// Whether the peer may pass on releases of other CERTs.
     pub third_party: bool,
+    /// What stands for releases in lazy offers is made with it; the peer has the same, and nobody else.
+    pub briefs: BriefKey,
+}
+
+impl Setup {
+    /// For how long what we offer lazily rests.
+    fn rest(&self) -> Duration {
+        if self.us < self.peer.cert_id() { LAZY_REST } else { LAZY_REST_LONG }
+    }
+
+    /// For how long what the peer offers lazily rests.
+    pub(crate) fn rest_of_peer(&self) -> Duration {
+        if self.us < self.peer.cert_id() { LAZY_REST_LONG } else { LAZY_REST }
+    }
 }
 
 /// How far a session has come.
@@ -100,6 +116,8 @@ pub struct Session {
     source: Source,
     sink: Sink,
     receipts: Receipts,
+    /// What the peer offered lazily and we hold.
+    twins: Twins,
     peer: Option<PeerHello>,
     /// Documents of the peer that were not dealt with.
     documents: usize,
@@ -141,9 +159,10 @@ impl Session {
         Self {
             sink: Sink::new(&setup, now.monotonic),
             receipts: Receipts::of(&setup),
+            source: Source::new(now.monotonic, setup.rest()),
             setup,
             outputs,
-            source: Source::new(now.monotonic),
+            twins: Twins::default(),
             peer: None,
             documents: 0,
             established: false,
@@ -182,7 +201,8 @@ impl Session {
     /// When an [`Input::Tick`] is needed next, if sooner than it comes anyway.
     #[must_use]
     pub fn wakes_at(&self) -> Option<Duration> {
-        self.sink.wakes_at().filter(|_| !self.closed)
+        let times = [self.sink.wakes_at(), self.source.rests_until(), self.twins.due()];
+        times.into_iter().flatten().min().filter(|_| !self.closed)
     }
 
     /// The peer's daemon since it started; `None` before its hello.
@@ -222,7 +242,7 @@ impl Session {
     }
 
     fn try_handle(&mut self, input: Input, now: Now) -> Result<(), Fault> {
-        let Self { outputs, source, sink, receipts, .. } = self;
+        let Self { outputs, source, sink, receipts, twins, .. } = self;
         match input {
             Input::Received(bytes) => return self.receive(bytes, now),
             Input::Tick => return self.tick(now),
@@ -239,11 +259,18 @@ impl Session {
             Input::SketchCompared(compared) => sink.sketch_compared(compared, outputs),
             Input::TailRead { through, entries } => source.tail_read(through, entries, outputs),
             Input::ReleaseLoaded { index, release, card, inline } => {
-                source.release_loaded(index, Loaded { release, card, inline }, outputs)?
+                source.release_loaded(index, Loaded { release, card, inline }, twins, now.monotonic, outputs)?
             }
             Input::BodiesLoaded { index, bodies } => source.bodies_loaded(index, &bodies, outputs)?,
-            Input::ReleasesKnown { first, known } => sink.releases_known(first, &known, now.monotonic, outputs),
-            Input::ReleaseClaimed { index, late } => sink.release_claimed(index, late, now.monotonic, outputs),
+            Input::ReleasesKnown { first, known } => sink.releases_known(first, &known, outputs),
+            Input::ReleasesFound { found } => {
+                let held = sink.releases_found(found, now.monotonic, outputs);
+                self.hold(held, now.monotonic);
+            }
+            Input::ReleaseClaimed { index, late } => {
+                let held = sink.release_claimed(index, late, now.monotonic, outputs);
+                self.hold(held, now.monotonic);
+            }
             Input::Placed { origin, branch } => sink.placed(origin, branch, outputs),
             Input::BodiesHeld { index, held } => sink.bodies_held(index, &held, outputs),
             Input::BodiesElsewhere { index } => sink.bodies_elsewhere(index),
@@ -282,8 +309,10 @@ impl Session {
             Kind::Tree(tree) => source.tree(&tree)?,
             Kind::WantCells(want) => source.want_cells(&want, outputs)?,
             Kind::Missing(missing) => source.missing(&missing, now.monotonic, outputs)?,
+            Kind::Twins(twins) => return self.take_twins(&twins, now.monotonic),
             _ if !self.established => return Err(Fault::Misbehaved("a frame before the start")),
             Kind::Offer(offer) => sink.offer(&offer, outputs)?,
+            Kind::LazyOffer(offer) => sink.lazy_offer(&offer, outputs)?,
             Kind::Reconcile(sketch) => sink.reconcile(&sketch, outputs)?,
             Kind::Cells(cells) => {
                 sink.cells(&cells, outputs)?;
@@ -303,6 +332,35 @@ impl Session {
             }
             Kind::Rest(_) => sink.rest()?,
         }
+        Ok(())
+    }
+
+    /// Notes entries that the peer has offered lazily and that we hold, with those of our own that are the same.
+    fn hold(&mut self, held: impl IntoIterator<Item = (u64, ReleaseId)>, now: Duration) {
+        for (offered, release) in held {
+            let own = self.source.take_resting(release);
+            self.twins.add(release, offered, own, now);
+        }
+        self.tell_twins(now);
+    }
+
+    /// Tells the peer which of its lazy offers we hold, if it is time.
+    fn tell_twins(&mut self, now: Duration) {
+        let told = self.twins.tell(now, &mut self.outputs);
+        self.source.told_twins(&told, &mut self.outputs);
+    }
+
+    /// Takes what the peer has of our lazy offers, and what it would offer itself of that.
+    fn take_twins(&mut self, twins: &wire::Twins, now: Duration) -> Result<(), Fault> {
+        for (offered, own) in twins.read()? {
+            let release = self.source.held(offered, now)?;
+            match own {
+                Some(_) if !self.established => return Err(Fault::Misbehaved("an entry before the start")),
+                Some(own) => self.sink.take_twin(own, release, &mut self.outputs)?,
+                None => {}
+            }
+        }
+        self.source.pump(&mut self.outputs);
         Ok(())
     }
 
@@ -367,6 +425,8 @@ impl Session {
             return Err(Fault::Stalled("an offer or a release"));
         }
         self.source.pump(&mut self.outputs);
+        self.source.offer_rested(&self.setup.briefs, now.monotonic, &mut self.outputs);
+        self.tell_twins(now.monotonic);
         self.sink.remind(now.monotonic, &mut self.outputs);
         self.sink.review(now.monotonic, &mut self.outputs);
         self.sink.stage(&mut self.outputs);

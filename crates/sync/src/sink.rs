@@ -139,7 +139,7 @@ impl Sink {
             window_used: 0,
             storing: BTreeMap::new(),
             elsewhere: Elsewhere::default(),
-            lazy: Lazy::default(),
+            lazy: Lazy::new(setup),
             is_staging: false,
             run: Unpacker::default(),
             objects_received: 0,
@@ -171,7 +171,7 @@ impl Sink {
 
     /// Entries that are not done, releases that are open or being stored, and canonical bytes of their bodies.
     pub(crate) fn in_flight(&self) -> (usize, usize, usize) {
-        (self.entries.len(), self.releases_held(), self.window_used)
+        (self.entries.len() + self.lazy.len(), self.releases_held(), self.window_used)
     }
 
     fn releases_held(&self) -> usize {
@@ -180,7 +180,7 @@ impl Sink {
 
     /// Notes the time while the peer owes nothing.
     pub(crate) fn watch(&mut self, now: Duration) {
-        if self.awaited == 0 && !self.awaits_gap() {
+        if self.awaited == 0 && !self.awaits_gap() && !self.lazy.awaits_peer() {
             self.waiting_since = now;
         }
     }
@@ -226,8 +226,9 @@ impl Sink {
         if index <= last || index > INDEX_MAX || self.is_in_gap(index) {
             return self.check_index(index);
         }
-        let ahead = self.entries.range(last.saturating_add(1)..).count() as u64;
-        if ahead < AHEAD_MAX || self.entries.contains_key(&index) {
+        let beyond = last.saturating_add(1);
+        let ahead = (self.entries.range(beyond..).count() + self.lazy.count_from(beyond)) as u64;
+        if ahead < AHEAD_MAX || self.entries.contains_key(&index) || self.lazy.contains(index) {
             Ok(())
         } else {
             Err(Fault::Misbehaved("more entries beyond the window than we take"))
@@ -249,13 +250,11 @@ impl Sink {
     pub(crate) fn offer(&mut self, offer: &Offer, outputs: &mut Outputs) -> Result<(), Fault> {
         let ids = wire::ids(&offer.ids, OFFER_IDS_MAX, ReleaseId::from_bytes)?;
         self.note_offer(offer.first)?;
-        self.note_lazy_offer(offer, ids.len())?;
-        let check = if offer.lazy { Self::check_place } else { Self::check_index };
-        check(self, offer.first)?;
+        self.check_index(offer.first)?;
         let last = offer.first.checked_add(ids.len() as u64 - 1);
-        check(self, last.ok_or(Fault::Misbehaved("an offer of numbers that there are not"))?)?;
+        self.check_index(last.ok_or(Fault::Misbehaved("an offer of numbers that there are not"))?)?;
         for (index, id) in (offer.first..).zip(&ids) {
-            if self.put(index, *id, State::Checking).is_some() {
+            if self.lazy.contains(index) || self.put(index, *id, State::Checking).is_some() {
                 return Err(Fault::Misbehaved("a journal entry offered twice"));
             }
         }
@@ -263,14 +262,7 @@ impl Sink {
         Ok(())
     }
 
-    pub(crate) fn releases_known(&mut self, first: u64, known: &[bool], now: Duration, outputs: &mut Outputs) {
-        if !self.is_put_off(first, known, now) {
-            self.answer(first, known, outputs);
-        }
-    }
-
-    /// Answers an offer.
-    fn answer(&mut self, first: u64, known: &[bool], outputs: &mut Outputs) {
+    pub(crate) fn releases_known(&mut self, first: u64, known: &[bool], outputs: &mut Outputs) {
         let mut wanted = vec![false; known.len()];
         for ((index, known), wanted) in (first..).zip(known).zip(&mut wanted) {
             let Some(Entry { id, state: State::Checking }) = self.entries.get(&index) else {
@@ -295,6 +287,7 @@ impl Sink {
         let signature = Signature::from_bytes(signature);
         let signed = SignedRelease { manifest: self.unpack_manifest(frame)?, signature, contents };
         let is_offered = self.entries.contains_key(&frame.index) || self.is_in_gap(frame.index);
+        let is_late = self.take_late(frame.index, signed.id())?;
         match self.entries.get(&frame.index) {
             None => self.take_missing(frame.index, signed.id())?,
             Some(Entry { id, state: State::Wanted }) if *id == signed.id() => {}
@@ -308,7 +301,11 @@ impl Sink {
         self.check_address(&release)?;
         let contents = release.contents().to_vec();
         let (id, objects) = (release.id(), contents.len());
-        let manner = self.lazy.manner_of(frame.index, is_offered);
+        let manner = match is_late {
+            true => Manner::AskedLate,
+            false if is_offered => Manner::Asked,
+            false => Manner::Unasked,
+        };
         let open = Open { release, card, manner, wanted: None, bodies: Vec::new(), staged: 0, bytes: 0 };
         self.put(frame.index, id, State::Open(Box::new(open)));
         if frame.bodies.is_empty() {
@@ -463,6 +460,7 @@ impl Sink {
         self.check_place(frame.index)?;
         let id = frame.id[..].try_into().map_err(|_| Fault::Misbehaved("an id of the wrong length"))?;
         let id = ReleaseId::from_bytes(id);
+        self.take_late(frame.index, id)?;
         let refusal = match self.entries.get(&frame.index) {
             Some(entry) if entry.id != id => Some("another release than was offered"),
             Some(Entry { state: State::Done, .. }) => Some("a release that came is gone"),
@@ -480,7 +478,6 @@ impl Sink {
             self.window_used -= open.bytes;
             outputs.push(Output::BodiesGone { index: frame.index });
         }
-        self.lazy.forget(frame.index);
         outputs.send(Channel::Control, Kind::Ack(Ack { indexes: vec![frame.index], ..Ack::default() }));
         let before = self.cursor.index;
         self.settle_missing(frame.index);

@@ -1,6 +1,7 @@
 //! The sending half: our journal towards the peer, offered in order, and what the peer wants of it.
 
 mod branches;
+mod offers;
 mod reconcile;
 mod sending;
 
@@ -32,7 +33,7 @@ use crate::{
     run::Packer,
     sketch::SketchKey,
     tail::{Prompt, Tail},
-    wire::{self, Ack, Hello, Kind, Offer, Start, Want, WantBodies},
+    wire::{self, Ack, Hello, Kind, Start, WantBodies},
 };
 
 /// An entry of our journal that was read in this session and that the peer has not done with.
@@ -48,6 +49,10 @@ struct Entry {
 enum State {
     /// The peer has yet to say whether it wants it.
     Offered,
+    /// It waits to be offered lazily.
+    Resting,
+    /// The peer has it, and is to be told that it is the same as an entry of its own.
+    Twin,
     /// It is to be loaded.
     Queued,
     /// It is being loaded.
@@ -129,7 +134,8 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    pub(crate) fn new(now: Duration) -> Self {
+    /// What is offered lazily rests so long.
+    pub(crate) fn new(now: Duration, rest: Duration) -> Self {
         Self {
             opened: false,
             knows_news: false,
@@ -139,7 +145,7 @@ impl Source {
             reading: None,
             caught_up: false,
             tail: Tail::default(),
-            branches: Branches::default(),
+            branches: Branches::new(rest),
             entries: BTreeMap::new(),
             offers: BTreeMap::new(),
             queue: BTreeSet::new(),
@@ -245,7 +251,7 @@ impl Source {
 
     /// How many of the entries that are read in order are open, but for those that the peer takes its time for.
     fn open_in_order(&self) -> usize {
-        self.entries.len() - self.reconciling.open() - self.branches.offered()
+        self.entries.len() - self.reconciling.open() - self.branches.waiting()
     }
 
     /// Asks for whatever can be gone on with.
@@ -264,7 +270,7 @@ impl Source {
         self.pump_reconciling(outputs);
         self.pump_releases(outputs);
         self.pump_bodies(outputs);
-        self.rest(outputs);
+        self.end_run(outputs);
     }
 
     /// How many entries the sink's window has room for.
@@ -379,47 +385,6 @@ impl Source {
             self.offer(first, outputs);
         }
         self.pump(outputs);
-    }
-
-    /// Offers the entries from `first` up to the next to read, but for those that went ahead.
-    fn offer(&mut self, first: u64, outputs: &mut Outputs) {
-        let mut offers: Vec<(u64, Vec<&ReleaseId>)> = Vec::new();
-        let is_due = |(index, entry): &(&u64, &Entry)| {
-            matches!(entry.state, State::Offered) && !self.branches.has_offered(**index)
-        };
-        for (index, entry) in self.entries.range(first..self.next).filter(is_due) {
-            match offers.last_mut().filter(|(first, ids)| first + ids.len() as u64 == *index) {
-                Some((_, ids)) => ids.push(&entry.id),
-                None => offers.push((*index, vec![&entry.id])),
-            }
-        }
-        for (first, ids) in offers {
-            self.offers.insert(first, ids.len());
-            let ids = wire::join_ids(ids.into_iter().map(ReleaseId::as_bytes));
-            outputs.send(Channel::Control, Kind::Offer(Offer { first, ids, lazy: false }));
-        }
-    }
-
-    pub(crate) fn want(&mut self, want: &Want, now: Duration, outputs: &mut Outputs) -> Result<(), Fault> {
-        let offered = self.offers.remove(&want.first);
-        let count = offered
-            .filter(|count| u32::try_from(*count) == Ok(want.count))
-            .ok_or(Fault::Misbehaved("a want that answers no offer"))?;
-        let bits = wire::bits(&want.bitmap, count)?;
-        for (index, wanted) in (want.first..).zip(bits) {
-            let channel = self.branches.answered(index);
-            if !wanted {
-                self.settle(index);
-                self.tail.settle(index);
-            } else if let Some(entry) = self.entries.get_mut(&index) {
-                entry.asked = true;
-                entry.state = State::Queued;
-                self.queue.insert((channel, index));
-            }
-        }
-        self.waiting_since = now;
-        self.pump(outputs);
-        Ok(())
     }
 
     pub(crate) fn want_bodies(&mut self, want: &WantBodies, now: Duration, outputs: &mut Outputs) -> Result<(), Fault> {

@@ -14,6 +14,7 @@ use std::{
 use mithaq_core::id::{CertId, ReleaseId};
 
 use crate::{
+    brief::Prefix,
     claims::SessionId,
     io::Manner,
     limits::{COPIES_MAX, LAZY_CLAIM_TTL, LAZY_CLAIMS_MAX, ORIGINS_MAX},
@@ -34,7 +35,7 @@ pub enum Branch {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Late {
     /// It has come, and we may say so.
-    Held,
+    Held(ReleaseId),
     /// It is to be asked for.
     Wanted,
     /// Another peer was asked for it a moment ago.
@@ -60,8 +61,8 @@ pub struct Arrival {
 #[derive(Debug, Default)]
 pub struct Trees {
     origins: BTreeMap<CertId, Tree>,
-    /// Releases that were asked for late, and when.
-    claims: BTreeMap<ReleaseId, (SessionId, Duration)>,
+    /// Releases that were asked for late, by all that is known of them, and when.
+    claims: BTreeMap<Prefix, (SessionId, Duration)>,
 }
 
 #[derive(Debug, Default)]
@@ -78,7 +79,7 @@ impl Trees {
     /// Says what becomes of the session's place.
     pub fn arrived(&mut self, session: SessionId, arrival: Arrival) -> Option<Branch> {
         let Arrival { origin, release, is_direct, manner, is_new } = arrival;
-        self.claims.remove(&release);
+        self.claims.remove(&Prefix::of(release));
         if manner == Manner::Asked || self.origins.len() >= ORIGINS_MAX && !self.origins.contains_key(&origin) {
             return None;
         }
@@ -95,8 +96,9 @@ impl Trees {
     }
 
     /// Claims for a session a release that was offered lazily and has not come; says whether it may be asked for now: not
-    /// while another was asked a moment ago, lest all that offered it send it.
-    pub fn claim(&mut self, session: SessionId, release: ReleaseId, now: Duration) -> bool {
+    /// while another was asked a moment ago, lest all that offered it send it. Two releases that begin alike share a claim,
+    /// which costs one of them a moment.
+    pub fn claim(&mut self, session: SessionId, release: Prefix, now: Duration) -> bool {
         let is_fresh = |(_, at): &(SessionId, Duration)| now.saturating_sub(*at) < LAZY_CLAIM_TTL;
         if self.claims.len() >= LAZY_CLAIMS_MAX {
             self.claims.retain(|_, claim| is_fresh(claim));
@@ -249,7 +251,7 @@ mod tests {
     #[test]
     fn a_release_is_asked_of_one_at_a_time() {
         let mut trees = Trees::default();
-        let (release, moment) = (new(1).release, Duration::from_millis(1));
+        let (release, moment) = (Prefix::of(new(1).release), Duration::from_millis(1));
         assert!(trees.claim(A, release, Duration::ZERO) && trees.claim(A, release, moment));
         assert!(!trees.claim(B, release, moment));
         assert!(trees.claim(B, release, moment + LAZY_CLAIM_TTL));
@@ -264,8 +266,9 @@ mod tests {
         let mut trees = Trees::default();
         for number in 0..2 * LAZY_CLAIMS_MAX {
             let id = mithaq_core::id::sha256(&number.to_be_bytes());
+            let prefix = Prefix::of(ReleaseId::from_bytes(id));
             trees.arrived(A, Arrival { origin: CertId::from_bytes(id), ..new(1) });
-            assert!(trees.claim(A, ReleaseId::from_bytes(id), Duration::ZERO));
+            assert!(trees.claim(A, prefix, Duration::ZERO));
         }
         assert_eq!((trees.origins.len(), trees.claims.len()), (ORIGINS_MAX, LAZY_CLAIMS_MAX));
     }

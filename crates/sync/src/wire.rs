@@ -2,8 +2,12 @@
 //!
 //! `docs/PROTOCOL.md` gives the same messages as a `.proto` file; field numbers are a promise.
 
+mod lazy;
+
 use bytes::Bytes;
 use prost::Message;
+
+pub use self::lazy::{LazyOffer, Twins};
 
 use crate::{
     fault::Fault,
@@ -15,7 +19,7 @@ use crate::{
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct Frame {
     /// What it says.
-    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16")]
+    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18")]
     pub kind: Option<Kind>,
 }
 
@@ -70,6 +74,12 @@ pub enum Kind {
     /// The source has sent all of its backlog, and its run is over.
     #[prost(message, tag = "16")]
     Rest(Rest),
+    /// Entries of the source's journal that the sink gets elsewhere.
+    #[prost(message, tag = "17")]
+    LazyOffer(LazyOffer),
+    /// Such entries that the sink has, and what they are in its own journal.
+    #[prost(message, tag = "18")]
+    Twins(Twins),
 }
 
 /// The first frame of each side, on the control stream.
@@ -139,9 +149,6 @@ pub struct Offer {
     /// Release ids, 32 bytes each.
     #[prost(bytes = "bytes", tag = "2")]
     pub ids: Bytes,
-    /// Whether this is one entry that goes unasked to others: the sink gets it elsewhere, and may wait with its answer.
-    #[prost(bool, tag = "3")]
-    pub lazy: bool,
 }
 
 /// Which offered releases the sink lacks.
@@ -363,7 +370,7 @@ fn check_shape(frame: &[u8]) -> Result<(), Fault> {
     let bytes_max = match number {
         5 | 8 => FRAME_BYTES_MAX,
         10 => DOCUMENT_FRAME_BYTES_MAX,
-        1..=9 | 11..=16 => CONTROL_FRAME_BYTES_MAX,
+        1..=9 | 11..=18 => CONTROL_FRAME_BYTES_MAX,
         _ => return Err(unknown),
     };
     if frame.len() > bytes_max {

@@ -3,9 +3,13 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use mithaq_core::{id::AgreementId, receipt::Status};
+use mithaq_core::{
+    id::{AgreementId, ReleaseId},
+    receipt::Status,
+};
 use mithaq_sync::{
-    DOCUMENTS_OPEN_MAX, Input, Now, OFFERS_OPEN_MAX, Output, RELEASES_OPEN_MAX, Session, Setup, WINDOW_BYTES,
+    AHEAD_MAX, Brief, BriefKey, DOCUMENTS_OPEN_MAX, Input, Now, OFFERS_OPEN_MAX, Output, RELEASES_OPEN_MAX, Session,
+    Setup, WINDOW_BYTES,
     sketch::{Sketch, compare},
     wire::frame_length,
 };
@@ -14,6 +18,9 @@ use crate::cast::{ONE, TWO, now};
 
 /// The agreement of the session.
 pub const AGREEMENT: AgreementId = AgreementId::from_bytes([0xaa; 32]);
+
+/// What stands for releases in its lazy offers.
+pub const BRIEFS: BriefKey = BriefKey::new([0x77; 32]);
 
 /// A session of CERT 1 with CERT 2, which may pass on releases of others.
 #[must_use]
@@ -31,6 +38,7 @@ pub fn session() -> Session {
         ledger_size: 0,
         seen: None,
         third_party: true,
+        briefs: BRIEFS,
     };
     Session::new(setup, at())
 }
@@ -64,10 +72,16 @@ pub fn frame(data: &[u8]) {
             }
         }
         let flight = session.in_flight();
-        assert!(flight.entries_in <= usize::try_from(OFFERS_OPEN_MAX).unwrap());
+        assert!(flight.entries_in <= usize::try_from(OFFERS_OPEN_MAX + AHEAD_MAX).unwrap());
         assert!(flight.releases_in <= RELEASES_OPEN_MAX && flight.bytes_in <= WINDOW_BYTES);
         assert!(documents <= DOCUMENTS_OPEN_MAX);
     }
+}
+
+/// Of what is offered lazily, every second release is held, whatever it is.
+fn found((index, brief): &(u64, Brief)) -> (u64, Option<ReleaseId>) {
+    let is_held = brief.as_bytes()[7] & 1 == 1;
+    (*index, is_held.then(|| ReleaseId::from_bytes([7; 32])))
 }
 
 /// Does what the session asks; says whether it has closed. Every second document is dealt with.
@@ -80,6 +94,7 @@ fn perform(session: &mut Session, documents: &mut usize) -> bool {
             }
             Output::OpenJournal { .. } => Input::JournalOpened { after: 0, head: 0 },
             Output::CheckReleases { first, ids } => Input::ReleasesKnown { first, known: vec![false; ids.len()] },
+            Output::FindReleases { offered, .. } => Input::ReleasesFound { found: offered.iter().map(found).collect() },
             Output::ClaimRelease { index, .. } => Input::ReleaseClaimed { index, late: mithaq_sync::Late::Wanted },
             Output::CheckBodies { index, contents, .. } => {
                 Input::BodiesHeld { index, held: vec![false; contents.len()] }

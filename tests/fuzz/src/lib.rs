@@ -16,7 +16,7 @@ mod sketch;
 mod text;
 
 pub use document::{agreement, card, evidence, notice, release, statement};
-pub use frame::{AGREEMENT as FRAME_AGREEMENT, frame, session};
+pub use frame::{AGREEMENT as FRAME_AGREEMENT, BRIEFS as FRAME_BRIEFS, frame, session};
 pub use json::json;
 pub use ledger::{checkpoint, ledger_entry, proof, receipt};
 pub use object::{object, sco_id};

@@ -30,14 +30,16 @@ use mithaq_core::{
 };
 use mithaq_fuzz::cast::{Cert, ONE, THREE, TWO, details, now, time};
 use mithaq_sync::{
-    Input, Now, Output, Session, Setup,
-    wire::{Ack, Bodies, Document, Frame, Gone, Hello, Kind, Manifest, Offer, Rest, Start, Tree},
+    Brief, BriefKey, Input, Now, Output, Session, Setup,
+    wire::{Ack, Bodies, Document, Frame, Gone, Hello, Kind, LazyOffer, Manifest, Offer, Rest, Start, Tree, Twins},
 };
 
 /// A seed: its target, its name, and itself.
 type Seed = (&'static str, &'static str, Vec<u8>);
 
 const AGREEMENT: AgreementId = mithaq_fuzz::FRAME_AGREEMENT;
+
+const BRIEFS: BriefKey = mithaq_fuzz::FRAME_BRIEFS;
 
 fn store() -> StoreId {
     StoreId::from_bytes([1; 16])
@@ -378,6 +380,7 @@ fn hello() -> Bytes {
         ledger_size: 0,
         seen: None,
         third_party: true,
+        briefs: BRIEFS,
     };
     let mut session = Session::new(setup, Now { wall: now(), monotonic: Duration::ZERO });
     match session.poll_output() {
@@ -438,8 +441,11 @@ fn frames() -> Vec<Seed> {
     let id = Bytes::copy_from_slice(release_of(&TWO, ReleaseKind::Publish, &notice()).id().as_bytes());
     let own = manifest(1, &TWO, ReleaseKind::Publish);
     let passed_on = Manifest { card, ..manifest(2, &THREE, ReleaseKind::Withdraw) };
-    let offered = Offer { first: 1, ids: id.clone(), lazy: false };
-    let lazy = Offer { lazy: true, ..offered.clone() };
+    let offered = Offer { first: 1, ids: id.clone() };
+    let brief = BRIEFS.brief(release_of(&TWO, ReleaseKind::Publish, &notice()).id());
+    let held = Brief::from_bytes([1; 8]);
+    let lazy = Kind::LazyOffer(LazyOffer::of(&[(1, brief), (2, held), (9, brief)]));
+    let twins = |offered, own| Kind::Twins(Twins::of(&[(offered, Some(own))]));
     let prune = Kind::Tree(Tree { origin: Bytes::copy_from_slice(THREE.card.cert_id().as_bytes()), eager: false });
     let inline = own.clone();
     let [first, second] = run_of(&own);
@@ -464,7 +470,9 @@ fn frames() -> Vec<Seed> {
         ),
         ("frame", "valid-run", stream(vec![start.clone(), first.clone(), second.clone(), rest()])),
         ("frame", "hostile-run", stream(vec![start.clone(), first, rest(), second])),
-        ("frame", "valid-lazy", stream(vec![start.clone(), prune, Kind::Offer(lazy), Kind::Manifest(inline)])),
+        ("frame", "valid-lazy", stream(vec![start.clone(), prune, lazy.clone(), Kind::Manifest(inline)])),
+        ("frame", "hostile-lazy", stream(vec![start.clone(), lazy.clone(), lazy])),
+        ("frame", "hostile-twins", stream(vec![start.clone(), twins(1, 1)])),
         ("frame", "valid-gone", stream(vec![start.clone(), Kind::Gone(Gone { index: 1, id })])),
         ("frame", "hostile-hellos", [hello(), hello()].concat()),
         ("frame", "hostile-receipt", stream(vec![start.clone(), Kind::Ack(receipt)])),

@@ -27,6 +27,7 @@ use super::{
     links::{self, Claim},
     loader::{self, Loader, Request, Requests},
     storer::{self, Received, Storer},
+    tls,
 };
 use crate::{
     clock,
@@ -263,6 +264,7 @@ impl Pump {
             ledger_size: known.ledger_size,
             seen: known.seen,
             third_party: agreement.agreement().third_party == ThirdParty::Accept,
+            briefs: tls::brief_key(connection).map_err(End::Fault)?,
         };
         let opening = open_streams(connection, initiator == node.us);
         let opened = tokio::time::timeout(HANDSHAKE_TIMEOUT, opening).await.map_err(|_| End::NoStream)?;
@@ -427,7 +429,10 @@ impl Pump {
                     self.requests.send(Request::LoadBodies { index, release, contents, group_bytes });
                 }
                 Output::CheckReleases { first, ids } => self.requests.send(Request::CheckReleases { first, ids }),
-                Output::ClaimRelease { index, id } => self.requests.send(Request::ClaimRelease { index, id }),
+                Output::FindReleases { key, offered } => self.requests.send(Request::FindReleases { key, offered }),
+                Output::ClaimRelease { index, key, brief } => {
+                    self.requests.send(Request::ClaimRelease { index, key, brief });
+                }
                 Output::CheckBodies { index, release, contents } => {
                     self.requests.send(Request::CheckBodies { index, release, contents });
                 }

@@ -9,7 +9,7 @@ use mithaq_core::{
 };
 use mithaq_store::StoreError;
 use mithaq_sync::{
-    Cursor, INLINE_BYTES_MAX, Input, Late, Pending, Waiting,
+    Brief, BriefKey, Cursor, INLINE_BYTES_MAX, Input, Late, Pending, Waiting,
     sketch::{Cell, SketchKey},
 };
 use tokio::sync::{mpsc, watch};
@@ -54,7 +54,8 @@ pub(super) enum Request {
     ReadEntries { indexes: Vec<u64> },
     CompareSketch { key: SketchKey, cells: Vec<Cell> },
     CheckReleases { first: u64, ids: Vec<ReleaseId> },
-    ClaimRelease { index: u64, id: ReleaseId },
+    FindReleases { key: BriefKey, offered: Vec<(u64, Brief)> },
+    ClaimRelease { index: u64, key: BriefKey, brief: Brief },
     CheckBodies { index: u64, release: ReleaseId, contents: Vec<ContentId> },
 }
 
@@ -76,7 +77,10 @@ impl Requests {
     pub(super) fn send(&self, request: Request) {
         let lane = match request {
             Request::LoadBodies { .. } | Request::LoadRelease { inline: false, .. } => &self.bulk,
-            Request::CheckReleases { .. } | Request::ClaimRelease { .. } | Request::CheckBodies { .. } => &self.checks,
+            Request::CheckReleases { .. }
+            | Request::FindReleases { .. }
+            | Request::ClaimRelease { .. }
+            | Request::CheckBodies { .. } => &self.checks,
             Request::CountJournal
             | Request::OpenSketch { .. }
             | Request::ReadCells { .. }
@@ -259,7 +263,13 @@ impl Loader {
                 let known = known.collect::<Result<_, _>>()?;
                 Ok(Input::ReleasesKnown { first, known })
             }
-            Request::ClaimRelease { index, id } => Ok(Input::ReleaseClaimed { index, late: self.claim_release(id)? }),
+            Request::FindReleases { key, offered } => {
+                let find = |(index, brief)| Ok((index, held::find(&self.node, self.entry.cert(), brief, &key)?));
+                Ok(Input::ReleasesFound { found: offered.into_iter().map(find).collect::<Result<_, StoreError>>()? })
+            }
+            Request::ClaimRelease { index, key, brief } => {
+                Ok(Input::ReleaseClaimed { index, late: self.claim_release(brief, &key)? })
+            }
             Request::CheckBodies { index, release, contents } => {
                 self.check_bodies(Pending::new(index, release, contents))
             }
@@ -281,11 +291,11 @@ impl Loader {
     }
 
     /// What is done about a release that was offered lazily. What is here and may not be told is asked for like what is not.
-    fn claim_release(&self, id: ReleaseId) -> Result<Late, StoreError> {
-        if held::is_held(&self.node, self.entry.cert(), id)? {
-            return Ok(Late::Held);
+    fn claim_release(&self, brief: Brief, key: &BriefKey) -> Result<Late, StoreError> {
+        if let Some(release) = held::find(&self.node, self.entry.cert(), brief, key)? {
+            return Ok(Late::Held(release));
         }
-        Ok(if self.seat.claim_release(id) { Late::Wanted } else { Late::Elsewhere })
+        Ok(if self.seat.claim_release(brief.prefix()) { Late::Wanted } else { Late::Elsewhere })
     }
 
     /// The card of a release's origin, if that is not ourselves.

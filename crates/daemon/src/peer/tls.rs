@@ -7,7 +7,7 @@ use mithaq_core::{
     card::VerifiedCard,
     keys::{KeyError, PublicKey, SecretKey},
 };
-use mithaq_sync::ALPN;
+use mithaq_sync::{ALPN, BriefKey, Fault};
 use quinn::{
     TransportConfig,
     crypto::rustls::{QuicClientConfig, QuicServerConfig},
@@ -33,6 +33,9 @@ use crate::{
     identity::{Identity, NoUsableKey},
     node::Node,
 };
+
+/// What names that secret of a connection which briefs are made with.
+const BRIEF_LABEL: &[u8] = b"EXPORTER-mithaq-brief/1";
 
 /// Why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -105,6 +108,15 @@ pub(crate) fn client(
 
 fn algorithms() -> WebPkiSupportedAlgorithms {
     aws_lc_rs::default_provider().signature_verification_algorithms
+}
+
+/// What briefs of an established connection are made with: a secret that its two sides alone have
+/// (RFC 8446, 7.5).
+pub(super) fn brief_key(connection: &quinn::Connection) -> Result<BriefKey, Fault> {
+    let mut secret = [0; 32];
+    let exported = connection.export_keying_material(&mut secret, BRIEF_LABEL, b"");
+    exported.map_err(|_| Fault::Internal("exporting a secret of the connection"))?;
+    Ok(BriefKey::new(secret))
 }
 
 /// The key that the other side of an established connection showed.

@@ -106,6 +106,7 @@ impl Sink {
         let malformed = || Fault::Misbehaved("a malformed sketch");
         // What is fresh may have come ahead of the sketch, but nothing that is in it.
         let is_untouched = self.entries.first_key_value().is_none_or(|(first, _)| *first > frame.through);
+        let is_untouched = is_untouched && self.lazy.first().is_none_or(|first| first > frame.through);
         let is_at_start = self.cursor.index == 0 && is_untouched && self.gap.is_none();
         let key = self.key.filter(|_| self.has_any && is_at_start && (1..=INDEX_MAX).contains(&frame.through));
         let key = key.ok_or(Fault::Misbehaved("a sketch that was not asked for"))?;

@@ -1,31 +1,61 @@
-//! Which third origins the sink has pruned here, and what of theirs is offered in place of being sent unasked.
+//! Which third origins the sink has pruned here, and what of theirs is offered in place of being sent unasked: after a
+//! rest, so that more of it goes in one frame, and that the peer may say meanwhile that it has it.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeSet, VecDeque},
+    time::Duration,
+};
 
-use bytes::Bytes;
-use mithaq_core::{card::VerifiedCard, id::CertId, release::SignedRelease};
+use mithaq_core::{
+    card::VerifiedCard,
+    id::{CertId, ReleaseId},
+    release::SignedRelease,
+};
 
-use super::{Entry, Source, State};
+use super::{Source, State};
 use crate::{
+    brief::{Brief, BriefKey},
     fault::Fault,
     freight::takes_back,
     io::{Channel, Outputs},
-    limits::ORIGINS_MAX,
-    wire::{Kind, Offer, Tree},
+    limits::{LAZY_SPAN, OFFER_IDS_MAX, ORIGINS_MAX},
+    twins::Twins,
+    wire::{Kind, LazyOffer, Tree},
 };
 
 /// Where the sink is no branch of ours.
 #[derive(Debug, Default)]
 pub(super) struct Branches {
+    /// For how long an entry rests.
+    rest: Duration,
     pruned: BTreeSet<CertId>,
+    /// Entries that are to be offered lazily, and since when they rest, the first first.
+    resting: VecDeque<(Duration, u64)>,
     /// Entries that were offered lazily and of which the sink has not said whether it wants them.
     offered: BTreeSet<u64>,
+    /// How many entries the sink is about to be told of as twins of its own.
+    twins: usize,
 }
 
 impl Branches {
-    /// How many entries wait for the sink, which may take its time.
-    pub(super) fn offered(&self) -> usize {
-        self.offered.len()
+    pub(super) fn new(rest: Duration) -> Self {
+        Self { rest, ..Self::default() }
+    }
+
+    /// How many entries wait for what is no business of the others.
+    pub(super) fn waiting(&self) -> usize {
+        self.resting.len() + self.offered.len() + self.twins
+    }
+
+    /// Takes all that has rested, or all but rested, once the first has.
+    fn take_rested(&mut self, now: Duration) -> Vec<u64> {
+        let age = |since: Duration| now.saturating_sub(since);
+        if self.resting.front().is_none_or(|(since, _)| age(*since) < self.rest) {
+            return Vec::new();
+        }
+        let enough = self.rest.saturating_sub(LAZY_SPAN);
+        let count = self.resting.partition_point(|(since, _)| age(*since) >= enough);
+        self.resting.drain(..count).map(|(_, index)| index).collect()
     }
 
     /// Whether an entry was offered lazily and waits for the sink.
@@ -65,16 +95,102 @@ impl Source {
         is_unasked && is_pruned && !takes_back(release)
     }
 
-    /// Offers an entry that was loaded to go unasked.
-    pub(super) fn offer_lazily(&mut self, index: u64, outputs: &mut Outputs) {
-        let Some(Entry { id, state, .. }) = self.entries.get_mut(&index) else { return };
-        *state = State::Offered;
+    /// Lets an entry rest that was loaded to go unasked.
+    pub(super) fn rest(&mut self, index: u64, now: Duration) {
+        self.stay(index, State::Resting);
+        self.branches.resting.push_back((now, index));
+    }
+
+    /// Whether a release that was loaded to go unasked need not go: the peer has offered it to us, and is about to be told
+    /// that we have it. What takes back goes all the same.
+    pub(super) fn is_twin(&self, index: u64, release: &SignedRelease, twins: &mut Twins) -> bool {
+        let unasked = self.entries.get(&index).filter(|entry| !entry.asked && !takes_back(release));
+        unasked.is_some_and(|entry| twins.pair(entry.id, index))
+    }
+
+    /// Keeps an entry that was loaded until the peer was told that it is a twin of its own.
+    pub(super) fn pair(&mut self, index: u64) {
+        self.stay(index, State::Twin);
+        self.branches.twins += 1;
+    }
+
+    /// Puts an entry aside that was loaded.
+    fn stay(&mut self, index: u64, state: State) {
+        let Some(entry) = self.entries.get_mut(&index) else { return };
+        entry.state = state;
         self.open -= 1;
-        self.offers.insert(index, 1);
-        self.branches.offered.insert(index);
         // It takes no place any more among what goes ahead: a withdrawal behind it must not wait for its answer.
         self.tail.settle(index);
-        let ids = Bytes::copy_from_slice(id.as_bytes());
-        outputs.send(Channel::Control, Kind::Offer(Offer { first: index, ids, lazy: true }));
+    }
+
+    /// Takes an entry of this release that rests, since the peer has offered it to us.
+    pub(crate) fn take_resting(&mut self, release: ReleaseId) -> Option<u64> {
+        let is_same = |(_, index): &(Duration, u64)| self.entries.get(index).is_some_and(|entry| entry.id == release);
+        let place = self.branches.resting.iter().position(is_same)?;
+        let (_, index) = self.branches.resting.remove(place)?;
+        self.entries.get_mut(&index)?.state = State::Twin;
+        self.branches.twins += 1;
+        Some(index)
+    }
+
+    /// The peer was told of these entries as twins of its own, and has them by its own word.
+    pub(crate) fn told_twins(&mut self, indexes: &[u64], outputs: &mut Outputs) {
+        self.branches.twins -= indexes.len();
+        indexes.iter().for_each(|index| self.settle(*index));
+        if !indexes.is_empty() {
+            self.pump(outputs);
+        }
+    }
+
+    /// When what rests is to be offered.
+    pub(crate) fn rests_until(&self) -> Option<Duration> {
+        self.branches.resting.front().map(|(since, _)| *since + self.branches.rest)
+    }
+
+    /// Offers lazily what has rested.
+    pub(crate) fn offer_rested(&mut self, key: &BriefKey, now: Duration, outputs: &mut Outputs) {
+        for rested in self.branches.take_rested(now).chunks(OFFER_IDS_MAX) {
+            let offered: Vec<_> = rested.iter().filter_map(|index| self.offer_lazily(*index, key)).collect();
+            outputs.send(Channel::Control, Kind::LazyOffer(LazyOffer::of(&offered)));
+        }
+    }
+
+    fn offer_lazily(&mut self, index: u64, key: &BriefKey) -> Option<(u64, Brief)> {
+        let entry = self.entries.get_mut(&index)?;
+        entry.state = State::Offered;
+        self.offers.insert(index, 1);
+        self.branches.offered.insert(index);
+        Some((index, key.brief(entry.id)))
+    }
+
+    /// The sink holds what it was offered lazily as this entry; gives the release.
+    pub(crate) fn held(&mut self, index: u64, now: Duration) -> Result<ReleaseId, Fault> {
+        let entry = self.entries.get(&index).filter(|_| self.branches.offered.remove(&index));
+        let release = entry.ok_or(Fault::Misbehaved("an answer to what was not offered lazily"))?.id;
+        self.offers.remove(&index);
+        self.settle(index);
+        self.waiting_since = now;
+        Ok(release)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::LAZY_REST;
+
+    const MOMENT: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn what_has_all_but_rested_goes_along() {
+        let mut branches = Branches::new(LAZY_REST);
+        let young = LAZY_SPAN + MOMENT;
+        for (since, index) in [(Duration::ZERO, 7), (LAZY_SPAN, 9), (young, 8)] {
+            branches.resting.push_back((since, index));
+        }
+        assert!(branches.take_rested(LAZY_REST - MOMENT).is_empty());
+        assert_eq!(branches.take_rested(LAZY_REST), [7, 9]);
+        assert_eq!(branches.take_rested(young + LAZY_REST), [8]);
+        assert!(branches.take_rested(Duration::from_secs(9)).is_empty());
     }
 }

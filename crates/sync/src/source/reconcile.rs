@@ -360,7 +360,7 @@ impl Source {
                 let offered = |id: &ReleaseId| Entry { id: *id, asked: false, state: State::Offered };
                 self.entries.extend((first..).zip(ids).map(|(index, id)| (index, offered(id))));
                 let ids = wire::join_ids(ids.iter().map(ReleaseId::as_bytes));
-                outputs.send(Channel::Control, Kind::Offer(Offer { first, ids, lazy: false }));
+                outputs.send(Channel::Control, Kind::Offer(Offer { first, ids }));
             }
             _ => return,
         }

@@ -1,6 +1,6 @@
 //! How a release goes out once it was loaded: unasked, as it was wanted, offered, or not at all.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use bytes::Bytes;
 use mithaq_core::{card::VerifiedCard, id::ContentId, release::SignedRelease};
@@ -13,18 +13,27 @@ use crate::{
     io::{Channel, Outputs},
     limits::{INLINE_BYTES_MAX, LOADING_MAX, MANIFESTS_BYTES_MAX},
     run::{Packer, Piece},
+    twins::Twins,
     wire::{self, Bodies, Gone, Kind, Manifest, Rest},
 };
 
 impl Source {
-    pub(crate) fn release_loaded(&mut self, index: u64, loaded: Loaded, outputs: &mut Outputs) -> Result<(), Fault> {
+    pub(crate) fn release_loaded(
+        &mut self,
+        index: u64,
+        loaded: Loaded,
+        twins: &mut Twins,
+        now: Duration,
+        outputs: &mut Outputs,
+    ) -> Result<(), Fault> {
         if !matches!(self.entries.get(&index), Some(Entry { state: State::Loading, .. })) {
             return Ok(());
         }
         self.loading -= 1;
         let Loaded { release, card, inline } = loaded;
         match release {
-            Some(release) if self.is_lazy(index, &release, card.as_deref()) => self.offer_lazily(index, outputs),
+            Some(release) if self.is_twin(index, &release, twins) => self.pair(index),
+            Some(release) if self.is_lazy(index, &release, card.as_deref()) => self.rest(index, now),
             Some(release) => {
                 let channel = channel_of(&release, inline.is_some());
                 let card = card.and_then(|card| self.show(channel, &card)).unwrap_or_default();
@@ -87,7 +96,7 @@ impl Source {
     }
 
     /// Ends the run once the sink has everything: it keeps memory on both sides.
-    pub(super) fn rest(&mut self, outputs: &mut Outputs) {
+    pub(super) fn end_run(&mut self, outputs: &mut Outputs) {
         if self.lag() == 0 && self.run.rest() {
             outputs.send(Channel::Backfill, Kind::Rest(Rest {}));
         }

@@ -15,13 +15,13 @@ use mithaq_core::{
 use mithaq_sync::{
     Channel, Cursor, InFlight, OFFERS_OPEN_MAX, RELEASES_OPEN_MAX, WINDOW_BYTES,
     sketch::SketchKey,
-    wire::{Ack, Gone, Kind, Manifest, Missing, Offer, Reconcile, Want},
+    wire::{Ack, Gone, Kind, LazyOffer, Manifest, Missing, Offer, Reconcile, Twins, Want},
 };
 
 use crate::{
     cast::{Runs, decode},
     disk::{Change, Disk, Journal},
-    driver::EndKey,
+    driver::{EndKey, briefs_of},
     hostile::Vice,
     node::{Done, Job},
     pool::{Deed, POOL, Sample},
@@ -161,6 +161,8 @@ impl World {
         match kind {
             Kind::Start(start) => self.count_start(key, start.after),
             Kind::Offer(offer) => self.check_offer(key, &offer),
+            Kind::LazyOffer(offer) => self.check_lazy_offer(key, &offer),
+            Kind::Twins(twins) => self.check_twins(key, &twins),
             Kind::Manifest(manifest) => self.check_manifest(key, channel, &manifest),
             Kind::Bodies(bodies) => {
                 assert!(self.ends[&key].watch.manifests.contains(&bodies.index), "bodies before their manifest");
@@ -188,6 +190,29 @@ impl World {
             let entry = self.entry(key, index);
             assert_eq!(entry.as_bytes()[..], *id, "an offer of something else");
             self.assert_disclosed(key, entry);
+        }
+    }
+
+    fn check_lazy_offer(&mut self, key: EndKey, offer: &LazyOffer) {
+        for (index, brief) in offer.read().unwrap() {
+            let id = self.entry(key, index);
+            assert_eq!(brief, briefs_of(key).brief(id), "a lazy offer of something else");
+            self.assert_disclosed(key, id);
+            self.counts.lazily += 1;
+        }
+    }
+
+    /// What is told to be held is, and the peer may know that; what has a twin is the same, and need not go.
+    fn check_twins(&mut self, key: EndKey, twins: &Twins) {
+        for (offered, own) in twins.read().unwrap() {
+            let id = self.honest_peer(key).map(|peer| self.entry(peer, offered));
+            if let (Some(id), Some(peer)) = (id, self.honest_peer(key)) {
+                self.check_told(key.node, peer.node, id);
+            }
+            let Some(own) = own.map(|own| self.entry(key, own)) else { continue };
+            self.assert_disclosed(key, own);
+            assert!(id.is_none_or(|id| id == own), "{own:?} is no twin of {id:?}");
+            self.counts.twins += 1;
         }
     }
 

@@ -6,7 +6,7 @@ use mithaq_core::{
     id::{AgreementId, ContentId, ReleaseId},
     receipt::Status,
 };
-use mithaq_sync::{Chain, Cursor};
+use mithaq_sync::{Brief, BriefKey, Chain, Cursor};
 
 use crate::pool::{Deed, POOL};
 
@@ -179,6 +179,17 @@ impl Disk {
     pub(crate) fn held_for(&self, peer: usize) -> impl Iterator<Item = ReleaseId> {
         let of_peer = move |(to, _): &&(usize, ReleaseId)| *to == peer;
         self.held.iter().filter(of_peer).map(|(_, id)| *id)
+    }
+
+    /// What of that a brief stands for.
+    pub(crate) fn find_held(&self, peer: usize, key: &BriefKey, brief: Brief) -> Option<ReleaseId> {
+        let from = |fill: u8| {
+            let mut id = [fill; 32];
+            id[..4].copy_from_slice(brief.prefix().as_bytes());
+            (peer, ReleaseId::from_bytes(id))
+        };
+        let mut alike = self.held.range(from(0)..=from(u8::MAX)).map(|(_, id)| *id);
+        alike.find(|id| key.brief(*id) == brief)
     }
 
     fn take(&mut self, id: ReleaseId, bodies: &[ContentId]) {

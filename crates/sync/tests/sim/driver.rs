@@ -6,13 +6,13 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use mithaq_core::{
     body::Body,
-    id::{AgreementId, ContentId, ReleaseId},
+    id::{AgreementId, ContentId, ReleaseId, sha256},
     release::VerifiedRelease,
     time::Time,
 };
 use mithaq_sync::{
-    Cursor, GROUP_BYTES, Greeting, INLINE_BYTES_MAX, Input, Now, Output, Part, Pending, Prompt, Session, SessionId,
-    Setup, Waiting,
+    BriefKey, Cursor, GROUP_BYTES, Greeting, INLINE_BYTES_MAX, Input, Now, Output, Part, Pending, Prompt, Session,
+    SessionId, Setup, Waiting,
 };
 
 use crate::{
@@ -83,7 +83,7 @@ impl World {
         let cursor = vice.map_or(cursor, |vice| vice.cursor(cursor, &mut self.rng));
         held = vice.map_or(held, |vice| vice.held(held, &mut self.rng));
         let node = &self.nodes[key.node];
-        let setup = setup(node, peer, cursor, held);
+        let setup = setup(node, peer, cursor, held, briefs_of(key));
         let agreement = setup.agreement;
         let end = End {
             peer,
@@ -179,8 +179,8 @@ impl World {
 
     /// What the store of a session's node says to a question now.
     pub(crate) fn find_out(&mut self, key: EndKey, question: &Output) -> Option<Input> {
-        if let Output::ClaimRelease { index, id } = question {
-            return self.claim_release(key, *index, *id);
+        if let Output::ClaimRelease { index, key: briefs, brief } = question {
+            return self.claim_release(key, *index, briefs, *brief);
         }
         let end = self.ends.get(&key)?;
         let limit = if self.plan.short_reads { 1 + self.rng.size(200) } else { usize::MAX };
@@ -304,7 +304,12 @@ fn clock(monotonic: Duration) -> Now {
     Now { wall: Time::from_micros(wall().as_micros() + since), ..at(monotonic) }
 }
 
-fn setup(node: &Node, peer: usize, cursor: Option<Cursor>, held: u64) -> Setup {
+/// What stands for releases in the lazy offers of a connection.
+pub(crate) fn briefs_of(key: EndKey) -> BriefKey {
+    BriefKey::new(sha256(&key.connection.to_be_bytes()))
+}
+
+fn setup(node: &Node, peer: usize, cursor: Option<Cursor>, held: u64, briefs: BriefKey) -> Setup {
     let (ours, theirs) = (node.cert_of(node.number), node.cert_of(peer));
     Setup {
         us: ours.card.cert_id(),
@@ -319,6 +324,7 @@ fn setup(node: &Node, peer: usize, cursor: Option<Cursor>, held: u64) -> Setup {
         ledger_size: 0,
         seen: None,
         third_party: node.pacts[&peer].terms.third_party,
+        briefs,
     }
 }
 
@@ -344,6 +350,10 @@ fn look_up(node: &Node, end: &End, question: &Output, limit: usize) -> Input {
         Output::CheckReleases { first, ids } => {
             let is_known = |id: &ReleaseId| is_held_openly(node, end.peer, *id);
             Input::ReleasesKnown { first: *first, known: ids.iter().map(is_known).collect() }
+        }
+        Output::FindReleases { key, offered } => {
+            let find = |(index, brief): &(u64, _)| (*index, node.disk.find_held(end.peer, key, *brief));
+            Input::ReleasesFound { found: offered.iter().map(find).collect() }
         }
         Output::SettleJournal => Input::JournalSettled { head: journal.map_or(0, Journal::head) },
         Output::ReadEntries { indexes } => {

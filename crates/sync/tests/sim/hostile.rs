@@ -1,14 +1,14 @@
 //! Peers that do not keep to the protocol, or keep to it and lie.
 
 use bytes::{Bytes, BytesMut};
-use mithaq_core::receipt::Status;
+use mithaq_core::{id::ReleaseId, receipt::Status};
 use mithaq_sync::{
     Chain, Cursor, Input,
     sketch::{CELL_BYTES, Cell, Compared, Digest},
-    wire::frame_length,
+    wire::{Frame, Kind, frame_length},
 };
 
-use crate::cast::Rng;
+use crate::cast::{Rng, decode};
 
 /// What is wrong with a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +67,10 @@ impl Vice {
             (Self::Liar, Input::ReleasesKnown { first, known }) => {
                 Some(Input::ReleasesKnown { first, known: made_up(known.len(), rng) })
             }
+            (Self::Liar, Input::ReleasesFound { mut found }) => {
+                found.iter_mut().for_each(|(_, release)| *release = other_release(*release, rng));
+                Some(Input::ReleasesFound { found })
+            }
             (Self::Liar, Input::BodiesHeld { index, held }) => {
                 Some(Input::BodiesHeld { index, held: made_up(held.len(), rng) })
             }
@@ -87,6 +91,7 @@ impl Vice {
         match self {
             Self::Echo if rng.below(20) == 0 => vec![frame.clone(), frame],
             Self::Garbler if rng.below(8) == 0 => vec![flip(&frame, rng)],
+            Self::Liar if rng.below(4) == 0 => vec![lie(frame, rng)],
             _ => vec![frame],
         }
     }
@@ -109,6 +114,27 @@ impl Vice {
 
 fn made_up(count: usize, rng: &mut Rng) -> Vec<bool> {
     (0..count).map(|_| rng.below(2) == 0).collect()
+}
+
+/// Makes up whether a release is held, and which.
+fn other_release(release: Option<ReleaseId>, rng: &mut Rng) -> Option<ReleaseId> {
+    let made_up = [rng.next().to_be_bytes(); 4].concat().try_into().unwrap();
+    rng.pick(&[None, release, Some(ReleaseId::from_bytes(made_up))])
+}
+
+/// Makes something else of what is offered lazily, and of what is told to be the same.
+fn lie(frame: Bytes, rng: &mut Rng) -> Bytes {
+    let mut kind = decode(&frame);
+    match &mut kind {
+        Kind::LazyOffer(offer) if rng.below(2) == 0 => {
+            offer.entries[0] = offer.entries[0].wrapping_add(rng.pick(&[-1, 1, 9, i64::MAX]));
+        }
+        Kind::LazyOffer(offer) => offer.briefs = offer.briefs.iter().rev().copied().collect(),
+        Kind::Twins(twins) if rng.below(2) == 0 => twins.offered.extend_from_within(..1),
+        Kind::Twins(twins) => twins.own = twins.own.iter().map(|step| step + rng.pick(&[-1, 0, 1, 5_000])).collect(),
+        _ => return frame,
+    }
+    Frame::encode_with_length(kind)
 }
 
 /// Makes something else of what a sketch of its own journal is, and of what it finds in that.

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, time::Duration};
 use bytes::Bytes;
 use mithaq_core::id::{ReleaseId, sha256};
 use mithaq_sync::{
-    Arrival, Branch, Input, LAZY_CLAIM_TTL, LAZY_WAIT, Late, Manner, Purpose, SessionId, Tally, Trees,
+    Arrival, Branch, Brief, BriefKey, Input, LAZY_CLAIM_TTL, LAZY_WAIT, Late, Manner, Purpose, SessionId, Tally, Trees,
     wire::{Kind, Manifest, frame_length},
 };
 
@@ -88,12 +88,12 @@ impl World {
     }
 
     /// What is done about a lazy offer.
-    pub(crate) fn claim_release(&mut self, key: EndKey, index: u64, id: ReleaseId) -> Option<Input> {
+    pub(crate) fn claim_release(&mut self, key: EndKey, index: u64, briefs: &BriefKey, brief: Brief) -> Option<Input> {
         let peer = self.ends.get(&key)?.peer;
         let node = &mut self.nodes[key.node];
-        let late = if is_held_openly(node, peer, id) {
-            Late::Held
-        } else if node.grove.trees.claim(SessionId::of(key.connection), id, self.now) {
+        let late = if let Some(id) = node.disk.find_held(peer, briefs, brief) {
+            Late::Held(id)
+        } else if node.grove.trees.claim(SessionId::of(key.connection), brief.prefix(), self.now) {
             Late::Wanted
         } else {
             Late::Elsewhere
@@ -140,6 +140,9 @@ const FLOODED: usize = 2;
 
 /// Between two pushes.
 const PUSHES: Duration = Duration::from_millis(90);
+
+/// Between two pushes where there are few.
+const RARE_PUSHES: Duration = Duration::from_secs(2);
 
 fn full_mesh() -> Vec<[usize; 2]> {
     (0..NODES).flat_map(|a| (a + 1..NODES).map(move |b| [a, b])).collect()
@@ -219,14 +222,14 @@ impl World {
     }
 
     /// Pushes these releases of each of the first origins, one after another, and waits until all have them.
-    fn push_all(&mut self, numbers: std::ops::Range<usize>) -> Figures {
+    fn push_all(&mut self, numbers: std::ops::Range<usize>, pause: Duration) -> Figures {
         let (before, mut pushed) = (self.gauge.tally, BTreeMap::new());
         for number in numbers {
             for origin in 0..CROWDS {
                 let id = POOL.crowd(origin)[number];
                 pushed.insert(id, (origin, self.now));
                 self.push(origin, id);
-                self.run_until(self.now + PUSHES);
+                self.run_until(self.now + pause);
             }
         }
         self.run_until(self.now + Duration::from_secs(3));
@@ -254,6 +257,9 @@ impl World {
     }
 }
 
+/// What the bytes may be where no two releases go in one frame.
+const RARE_MAX: f64 = 1.7;
+
 /// Bytes of the frame with a receipt for one release.
 const RECEIPT: u64 = 117;
 
@@ -261,25 +267,31 @@ const RECEIPT: u64 = 117;
 fn grown(ends: &[[usize; 2]]) -> World {
     let mut world = World::new(mesh(ends, 7));
     world.run_until(Duration::from_secs(3));
-    world.push_all(0..WARM_UP);
+    world.push_all(0..WARM_UP, PUSHES);
     world
 }
 
-fn check(name: &str, ends: &[[usize; 2]], all_max: f64) {
-    let tree = grown(ends).push_all(WARM_UP..WARM_UP + MEASURED);
-    let flood = World::flooded(ends).push_all(0..FLOODED);
+/// Checks what a mesh costs beside one copy for each node, and how long that takes beside the shortest way.
+fn check(name: &str, ends: &[[usize; 2]]) {
+    let mut world = grown(ends);
+    let tree = world.push_all(WARM_UP..WARM_UP + MEASURED, PUSHES);
+    let rare = world.push_all(WARM_UP + MEASURED..WARM_UP + MEASURED + 1, RARE_PUSHES);
+    let flood = World::flooded(ends).push_all(0..FLOODED, PUSHES);
     let beside = |of: fn(&Figures) -> f64| of(&tree) / of(&flood);
     let (mean, p50, p99) =
         (beside(Figures::mean), beside(|figures| figures.percentile(50)), beside(|figures| figures.percentile(99)));
     eprintln!(
-        "{name}: bodies {:.2} (flooded {:.2}), all {:.2}, delay mean {mean:.2} p50 {p50:.2} p99 {p99:.2}, of {:.0} ms",
+        "{name}: bodies {:.2} (flooded {:.2}), all {:.2} (few {:.2}), delay mean {mean:.2} p50 {p50:.2} p99 {p99:.2}, \
+         of {:.0} ms",
         tree.bodies,
         flood.bodies,
         tree.all,
+        rare.all,
         1_000.0 * flood.mean()
     );
-    assert!(tree.bodies <= 1.2 && tree.all <= all_max, "{name}: {} {}", tree.bodies, tree.all);
-    assert!(mean <= 1.1 && p50 <= 1.1, "{name}: {mean} {p50}");
+    assert!(tree.bodies == 1.0 && rare.bodies == 1.0, "{name}: {} {}", tree.bodies, rare.bodies);
+    assert!(tree.all <= 1.4 && rare.all <= RARE_MAX, "{name}: {} {}", tree.all, rare.all);
+    assert!(mean <= 1.1 && p50 <= 1.1 && p99 <= 1.1, "{name}: {mean} {p50} {p99}");
 }
 
 /// A world of these links that goes smoothly but for what is done to it.
@@ -364,22 +376,22 @@ fn a_pruned_peer_that_lies_costs_a_moment() {
 
 #[test]
 fn a_full_mesh_carries_each_body_once_to_each_node() {
-    check("full mesh", &full_mesh(), 3.5);
+    check("full mesh", &full_mesh());
 }
 
 #[test]
 fn a_ring_carries_each_body_once_to_each_node() {
-    check("ring", &ring(), 1.4);
+    check("ring", &ring());
 }
 
 #[test]
 fn a_star_carries_each_body_once_to_each_node() {
-    check("star", &star(), 1.4);
+    check("star", &star());
 }
 
 #[test]
 fn a_random_mesh_carries_each_body_once_to_each_node() {
-    check("four links each", &four_each(11), 1.4);
+    check("four links each", &four_each(11));
 }
 
 /// What went ahead of a backlog and was offered lazily is not offered once more when the backlog comes to its place.

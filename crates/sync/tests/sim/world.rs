@@ -101,10 +101,13 @@ pub(crate) struct Counts {
     /// Branches of trees that were pruned, and such that were grafted.
     pub(crate) pruned: usize,
     pub(crate) grafted: usize,
+    /// Entries that were offered lazily, and such that were told to be the same as one of those.
+    pub(crate) lazily: usize,
+    pub(crate) twins: usize,
 }
 
 impl Counts {
-    fn all(&mut self) -> [&mut usize; 31] {
+    fn all(&mut self) -> [&mut usize; 33] {
         [
             &mut self.connections,
             &mut self.published,
@@ -137,6 +140,8 @@ impl Counts {
             &mut self.faults,
             &mut self.pruned,
             &mut self.grafted,
+            &mut self.lazily,
+            &mut self.twins,
         ]
     }
 

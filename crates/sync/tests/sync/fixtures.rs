@@ -3,11 +3,17 @@
 use std::sync::Arc;
 
 use mithaq_core::{id::AgreementId, label::Label, release::ReleaseDraft, time::Time};
-use mithaq_sync::{Cursor, Setup};
+use mithaq_sync::{BriefKey, Cursor, Setup};
 
 pub(crate) use crate::cast::*;
 
 pub(crate) const AGREEMENT: AgreementId = AgreementId::from_bytes([0xaa; 32]);
+
+/// What both sides have of their connection and nobody else.
+pub(crate) const SECRET: [u8; 32] = [0x77; 32];
+
+/// What stands for releases in lazy offers.
+pub(crate) const BRIEFS: BriefKey = BriefKey::new(SECRET);
 
 pub(crate) fn setup(number: u8, peer: &Cert, cursor: Option<Cursor>) -> Setup {
     let us = cert(number);
@@ -24,6 +30,7 @@ pub(crate) fn setup(number: u8, peer: &Cert, cursor: Option<Cursor>) -> Setup {
         ledger_size: 0,
         seen: None,
         third_party: false,
+        briefs: BRIEFS,
     }
 }
 

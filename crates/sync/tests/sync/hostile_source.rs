@@ -14,7 +14,7 @@ use crate::{
 
 pub(crate) fn offer(first: u64, ids: &[ReleaseId]) -> Kind {
     let ids = ids.iter().flat_map(ReleaseId::as_bytes).copied().collect();
-    Kind::Offer(Offer { first, ids, lazy: false })
+    Kind::Offer(Offer { first, ids })
 }
 
 pub(crate) fn some_ids(count: usize) -> Vec<ReleaseId> {
@@ -176,7 +176,7 @@ fn offers_that_are_empty_cut_or_too_long() {
     check_closes([offer(1, &[])], Code::MISBEHAVED);
     check_closes([offer(1, &some_ids(OFFER_IDS_MAX + 1))], Code::MISBEHAVED);
     let ids = Bytes::from_static(&[1; 33]);
-    check_closes([Kind::Offer(Offer { first: 1, ids, lazy: false })], Code::MISBEHAVED);
+    check_closes([Kind::Offer(Offer { first: 1, ids })], Code::MISBEHAVED);
 }
 
 #[test]

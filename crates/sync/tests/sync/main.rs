@@ -32,4 +32,5 @@ mod slow;
 mod staging;
 mod star;
 mod trees;
+mod twins;
 mod vectors;

@@ -17,8 +17,8 @@ use mithaq_core::{
     release::{self, SignedRelease, VerifiedRelease},
 };
 use mithaq_sync::{
-    Chain, Channel, Claims, Cursor, DICTIONARY, Fault, INLINE_BYTES_MAX, Input, Output, Part, Pending, Prompt,
-    STAGE_BYTES, Session, SessionId, Setup, Waiting, group_bytes, wire::Kind,
+    Brief, BriefKey, Chain, Channel, Claims, Cursor, DICTIONARY, Fault, INLINE_BYTES_MAX, Input, Late, Output, Part,
+    Pending, Prompt, STAGE_BYTES, Session, SessionId, Setup, Waiting, group_bytes, wire::Kind,
 };
 
 use crate::{
@@ -42,6 +42,8 @@ pub(crate) struct Store {
     pub(crate) origins: BTreeMap<CertId, Arc<VerifiedCard>>,
     /// Whether we advertise and deliver no bodies.
     pub(crate) is_mute: bool,
+    /// What we take for whatever is offered lazily and that we lack.
+    pub(crate) mistaken: Option<ReleaseId>,
     /// What the link is known to carry in a second.
     pub(crate) link: Option<u64>,
     /// The sketch of our journal, if it was ever asked for; a daemon keeps it in memory.
@@ -54,6 +56,13 @@ impl Store {
         self.releases.insert(parcel.id(), signed.clone());
         let contents = signed.contents.iter().copied();
         self.bodies.extend(contents.zip(parcel.bodies.iter().cloned()));
+    }
+
+    /// What we hold and may say so, which is what we disclose as well if anything of it is of others.
+    fn find(&self, (index, brief): (u64, Brief), key: &BriefKey) -> (u64, Option<ReleaseId>) {
+        let may_tell = |id: &&ReleaseId| self.origins.is_empty() || self.journal.contains(id);
+        let found = self.releases.keys().filter(may_tell).find(|id| key.brief(**id) == brief);
+        (index, found.copied().or(self.mistaken))
     }
 
     fn open_journal(&self, cursor: Option<Cursor>) -> u64 {
@@ -387,7 +396,13 @@ impl Node {
             Output::CheckReleases { first, ids } => {
                 Input::ReleasesKnown { first, known: ids.iter().map(|id| store.releases.contains_key(id)).collect() }
             }
-            Output::ClaimRelease { index, .. } => Input::ReleaseClaimed { index, late: mithaq_sync::Late::Wanted },
+            Output::FindReleases { key, offered } => {
+                Input::ReleasesFound { found: offered.into_iter().map(|offered| store.find(offered, &key)).collect() }
+            }
+            Output::ClaimRelease { index, key, brief } => {
+                let late = store.find((index, brief), &key).1.map_or(Late::Wanted, Late::Held);
+                Input::ReleaseClaimed { index, late }
+            }
             Output::SettleJournal => Input::JournalSettled { head: store.journal.len() as u64 },
             Output::OpenSketch { through, key, cells } => store.open_sketch(through, key, cells),
             Output::ReadCells { from, count } => store.read_cells(from, count),

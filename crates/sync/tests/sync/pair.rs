@@ -85,6 +85,8 @@ pub(crate) struct Pair {
     busy: [bool; 2],
     /// A hash over every frame that was sent, in order.
     pub(crate) trace: [u8; 32],
+    /// When each side is to be told the time next.
+    alarms: [Option<Duration>; 2],
     /// What would have happened at the first side while it is stopped.
     stopped: Option<Vec<Event>>,
     /// The frames themselves, if they are to be kept: when, by whom, where, what.
@@ -111,6 +113,7 @@ impl Pair {
             waiting: Default::default(),
             busy: [false; 2],
             trace: [0; 32],
+            alarms: [None; 2],
             stopped: None,
             frames: None,
             tamper: None,
@@ -157,6 +160,7 @@ impl Pair {
         self.arrivals.clear();
         self.waiting = Default::default();
         self.busy = [false; 2];
+        self.alarms = [None; 2];
         self.nodes.iter_mut().for_each(Node::cut);
     }
 
@@ -272,6 +276,17 @@ impl Pair {
         if !side.committing && !side.commits.is_empty() {
             side.committing = true;
             self.schedule(node, self.world.commit, Event::Committed);
+        }
+        self.set_alarm(node);
+    }
+
+    /// Tells a session the time when it has asked for it.
+    fn set_alarm(&mut self, node: usize) {
+        let wakes = self.nodes[node].session.as_ref().and_then(Session::wakes_at);
+        if wakes != std::mem::replace(&mut self.alarms[node], wakes)
+            && let Some(at) = wakes
+        {
+            self.schedule(node, at.saturating_sub(self.now), Event::Answer(Input::Tick));
         }
     }
 

@@ -5,14 +5,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use mithaq_core::id::ReleaseId;
 use mithaq_sync::{
-    Chain, Input, Output,
+    Brief, Chain, Input, Output,
     sketch::{Cell, Compared, Digest},
     wire::{Hello, Kind},
 };
 use proptest::prelude::*;
 
 use crate::{
-    fixtures::{Rng, object, parcel, parcel_of, seeds},
+    fixtures::{BRIEFS, Rng, object, parcel, parcel_of, seeds},
     lone::{Lone, bare, group, hello, manifest},
     pair::{Pair, World},
     runs::Pieces,
@@ -120,7 +120,8 @@ fn the_same_seed_sends_the_same_bytes() {
 /// One valid frame of each kind.
 fn valid_frames() -> Vec<Bytes> {
     use mithaq_sync::wire::{
-        Ack, Bodies, Cells, Gone, Manifest, Missing, Offer, Reconcile, Rest, Start, Tree, Want, WantBodies, WantCells,
+        Ack, Bodies, Cells, Gone, LazyOffer, Manifest, Missing, Offer, Reconcile, Rest, Start, Tree, Twins, Want,
+        WantBodies, WantCells,
     };
     let lone = Lone::new();
     let parcel = parcel_of(&lone.peer, 1, 3, 400);
@@ -133,8 +134,9 @@ fn valid_frames() -> Vec<Bytes> {
     let kinds = [
         Kind::Hello(hello()),
         Kind::Start(Start { after: 0 }),
-        Kind::Offer(Offer { first: 1, ids: id.clone(), lazy: false }),
-        Kind::Offer(Offer { first: 2, ids: id.clone(), lazy: true }),
+        Kind::Offer(Offer { first: 1, ids: id.clone() }),
+        Kind::LazyOffer(LazyOffer::of(&[(2, BRIEFS.brief(parcel.id())), (3, Brief::from_bytes([1; 8]))])),
+        Kind::Twins(Twins::of(&[(1, Some(4)), (2, None)])),
         Kind::Tree(Tree { origin: id.clone(), eager: false }),
         Kind::Want(Want { first: 1, bitmap: bitmap.clone(), count: 3 }),
         Kind::Manifest(packed.manifest(Manifest { index: 3, ..plain.clone() })),
@@ -160,6 +162,11 @@ fn valid_frames() -> Vec<Bytes> {
     kinds.into_iter().map(bare).collect()
 }
 
+/// Every second release that is offered lazily is held, whatever it is.
+fn made_up(brief: Brief) -> Option<ReleaseId> {
+    (brief.as_bytes()[7] & 1 == 1).then(|| ReleaseId::from_bytes([7; 32]))
+}
+
 /// A plausible answer to whatever the session asks, so that garbage reaches deep states.
 fn answer(lone: &mut Lone) -> bool {
     let mut closed = false;
@@ -169,6 +176,9 @@ fn answer(lone: &mut Lone) -> bool {
             Output::Close(_) => closed = true,
             Output::CheckReleases { first, ids } => lone
                 .give(Input::ReleasesKnown { first, known: ids.iter().map(|id| id.as_bytes()[0] & 1 == 0).collect() }),
+            Output::FindReleases { offered, .. } => lone.give(Input::ReleasesFound {
+                found: offered.iter().map(|(index, brief)| (*index, made_up(*brief))).collect(),
+            }),
             Output::ClaimRelease { index, .. } => {
                 lone.give(Input::ReleaseClaimed { index, late: mithaq_sync::Late::Wanted })
             }
@@ -249,13 +259,15 @@ proptest! {
     #[test]
     fn arbitrary_bytes_never_end_the_program(
         frames in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..80), 1..6),
-        kind in 1_u8..=14,
+        kind in 1_u8..=19,
     ) {
         for started in [false, true] {
             let mut lone = if started { reconciling() } else { Lone::new() };
             for frame in &frames {
                 let length = u8::try_from(frame.len()).unwrap();
-                let shaped = [&[kind << 3 | 2, length][..], frame].concat();
+                // From field 16 on its key is a varint of two bytes.
+                let key = if kind < 16 { vec![kind << 3 | 2] } else { vec![kind << 3 | 2, 1] };
+                let shaped = [&key[..], &[length], frame].concat();
                 let bytes = if started { shaped } else { frame.clone() };
                 lone.give(Input::Received(bytes.into()));
                 if answer(&mut lone) {
@@ -271,13 +283,15 @@ proptest! {
         count in prop_oneof![0_u32..20, any::<u32>()],
         length in 0_usize..40,
     ) {
-        use mithaq_sync::wire::{Ack, Bodies, Cells, Gone, Missing, Offer, Reconcile, Start, Want, WantBodies, WantCells};
+        use mithaq_sync::wire::{
+            Ack, Bodies, Cells, Gone, LazyOffer, Missing, Offer, Reconcile, Start, Twins, Want, WantBodies, WantCells,
+        };
         let bitmap = Bytes::from(vec![0xff; length]);
         let ids = Bytes::from(vec![7; 32 * length]);
-        let id = Bytes::from_static(&[7; 32]);
+        let (id, step) = (Bytes::from_static(&[7; 32]), index.cast_signed());
         for kind in [
             Kind::Start(Start { after: index }),
-            Kind::Offer(Offer { first: index, ids, lazy: false }),
+            Kind::Offer(Offer { first: index, ids }),
             Kind::Want(Want { first: index, bitmap: bitmap.clone(), count }),
             Kind::Gone(Gone { index, id }),
             Kind::WantBodies(WantBodies { index, bitmap: bitmap.clone() }),
@@ -289,6 +303,9 @@ proptest! {
                 digest: Bytes::from_static(&[0; 16]),
                 cells: vec![0; 12 * length].into(),
             }),
+            Kind::LazyOffer(LazyOffer { entries: vec![step; length], briefs: vec![7; 8 * length].into() }),
+            Kind::LazyOffer(LazyOffer { entries: vec![step], briefs: vec![8; 8].into() }),
+            Kind::Twins(Twins { offered: vec![1, step], own: vec![step] }),
             Kind::Cells(Cells { from: index, cells: vec![0; 12 * length].into() }),
             Kind::WantCells(WantCells { from: index, count }),
             Kind::Missing(Missing { shorts: vec![7; 8 * length].into(), last: count % 2 == 0, give_up: false }),

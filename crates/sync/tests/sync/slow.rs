@@ -82,7 +82,7 @@ fn a_peer_that_sends_and_never_acknowledges_is_left() {
     for second in 0..60 {
         let ids = Bytes::copy_from_slice(&[u8::try_from(second).unwrap(); 32]);
         let first = second + 1;
-        lone.receive(Kind::Offer(Offer { first, ids, lazy: false }));
+        lone.receive(Kind::Offer(Offer { first, ids }));
         lone.give(Input::ReleasesKnown { first, known: vec![true] });
         assert_eq!(seconds_until_closed(&mut lone, 1), None);
     }
@@ -107,7 +107,7 @@ fn a_peer_that_offers_and_never_delivers_is_left() {
     let mut lone = Lone::started(0);
     let parcel = parcel_of(&lone.peer, 1, 1, 400);
     let ids = Bytes::copy_from_slice(parcel.id().as_bytes());
-    lone.receive(Kind::Offer(Offer { first: 1, ids, lazy: false }));
+    lone.receive(Kind::Offer(Offer { first: 1, ids }));
     lone.give(Input::ReleasesKnown { first: 1, known: vec![false] });
     lone.now += 2 * MINUTE;
     lone.receive(Kind::Manifest(manifest(1, &parcel)));

@@ -16,16 +16,16 @@ use mithaq_core::{
     release::{Kind as ReleaseKind, RELEASE_TYPE, ReleaseDraft, SignedRelease, VerifiedRelease},
 };
 use mithaq_sync::{
-    Chain, Cursor, DICTIONARY, Input, Output, Seen, Session, Setup,
+    Brief, Chain, Cursor, DICTIONARY, Input, Output, Seen, Session, Setup,
     sketch::{Cell, Sketch, SketchKey, compare},
     wire::{
-        Ack, Bodies, Cells, Document, Frame, Gone, Kind, Manifest, Missing, Offer, Reconcile, Rest, Start, Tree, Want,
-        WantBodies, WantCells,
+        Ack, Bodies, Cells, Document, Frame, Gone, Kind, LazyOffer, Manifest, Missing, Offer, Reconcile, Rest, Start,
+        Tree, Twins, Want, WantBodies, WantCells,
     },
 };
 
 use crate::{
-    fixtures::{AGREEMENT, Parcel, at, cert, decode, green, object, parcel, setup, wall},
+    fixtures::{AGREEMENT, BRIEFS, Parcel, SECRET, at, cert, decode, green, object, parcel, setup, wall},
     lone::{bare, group, hello as hello_of_two, manifest, receipt},
     runs::Pieces,
 };
@@ -88,8 +88,15 @@ fn group_with_dictionary() -> Bytes {
     compressor.compress(&members.concat()).unwrap().into()
 }
 
-fn relayed_id() -> Bytes {
-    Bytes::copy_from_slice(relayed().id().as_bytes())
+/// What CERT 1 offers lazily: the release of CERT 3, and two more.
+fn lazy_offer() -> LazyOffer {
+    let brief = |byte| BRIEFS.brief(ReleaseId::from_bytes([byte; 32]));
+    LazyOffer::of(&[(2, BRIEFS.brief(relayed().id())), (3, brief(0x11)), (300, brief(0x22))])
+}
+
+/// CERT 2 holds the first and the last, and has the last as entry 70 of its own.
+fn twins() -> Twins {
+    Twins::of(&[(2, None), (300, Some(70))])
 }
 
 /// How CERT 2 takes what CERT 1 passes on of CERT 3.
@@ -109,8 +116,9 @@ fn frames() -> Vec<(&'static str, Bytes)> {
     vec![
         ("hello", hello()),
         ("start", encode(Kind::Start(Start { after: 0 }))),
-        ("offer", encode(Kind::Offer(Offer { first: 1, ids: id.clone(), lazy: false }))),
-        ("offer-lazy", encode(Kind::Offer(Offer { first: 2, ids: relayed_id(), lazy: true }))),
+        ("offer", encode(Kind::Offer(Offer { first: 1, ids: id.clone() }))),
+        ("lazy-offer", encode(Kind::LazyOffer(lazy_offer()))),
+        ("twins", encode(Kind::Twins(twins()))),
         ("want", encode(Kind::Want(Want { first: 1, bitmap: Bytes::from_static(&[0b1]), count: 1 }))),
         ("manifest", encode(Kind::Manifest(plain))),
         ("manifest-run", encode(Kind::Manifest(piece))),
@@ -219,6 +227,8 @@ fn formats() -> String {
     let taken_back = withdrawal();
     line("notice that takes back the first", String::from_utf8(taken_back.bodies[0].clone()).unwrap());
     line("manifest of the withdrawal", String::from_utf8(taken_back.release.signed().manifest.clone()).unwrap());
+    line("secret of the connection", to_hex(&SECRET));
+    line("brief id of the release of CERT 3", to_hex(BRIEFS.brief(relayed().id()).as_bytes()));
     line("chain after it", to_hex(cursor().chain.as_bytes()));
     line("cursor at it, store 02...02", to_hex(&cursor().to_bytes()));
     let code = PairingCode::new(one.card.cert_id(), two.card.cert_id(), AGREEMENT);
@@ -308,6 +318,7 @@ fn the_document_tells_the_limits() {
     row("contents that one notice names", size(mithaq_core::notice::NOTICE_CONTENTS_MAX));
     row("reason of a notice", size(mithaq_core::notice::NOTICE_REASON_BYTES_MAX));
     row("ids in an offer", size(mithaq_sync::OFFER_IDS_MAX));
+    row("entries in a lazy offer, and in `Twins`", size(mithaq_sync::OFFER_IDS_MAX));
     row("entries from the oldest unsettled to the newest named", mithaq_sync::OFFERS_OPEN_MAX);
     row("cells in one frame", size(mithaq_sync::CELLS_FRAME_MAX));
     row("cells that are asked for at a time", size(mithaq_sync::CELLS_WANT_MAX));
@@ -396,6 +407,19 @@ fn bodies_are_understood_with_the_dictionary_and_without() {
         give(&mut session, Input::BodiesHeld { index: 1, held: vec![false; 2] });
         assert!(matches!(&hear(&mut session, name)[..], [Output::Store { bodies, .. }] if bodies.len() == 2));
     }
+}
+
+/// A session of CERT 2 that is offered a release lazily, and asks for it once it has not come; another one holds it.
+#[test]
+fn the_lazy_offer_is_understood() {
+    let mut session = Session::new(setup(2, &cert(1), None), at(Duration::ZERO));
+    ["hello.hex", "start.hex"].iter().for_each(|name| drop(hear(&mut session, name)));
+    let outputs = hear(&mut session, "lazy-offer.hex");
+    let [Output::FindReleases { key, offered }] = &outputs[..] else { panic!("{outputs:?}") };
+    assert_eq!(*key, BRIEFS);
+    assert_eq!(offered[0], (2, Brief::from_bytes(*BRIEFS.brief(relayed().id()).as_bytes())));
+    assert_eq!(offered.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [2, 3, 300]);
+    assert_eq!(twins().read().unwrap(), [(300, Some(70)), (2, None)]);
 }
 
 #[test]
