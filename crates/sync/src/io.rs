@@ -181,7 +181,9 @@ pub enum Input {
     },
     /// Answer to [`Output::CompareSketch`].
     SketchCompared(Compared),
-    /// Time has passed; to be given every second or so, and when [`Session::wakes_at`](crate::Session::wakes_at) says.
+    /// The time has come that [`Session::wakes_at`](crate::Session::wakes_at) tells.
+    Wake,
+    /// Time has passed; to be given every second or so.
     Tick,
 }
 

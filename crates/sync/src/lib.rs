@@ -24,7 +24,8 @@
 //! from which peer the fresh releases of a third CERT come first in another, [`Trees`].
 //!
 //! A release that appears while the sink has everything goes out at once as a manifest, its bodies inline when they
-//! are small. One that is small or takes something back does so even while the sink lacks much that is older.
+//! are small. One that is small or takes something back does so even while the sink lacks much that is older. What the
+//! sink gets sooner from another it is offered lazily, by eight bytes, and answers with the number of its own entry.
 
 // A failed expectation is how a test fails.
 #![cfg_attr(test, allow(clippy::unwrap_used))]

@@ -198,7 +198,7 @@ impl Session {
         self.sink.abandon(&mut self.outputs);
     }
 
-    /// When an [`Input::Tick`] is needed next, if sooner than it comes anyway.
+    /// When an [`Input::Wake`] is needed next.
     #[must_use]
     pub fn wakes_at(&self) -> Option<Duration> {
         let times = [self.sink.wakes_at(), self.source.rests_until(), self.twins.due()];
@@ -245,6 +245,7 @@ impl Session {
         let Self { outputs, source, sink, receipts, twins, .. } = self;
         match input {
             Input::Received(bytes) => return self.receive(bytes, now),
+            Input::Wake => self.wake(now.monotonic),
             Input::Tick => return self.tick(now),
             Input::JournalOpened { after, head } => source.open(after, head, outputs),
             Input::JournalGrew { head } => source.grow(head, outputs),
@@ -356,10 +357,11 @@ impl Session {
             let release = self.source.held(offered, now)?;
             match own {
                 Some(_) if !self.established => return Err(Fault::Misbehaved("an entry before the start")),
-                Some(own) => self.sink.take_twin(own, release, &mut self.outputs)?,
+                Some(own) => self.sink.take_twin(own, release)?,
                 None => {}
             }
         }
+        self.sink.pass_held(&mut self.outputs);
         self.source.pump(&mut self.outputs);
         Ok(())
     }
@@ -425,11 +427,16 @@ impl Session {
             return Err(Fault::Stalled("an offer or a release"));
         }
         self.source.pump(&mut self.outputs);
-        self.source.offer_rested(&self.setup.briefs, now.monotonic, &mut self.outputs);
-        self.tell_twins(now.monotonic);
         self.sink.remind(now.monotonic, &mut self.outputs);
-        self.sink.review(now.monotonic, &mut self.outputs);
         self.sink.stage(&mut self.outputs);
+        self.wake(now.monotonic);
         Ok(())
+    }
+
+    /// Does what is due at a time of its own.
+    fn wake(&mut self, now: Duration) {
+        self.source.offer_rested(&self.setup.briefs, now, &mut self.outputs);
+        self.sink.review(now, &mut self.outputs);
+        self.tell_twins(now);
     }
 }

@@ -66,7 +66,7 @@ pub fn frame(data: &[u8]) {
         }
         // What was offered lazily is looked up once more when it is due.
         if let Some(monotonic) = session.wakes_at() {
-            session.handle(Input::Tick, Now { monotonic, ..at() });
+            session.handle(Input::Wake, Now { monotonic, ..at() });
             if perform(&mut session, &mut documents) {
                 return;
             }

@@ -346,7 +346,7 @@ impl Pump {
                 Some(answer) = self.answers.recv() => answer?,
                 Some(frame) = self.frames.control.recv() => self.arrived(frame),
                 Some(frame) = self.frames.prompt.recv() => self.arrived(frame),
-                () = tokio::time::sleep(until), if alarm.is_some() => Input::Tick,
+                () = tokio::time::sleep(until), if alarm.is_some() => Input::Wake,
                 Ok(()) = journal.changed() => Input::JournalGrew { head: *journal.borrow_and_update() },
                 _ = tick.tick() => {
                     self.ticks = self.ticks.wrapping_add(1);

@@ -125,17 +125,17 @@ impl Sink {
         Some((index, release))
     }
 
-    fn pass_held(&mut self, outputs: &mut Outputs) {
+    /// Moves the cursor over what we hold.
+    pub(crate) fn pass_held(&mut self, outputs: &mut Outputs) {
         let before = self.cursor.index;
         self.advance();
         self.save_cursor_after(before, outputs);
     }
 
     /// Takes an entry that the peer has told of as the same as one of ours, which it was offered.
-    pub(crate) fn take_twin(&mut self, index: u64, release: ReleaseId, outputs: &mut Outputs) -> Result<(), Fault> {
+    pub(crate) fn take_twin(&mut self, index: u64, release: ReleaseId) -> Result<(), Fault> {
         self.check_fresh(index)?;
         self.put(index, release, State::Done);
-        self.pass_held(outputs);
         Ok(())
     }
 

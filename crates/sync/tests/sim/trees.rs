@@ -82,7 +82,7 @@ impl World {
         if wakes != end.wakes {
             end.wakes = wakes;
             if let Some(at) = wakes {
-                self.schedule(at.saturating_sub(now), Event::Give(key, Input::Tick));
+                self.schedule(at.saturating_sub(now), Event::Give(key, Input::Wake));
             }
         }
     }

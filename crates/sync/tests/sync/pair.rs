@@ -286,7 +286,7 @@ impl Pair {
         if wakes != std::mem::replace(&mut self.alarms[node], wakes)
             && let Some(at) = wakes
         {
-            self.schedule(node, at.saturating_sub(self.now), Event::Answer(Input::Tick));
+            self.schedule(node, at.saturating_sub(self.now), Event::Answer(Input::Wake));
         }
     }
 

@@ -222,10 +222,10 @@ fn offer_to(lone: &mut Lone, index: u64, parcel: &Parcel) {
 fn wake(lone: &mut Lone) -> Vec<Output> {
     let due = lone.session.wakes_at().unwrap();
     lone.now = due - Duration::from_millis(1);
-    lone.give(Input::Tick);
+    lone.give(Input::Wake);
     assert!(lone.take_all().is_empty(), "too early");
     lone.now = due;
-    lone.give(Input::Tick);
+    lone.give(Input::Wake);
     lone.take_all()
 }
 
