@@ -47,6 +47,8 @@ pub(crate) struct End {
     pub(crate) peer: usize,
     pub(crate) session: Session,
     pub(crate) agreement: AgreementId,
+    /// Whether what comes is held against the card that names the peer's second key.
+    knows_renewed: bool,
     /// Which of our journals goes to the peer.
     pub(crate) edition: Edition,
     /// The cursor of our hello.
@@ -89,6 +91,7 @@ impl World {
             peer,
             session: Session::new(setup, clock(self.now)),
             agreement,
+            knows_renewed: node.disk.renewed.contains(&peer),
             edition: node.edition(peer),
             cursor,
             opened: self.now,
@@ -247,15 +250,17 @@ impl World {
 
     fn take_document(&mut self, key: EndKey, kind: u32, body: &Bytes) {
         let Some(end) = self.ends.get(&key) else { return };
-        let (peer, node) = (end.peer, &mut self.nodes[key.node]);
+        let (peer, knew, node) = (end.peer, end.knows_renewed, &mut self.nodes[key.node]);
         if kind == TERMINATION && body[..] == node.agreement(peer).as_bytes()[..] {
             node.pacts.entry(peer).and_modify(|pact| pact.ended = true);
         }
-        let is_new_card = kind == CARD && node.disk.renewed.insert(peer);
+        if kind == CARD {
+            node.disk.renewed.insert(peer);
+        }
         let takes = self.rng.duration(self.plan.answer);
         self.schedule(takes, Event::Give(key, Input::DocumentTaken));
-        if is_new_card {
-            // What comes is held against it from the next session on.
+        if kind == CARD && !knew {
+            // What comes is held against it from the next session on, also if a relay has shown it meanwhile.
             self.close(key);
         }
     }
