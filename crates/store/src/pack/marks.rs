@@ -332,6 +332,7 @@ mod tests {
         while reader.next_within(0, u64::MAX).is_some() {}
         assert_eq!(reader.damaged(), 0);
     }
+
     #[test]
     fn notes_that_a_crash_tore_are_made_whole() {
         let dir = tempfile::tempdir().unwrap();
@@ -369,6 +370,7 @@ mod tests {
             assert!(!is_whole && read(&marks, 0, 9).len() == notes.len());
         }
     }
+
     #[test]
     fn what_is_purged_while_the_notes_are_written_anew_is_noted_at_once_and_stays_so() {
         let dir = tempfile::tempdir().unwrap();

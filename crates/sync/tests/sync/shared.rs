@@ -130,7 +130,7 @@ fn a_source_that_goes_on_after_a_while_ends_with_the_same() {
     let parcels = releases(30, 100);
     let mut star = relays(vec![rated(12_500), rated(12_500)], &parcels);
     star.connect_all();
-    star.run_until(Duration::from_secs(8));
+    star.run_until(Duration::from_secs(15));
     star.pairs[0].stop();
     star.run_until(Duration::from_secs(45));
     star.with(0, |pair| pair.go_on());
@@ -146,7 +146,7 @@ fn a_source_that_is_cut_is_followed_at_once() {
     let parcels = releases(30, 100);
     let mut star = relays(vec![rated(12_500), rated(12_500)], &parcels);
     star.connect_all();
-    star.run_until(Duration::from_secs(8));
+    star.run_until(Duration::from_secs(15));
     star.cut(0);
     let took = star.run();
     star.assert_converged();
