@@ -88,10 +88,11 @@ impl Room {
         let _ = self.level.subscribe().wait_for(|level| *level > Level::Floor).await;
     }
 
-    /// Waits until withdrawals of one of so many peers are taken: at once, unless it had much stored below the floor.
-    pub(crate) async fn wait_to_take_back(&self, from: CertId, peers: usize) {
-        let share = self.taken_back_share(peers);
-        if self.taken_back().get(&from).is_some_and(|bytes| *bytes >= share) {
+    /// Waits until so many bytes of withdrawals of one of so many peers are taken: at once, unless it would have more stored
+    /// below the floor than its share.
+    pub(crate) async fn wait_to_take_back(&self, from: CertId, bytes: u64, peers: usize) {
+        let before = self.taken_back().get(&from).copied().unwrap_or(0);
+        if before.saturating_add(bytes) > self.taken_back_share(peers) {
             self.wait_above_floor().await;
         }
     }
@@ -198,7 +199,7 @@ mod tests {
         let room = Room::new(&store, 64 * MIB);
         let [peer, other] = [1, 2].map(|number| CertId::from_bytes([number; 32]));
         let is_taken = |from| {
-            let is_ready = room.wait_to_take_back(from, 2).now_or_never().is_some();
+            let is_ready = room.wait_to_take_back(from, MIB, 2).now_or_never().is_some();
             room.note_taken_back(from, MIB);
             is_ready
         };
@@ -225,6 +226,7 @@ mod tests {
     fn nothing_is_refused_where_no_least_is_configured_or_nothing_can_be_told() {
         let store = MemoryStore::new(StoreId::from_bytes([1; 16]));
         let room = Room::new(&store, 0);
+        assert!(room.wait_to_take_back(CertId::from_bytes([1; 32]), MIB, 1).now_or_never().is_some());
         assert_eq!(room.level_at(0, Level::Fine), Level::Fine);
         room.check(&store).unwrap();
     }

@@ -133,9 +133,9 @@ pub const BRIEF_BYTES: usize = 8;
 /// How many of them are the first of its id.
 pub const BRIEF_PREFIX_BYTES: usize = 4;
 
-/// How many releases that begin alike a sink looks at to find the one that is offered. By chance there is hardly ever a second;
-/// of more that someone has made it asks for what it may hold.
-pub const BRIEF_ROWS_MAX: usize = 16;
+/// How many releases that begin alike a sink looks at to find the one that is offered. By chance there is hardly ever a second,
+/// and each that someone makes costs them four billion hashes; of more the sink asks for what it may hold.
+pub const BRIEF_ROWS_MAX: usize = 1_024;
 
 /// For how long what is offered lazily rests with that of two sources whose CERT has the smaller id, so that one frame offers
 /// what came in that time.

@@ -210,7 +210,7 @@ impl Lane {
         tokio::select! {
             // Whoever has room stores what was verified, also behind the end of its session.
             biased;
-            () = self.wait_for_room(work.takes_back()) => {}
+            () = self.wait_for_room(work.taken_back()) => {}
             () = self.node.shutdown.cancelled() => {}
             // What was not acknowledged comes again with the next session.
             () = self.answers.closed() => return false,
@@ -240,10 +240,10 @@ impl Lane {
         is_stored
     }
 
-    async fn wait_for_room(&self, takes_back: bool) {
-        match takes_back {
-            true => self.node.room.wait_to_take_back(self.from, self.node.peer_count()).await,
-            false => self.node.room.wait_above_floor().await,
+    async fn wait_for_room(&self, taken_back: Option<u64>) {
+        match taken_back {
+            Some(bytes) => self.node.room.wait_to_take_back(self.from, bytes, self.node.peer_count()).await,
+            None => self.node.room.wait_above_floor().await,
         }
     }
 
@@ -291,8 +291,11 @@ impl Work {
         work
     }
 
-    fn takes_back(&self) -> bool {
-        self.received.iter().any(Received::takes_back)
+    /// About how many bytes of withdrawals it stores, if it is of these.
+    fn taken_back(&self) -> Option<u64> {
+        let bytes = || self.received.iter().map(|received| received.bytes() + WITHDRAWAL_BYTES).sum::<usize>();
+        let takes_back = self.received.iter().any(Received::takes_back);
+        takes_back.then(|| u64::try_from(bytes()).unwrap_or(u64::MAX))
     }
 
     fn add(&mut self, item: Item) {
@@ -491,7 +494,8 @@ mod tests {
     fn what_takes_something_back_goes_with_nothing_else() {
         let kinds = [Kind::Publish, Kind::Publish, Kind::Withdraw, Kind::Withdraw, Kind::Publish];
         let items = (0..).zip(kinds).map(|(number, kind)| item(number, 1, kind));
-        let works: Vec<_> = works(items).iter().map(|work| (work.numbers.clone(), work.takes_back())).collect();
+        let works: Vec<_> =
+            works(items).iter().map(|work| (work.numbers.clone(), work.taken_back().is_some())).collect();
         assert_eq!(works, [(vec![0, 1], false), (vec![2, 3], true), (vec![4], false)]);
     }
 }
