@@ -6,15 +6,24 @@ use std::{fmt, str::FromStr};
 use aws_lc_rs::digest;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+/// How many bytes are put together before they are hashed; more are hashed part by part.
+const JOINED_BYTES: usize = 256;
+
 /// Computes SHA-256 of `bytes`.
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
-    sha256_of(&[bytes])
+    let mut out = [0; 32];
+    out.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
+    out
 }
 
 /// Computes SHA-256 of the concatenation of `parts`.
 #[must_use]
 pub fn sha256_of(parts: &[&[u8]]) -> [u8; 32] {
+    // One call takes three quarters of the time that a context takes, and most of what is hashed is short.
+    if let Some(joined) = joined(parts, &mut [0; JOINED_BYTES]) {
+        return sha256(joined);
+    }
     let mut context = digest::Context::new(&digest::SHA256);
     for part in parts {
         context.update(part);
@@ -22,6 +31,16 @@ pub fn sha256_of(parts: &[&[u8]]) -> [u8; 32] {
     let mut out = [0; 32];
     out.copy_from_slice(context.finish().as_ref());
     out
+}
+
+/// Puts parts together, if there is room for them.
+fn joined<'a>(parts: &[&[u8]], room: &'a mut [u8]) -> Option<&'a [u8]> {
+    let mut end = 0;
+    for part in parts {
+        room.get_mut(end..)?.get_mut(..part.len())?.copy_from_slice(part);
+        end += part.len();
+    }
+    room.get(..end)
 }
 
 /// Why a text is not an identifier.
@@ -220,6 +239,16 @@ mod tests {
         assert_eq!(id.to_string(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         assert_eq!(id.to_string().parse(), Ok(id));
         assert_eq!(id.fmt_short(), "ba7816bf");
+    }
+
+    #[test]
+    fn parts_hash_to_what_the_whole_does() {
+        for bytes in [0, 1, 63, 64, JOINED_BYTES - 1, JOINED_BYTES, JOINED_BYTES + 1, 1_000] {
+            let whole: Vec<u8> = (0..=u8::MAX).cycle().take(bytes).collect();
+            for cut in [0, 1.min(bytes), bytes / 2, bytes] {
+                assert_eq!(sha256_of(&[&whole[..cut], &whole[cut..]]), sha256(&whole), "{bytes} cut at {cut}");
+            }
+        }
     }
 
     #[test]
