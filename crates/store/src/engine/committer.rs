@@ -206,8 +206,12 @@ impl Committer {
     }
 
     fn flush(&self) {
+        let Shared { index, marks, .. } = &*self.shared;
+        // Behind the checkpoint of the index no tombstone is noted again, unless it says that notes lack.
+        marks.write();
+        let waiting = index.begin_flush(marks.lacks());
         // None waits there: a flush begins when no other is under way. A flusher that has panicked leaves the packs right.
-        let _flusher_lives = self.flusher.send(self.shared.index.begin_flush());
+        let _flusher_lives = self.flusher.send(waiting);
     }
 }
 

@@ -173,6 +173,9 @@ impl SledStore {
         zip: &Zip,
     ) -> Result<(Index, Vec<String>), StoreError> {
         let mut opened = OpenedIndex::open(dir, options.engine(), segments)?;
+        if opened.index.lacks_notes() {
+            marks.set_lacking();
+        }
         let mut recovered = recover::recover(segments, &opened.index, marks, zip, options);
         if let Err(error @ StoreError::Index { .. }) = recovered {
             // It opened, and then the disk did not take what it lacked.

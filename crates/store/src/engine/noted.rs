@@ -18,7 +18,8 @@ impl Shared {
     /// Has all that was purged noted beside the packs, and what will be.
     pub(super) fn complete_marks(&self, has_all: bool) {
         let has_gone = self.index.has_gone();
-        let lacks = (!has_all && has_gone) || self.marks.last() > self.index.reached().frame;
+        let lacks = !has_all || self.marks.has_lost();
+        let lacks = (lacks && has_gone) || self.marks.last() > self.index.reached().frame;
         if lacks && let Err(error) = self.note_purged() {
             tracing::warn!(%error, "what was purged cannot be noted beside the packs");
         }

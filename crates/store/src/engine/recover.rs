@@ -53,9 +53,9 @@ pub(super) fn recover(
     while let Some(scanned) = scanner.next().map_err(failed)? {
         recovery.take(scanned, scanner.is_at_end())?;
         if index.is_full(&options.flush_limits()) && recovery.unnumbered == 0 {
-            // Behind what the index has reached no tombstone is noted again.
+            // Behind what the index has reached no tombstone is noted again, unless it says that notes lack.
             marks.write();
-            index.flush()?;
+            index.flush(marks.lacks())?;
             // Merging at once keeps a rebuild's searches short; nobody waits for anything else yet.
             while index.merge_once()? {}
         }

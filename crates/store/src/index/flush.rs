@@ -55,6 +55,7 @@ pub(crate) struct Waiting {
     gone_rows: Vec<gone::Block>,
     staged: Vec<gone::Block>,
     damaged: Vec<u64>,
+    lacks_notes: bool,
     dead: BTreeMap<u32, Dead>,
     counters: Counters,
     reached: Checkpoint,
@@ -108,15 +109,21 @@ impl Index {
         drop(self.flushed.wait_while(flushing, |flushing| *flushing));
     }
 
-    /// Writes everything that waits, and then, at once, the manifest that makes it count.
-    pub(crate) fn flush(&self) -> Result<(), StoreError> {
-        let waiting = self.begin_flush();
+    /// Whether notes of what was purged lacked beside the packs when sled was written to.
+    pub(crate) fn lacks_notes(&self) -> bool {
+        self.written().lacks_notes
+    }
+
+    /// Writes everything that waits, and then, at once, the manifest that makes it count, and that says whether notes of
+    /// what was purged lack.
+    pub(crate) fn flush(&self, lacks_notes: bool) -> Result<(), StoreError> {
+        let waiting = self.begin_flush(lacks_notes);
         self.end_flush(&waiting)
     }
 
     /// Sets apart what waits, to be written by [`Self::end_flush`]. Only the thread that applies may begin, and no flush may
     /// be under way; from then on it may apply further, but nothing may be moved until the flush has ended.
-    pub(crate) fn begin_flush(&self) -> Waiting {
+    pub(crate) fn begin_flush(&self, lacks_notes: bool) -> Waiting {
         *self.flushing.lock().unwrap_or_else(PoisonError::into_inner) = true;
         let (bodies, releases) = {
             let written = self.written();
@@ -132,6 +139,7 @@ impl Index {
             gone_rows: view.gone_rows.take_unwritten(),
             staged: view.staged.take_unwritten(),
             damaged: view.memory.damaged().take(DAMAGED_WRITTEN_MAX).collect(),
+            lacks_notes,
             dead: view.dead.clone(),
             counters: view.counters,
             reached: view.reached,
@@ -190,6 +198,7 @@ impl Index {
         next.bodies = end_of(&waiting.bodies);
         next.releases = end_of(&waiting.releases);
         next.damaged.clone_from(&waiting.damaged);
+        next.lacks_notes = waiting.lacks_notes;
         next.dead.clone_from(&waiting.dead);
         next.runs.extend(runs.iter().map(|run| run.meta));
         batch.insert(MANIFEST, next.encode());

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The layout of the index, and what objects are found by; one that differs in either is built anew from the packs.
-const INDEX_SCHEMA: u64 = 4;
+const INDEX_SCHEMA: u64 = 5;
 
 /// The key of the manifest in sled.
 pub(super) const MANIFEST: &[u8] = b"m";
@@ -97,6 +97,8 @@ pub(super) struct Manifest {
     pub(super) runs: Vec<RunMeta>,
     /// Bodies that were found damaged, so that a later copy is known to be the one to read.
     pub(super) damaged: Vec<u64>,
+    /// Whether notes of what was purged before the checkpoint may lack beside the packs.
+    pub(super) lacks_notes: bool,
     /// How often each segment had been written anew when its groups were placed.
     pub(super) editions: BTreeMap<u32, u32>,
     /// How many bytes of each segment are bodies and releases that are gone.
@@ -122,6 +124,7 @@ impl Manifest {
             next_run: 0,
             runs: Vec::new(),
             damaged: Vec::new(),
+            lacks_notes: false,
             editions: BTreeMap::new(),
             dead: BTreeMap::new(),
         }
@@ -151,6 +154,7 @@ impl Manifest {
             self.bodies,
             self.releases,
             u64::from(self.next_run),
+            u64::from(self.lacks_notes),
             self.runs.len() as u64,
         ] {
             put_varint(&mut out, number);
@@ -205,6 +209,7 @@ impl Manifest {
             flushes: 0,
         };
         let (bodies, releases, next_run) = (input.varint()?, input.varint()?, input.varint_u32()?);
+        let lacks_notes = input.varint()? != 0;
         let count = input.varint()?;
         let runs = (0..count).map(|_| read_run(&mut input)).collect::<Option<_>>()?;
         let count = input.varint()?;
@@ -215,7 +220,8 @@ impl Manifest {
         let (of_bodies, of_releases) = (read_segments(&mut input)?, read_segments(&mut input)?);
         let dead = of_bodies.into_iter().zip(of_releases.into_values());
         let dead = dead.map(|((segment, bodies), releases)| (segment, Dead { bodies, releases })).collect();
-        let manifest = Self { id, checkpoint, counters, bodies, releases, next_run, runs, damaged, editions, dead };
+        let manifest =
+            Self { id, checkpoint, counters, bodies, releases, next_run, runs, damaged, lacks_notes, editions, dead };
         input.0.is_empty().then_some(manifest)
     }
 }
@@ -254,6 +260,7 @@ mod tests {
         let mut manifest = Manifest::empty(StoreId::from_bytes([3; 16]), Position { segment: 1, offset: 64 });
         manifest.counters.head = 77;
         manifest.damaged = vec![5, 500];
+        manifest.lacks_notes = true;
         manifest.runs.push(RunMeta {
             table: Table::Versions,
             level: 2,
@@ -266,7 +273,7 @@ mod tests {
         manifest.dead.insert(3, Dead { bodies: 700, releases: 70 });
         let bytes = manifest.encode();
         let Decoded::Manifest(read) = Manifest::decode(&bytes) else { panic!("unreadable") };
-        assert_eq!((&read.editions, &read.dead), (&manifest.editions, &manifest.dead));
+        assert_eq!((&read.editions, &read.dead, read.lacks_notes), (&manifest.editions, &manifest.dead, true));
         assert_eq!((read.counters, &read.runs, &read.damaged), (manifest.counters, &manifest.runs, &manifest.damaged));
         for bit in 0..bytes.len() * 8 {
             let mut bytes = bytes.clone();

@@ -99,6 +99,8 @@ struct State {
     last: (u64, u64),
     /// What the file does not have yet.
     pending: Vec<u8>,
+    /// How many notes are neither there nor here, at least: only the packs have what they are of.
+    lost: u64,
 }
 
 impl Marks {
@@ -154,8 +156,9 @@ impl Marks {
         let mut state = self.state();
         let last = state.last;
         for note in notes.iter().filter(|note| note.place() > last) {
-            if state.pending.len() < PENDING_BYTES_MAX {
-                state.pending.extend_from_slice(&note.encode());
+            match state.pending.len() < PENDING_BYTES_MAX {
+                true => state.pending.extend_from_slice(&note.encode()),
+                false => state.lost += 1,
             }
             state.last = state.last.max(note.place());
         }
@@ -183,6 +186,23 @@ impl Marks {
                 tracing::warn!(path = %self.path.display(), %error, "what was purged is not noted beside the packs yet");
             }
         }
+    }
+
+    /// Whether a process that ended now would leave fewer notes than were made.
+    pub(crate) fn lacks(&self) -> bool {
+        let state = self.state();
+        state.lost > 0 || !state.pending.is_empty()
+    }
+
+    /// Whether there are notes that only the packs can give, and a file that is to have them.
+    pub(crate) fn has_lost(&self) -> bool {
+        let state = self.state();
+        state.lost > 0 && state.file.is_some()
+    }
+
+    /// An earlier process left fewer notes than were made: they are to be made again from the packs.
+    pub(crate) fn set_lacking(&self) {
+        self.state().lost += 1;
     }
 
     /// Reads the notes from the first on, those that wait too.
@@ -217,7 +237,7 @@ fn open(path: &Path) -> io::Result<(State, bool)> {
     while let Some(note) = reader.next() {
         last = note.place().max(last);
     }
-    let state = State { file: Some(Arc::new(file)), end, last, pending: Vec::new() };
+    let state = State { file: Some(Arc::new(file)), end, last, pending: Vec::new(), lost: 0 };
     // Sectors need not reach the disk in their order.
     Ok((state, reader.blank == 0))
 }

@@ -1,10 +1,13 @@
 //! A repair: what is damaged is named, copied and out of the way, and once it has come again nothing is wrong.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, ops::Range};
 
 use super::compaction::copy_all;
 use super::*;
-use crate::contract::{Care, Purge};
+use crate::{
+    contract::{Care, Purge},
+    pack::scan::Scanner,
+};
 
 fn flip(path: &Path, byte: usize) {
     let mut bytes = fs::read(path).unwrap();

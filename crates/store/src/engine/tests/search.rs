@@ -2,6 +2,8 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::{
     conformance::search::{find_all, indicator_of, network},

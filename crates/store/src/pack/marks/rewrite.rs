@@ -21,10 +21,10 @@ impl Marks {
     ) -> io::Result<()> {
         let _rewriting = self.rewriting.lock().unwrap_or_else(PoisonError::into_inner);
         self.write();
-        let (mut reader, seen, last) = {
+        let (mut reader, seen, lost, last) = {
             let state = self.state();
             // Looked at only now: what is noted meanwhile waits for this.
-            (self.read(&state), state.bytes(), last())
+            (self.read(&state), state.bytes(), state.lost, last())
         };
         let path = self.path.with_extension("bin-new");
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
@@ -54,7 +54,8 @@ impl Marks {
         let (end, noted) = (out.end, out.last);
         self.disk.sync_data(&file)?;
         self.disk.replace(&path, &self.path)?;
-        *state = State { file: Some(Arc::new(file)), end, last: noted, pending: Vec::new() };
+        let lost = state.lost.saturating_sub(lost);
+        *state = State { file: Some(Arc::new(file)), end, last: noted, pending: Vec::new(), lost };
         Ok(())
     }
 }
