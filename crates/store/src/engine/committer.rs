@@ -2,6 +2,7 @@
 //! after the one sync.
 
 use std::{
+    collections::VecDeque,
     io,
     sync::{
         Arc, PoisonError,
@@ -11,6 +12,7 @@ use std::{
 
 use super::{
     Shared,
+    answer::{Due, Waits, give_out},
     plan::{Plan, PlanError, Planned},
     prepare::Prepared,
     queue::{Queue, Weighed},
@@ -26,13 +28,10 @@ use crate::{
     },
 };
 
-/// What a caller waits for.
-pub(crate) type Answer = Result<Vec<Committed>, StoreError>;
-
 /// A commit in the queue.
 pub(crate) struct Job {
     pub(crate) batch: Prepared,
-    pub(crate) answer: SyncSender<Answer>,
+    pub(crate) waits: Waits,
 }
 
 impl Weighed for Job {
@@ -92,27 +91,31 @@ impl Committer {
     fn commit(&self, group: Vec<Job>) {
         let mut plan = Plan::new(&self.shared);
         let mut planned = Vec::with_capacity(group.len());
+        let mut refused = VecDeque::new();
         let mut failure = None;
         let takes_back = group.iter().all(|job| job.batch.takes_back || !job.batch.purge.is_empty());
         for mut job in group {
             let purge = std::mem::take(&mut job.batch.purge);
             match self.add(&mut plan, job.batch, &purge) {
-                _ if failure.is_some() => planned.push((job.answer, Vec::new())),
-                Ok(committed) => planned.push((job.answer, committed)),
-                Err(PlanError::Batch(error)) => reply(&job.answer, Err(error)),
+                _ if failure.is_some() => planned.push((job.waits, Vec::new())),
+                Ok(committed) => planned.push((job.waits, committed)),
+                Err(PlanError::Batch(error)) => refused.push_back(Due { waits: job.waits, outcome: Err(error) }),
                 Err(PlanError::Group(error)) => {
                     failure = Some(GroupError::NotStored(error));
-                    planned.push((job.answer, Vec::new()));
+                    planned.push((job.waits, Vec::new()));
                 }
             }
         }
+        give_out(refused);
         let written = match failure {
             Some(error) => Err(error),
             None => plan.finish().map_err(GroupError::NotStored).and_then(|plan| self.write(plan, takes_back)),
         };
-        for (answer, committed) in planned {
-            reply(&answer, written.as_ref().map(|()| committed).map_err(|error| self.explain(error)));
-        }
+        let due = planned.into_iter().map(|(waits, committed)| {
+            let outcome = written.as_ref().map(|()| committed).map_err(|error| self.explain(error));
+            Due { waits, outcome }
+        });
+        give_out(due.collect());
     }
 
     fn add(&self, plan: &mut Plan<'_>, batch: Prepared, purge: &Purge) -> Result<Vec<Committed>, PlanError> {
@@ -179,10 +182,11 @@ impl Committer {
     }
 
     fn refuse(&self, group: Vec<Job>) {
-        for job in group {
+        let due = group.into_iter().map(|job| {
             let what = "it cannot be written to, and no more fits in memory".to_owned();
-            reply(&job.answer, Err(StoreError::Index { what }));
-        }
+            Due { waits: job.waits, outcome: Err(StoreError::Index { what }) }
+        });
+        give_out(due.collect());
     }
 
     fn is_overfull(&self) -> bool {
@@ -258,9 +262,4 @@ fn apart(group: Vec<Job>) -> Vec<Vec<Job>> {
 /// Whether an error says that the disk, or this process's share of it, is used up.
 fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
-}
-
-fn reply(answer: &SyncSender<Answer>, result: Answer) {
-    // A caller that has gone away does not want to know.
-    drop(answer.try_send(result));
 }

@@ -1,5 +1,6 @@
 //! The store on packs and sled.
 
+mod answer;
 mod aside;
 mod committer;
 mod compact;
@@ -7,6 +8,7 @@ mod find;
 mod mend;
 mod noted;
 mod options;
+mod packer;
 mod prepare;
 mod purge;
 mod queue;
@@ -40,7 +42,10 @@ use mithaq_core::{
 };
 
 use self::{
+    answer::{Answer, Waits},
     committer::{Committer, Flusher, Job},
+    packer::Packer,
+    prepare::Spent,
     queue::Queue,
     read::{GroupCache, RecentReleases},
 };
@@ -94,6 +99,7 @@ pub struct SledStore {
     shared: Arc<Shared>,
     /// Closed with the store, which ends the committer.
     jobs: Arc<Queue<Job>>,
+    packer: Packer,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -203,14 +209,17 @@ impl SledStore {
             let _abandoned = Abandon(Arc::clone(&queue));
             committer.run(&queue);
         };
+        let (packer, offers) = Packer::new();
+        let packing = Arc::clone(&shared);
         let threads = vec![
+            spawn("store-pack", Box::new(move || offers.serve(&packing.zip)))?,
             spawn("store-commit", Box::new(serve))?,
             spawn("store-flush", Box::new(move || flusher.run(&waiting)))?,
             spawn("store-merge", Box::new(move || woken.iter().for_each(|()| merging.merge())))?,
         ];
         // An earlier process may have left something to merge. The merger lives as long as the committer.
         let _merger_lives = wake.try_send(());
-        Ok(Self { shared, jobs, threads })
+        Ok(Self { shared, jobs, packer, threads })
     }
 
     /// What was wrong when the store was opened, a sentence each; empty if nothing was.
@@ -231,6 +240,7 @@ impl Drop for SledStore {
     /// Waits until what is queued is committed and the index is written.
     fn drop(&mut self) {
         self.jobs.close();
+        self.packer.end();
         for thread in self.threads.drain(..) {
             // A thread that panicked has said so; what was acknowledged is in the packs.
             drop(thread.join());
@@ -308,11 +318,14 @@ impl Store for SledStore {
     }
 
     fn commit(&self, batch: Batch, now: Time) -> Result<Vec<Committed>, StoreError> {
-        let batch = prepare::prepare(&self.shared, batch, now)?;
-        let (answer, answered) = sync_channel(1);
+        let (batch, Spent { bodies, releases }) = prepare::prepare(&self.shared, &self.packer, batch, now)?;
+        let (waits, answered) = Waits::new();
         let gone = |source| StoreError::Io { path: self.shared.dir.display().to_string(), source };
-        self.jobs.push(Job { batch, answer }).map_err(|_| gone(stopped()))?;
-        answered.recv().unwrap_or_else(|_| Err(StoreError::OutcomeUnknown(stopped())))
+        self.jobs.push(Job { batch, waits }).map_err(|_| gone(stopped()))?;
+        drop(bodies);
+        let answered = answered.recv().map_or_else(|_| Err(StoreError::OutcomeUnknown(stopped())), Answer::pass_on);
+        drop(releases);
+        answered
     }
 
     fn has_bodies(&self, ids: &[ContentId]) -> Result<Vec<bool>, StoreError> {

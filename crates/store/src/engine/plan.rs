@@ -3,10 +3,7 @@
 //! A batch is first checked as a whole against the index and against the batches before it, and only then taken in,
 //! so that one that fails leaves no trace in the group.
 
-use std::{
-    collections::{HashMap, HashSet},
-    io,
-};
+use std::{collections::HashMap, io};
 
 use mithaq_core::{
     id::{ContentId, ReleaseId},
@@ -20,7 +17,7 @@ use super::{
 };
 use crate::{
     contract::{Committed, Expect, StateChange, StoreError},
-    index::{BodyKeys, Delta, Index, Row},
+    index::{BodyKeys, Delta, Index, KeyedMap, KeyedSet, Moment, Row},
     pack::{
         group::{GroupKind, Packed, RawGroup, Zip},
         record::{ReleaseRecord, Tombstone, encode_state},
@@ -31,9 +28,9 @@ use crate::{
 #[derive(Default)]
 struct Overlay {
     /// Contents with the ordinals of their bodies.
-    contents: HashMap<ContentId, u64>,
+    contents: KeyedMap<ContentId, u64>,
     /// Those of these bodies that no release names.
-    staged: HashMap<u64, BodyKeys>,
+    staged: KeyedMap<u64, BodyKeys>,
     state: HashMap<Vec<u8>, Option<Vec<u8>>>,
 }
 
@@ -44,7 +41,9 @@ pub(crate) struct Plan<'a> {
     zip: &'a Zip,
     /// What the group has brought so far.
     brought: Overlay,
-    releases: HashMap<ReleaseId, u64>,
+    releases: KeyedMap<ReleaseId, u64>,
+    /// Whether no batch was taken in yet.
+    is_empty: bool,
     next_seq: u64,
     next_ordinal: u64,
     next_added_at: Time,
@@ -80,10 +79,14 @@ impl Collector {
     }
 
     fn push(&mut self, number: u64, record: &[u8], zip: &Zip, out: &mut Vec<(u64, Packed)>) -> io::Result<()> {
+        self.push_parts(number, &[record], zip, out)
+    }
+
+    fn push_parts(&mut self, number: u64, parts: &[&[u8]], zip: &Zip, out: &mut Vec<(u64, Packed)>) -> io::Result<()> {
         if self.raw.is_empty() {
             self.first = number;
         }
-        self.raw.push(record);
+        self.raw.push_parts(parts);
         if self.raw.is_full() { self.close(zip, out) } else { Ok(()) }
     }
 
@@ -93,6 +96,15 @@ impl Collector {
         }
         Ok(())
     }
+}
+
+/// What was known of a batch's bodies before it came into the plan.
+#[derive(Clone, Copy)]
+struct Known {
+    /// When they were looked up.
+    since: Moment,
+    /// Whether nothing came since: those that were nowhere still are.
+    is_current: bool,
 }
 
 /// How it stood with a body that a release brought.
@@ -131,7 +143,8 @@ impl<'a> Plan<'a> {
             index: &shared.index,
             zip: &shared.zip,
             brought: Overlay::default(),
-            releases: HashMap::new(),
+            releases: KeyedMap::default(),
+            is_empty: true,
             next_seq: counters.head + 1,
             next_ordinal: counters.next_ordinal,
             next_added_at: counters.next_added_at,
@@ -148,8 +161,12 @@ impl<'a> Plan<'a> {
 
     /// Takes a batch in, or refuses it.
     pub(crate) fn add(&mut self, batch: Prepared) -> Result<Vec<Committed>, PlanError> {
+        let now = self.index.moment();
+        // What was nowhere when the batch was prepared is nowhere now.
+        let is_current = self.is_empty && now == batch.since && !self.index.has_damaged();
         self.check_state(&batch.state)?;
-        let places = self.check_arrivals(&batch)?;
+        let places = self.check_arrivals(&batch, now)?;
+        self.is_empty = false;
         if !batch.packed.is_empty() {
             // What came loose has lower numbers and must come first.
             self.bodies.close(self.zip, &mut self.groups)?;
@@ -161,13 +178,14 @@ impl<'a> Plan<'a> {
             }
         }
         let mut committed = Vec::with_capacity(batch.arrivals.len());
+        let known = Known { since: batch.since, is_current };
         for (arrival, place) in batch.arrivals.into_iter().zip(places) {
-            committed.push(self.take_arrival(arrival, place, batch.now, batch.flushes)?);
+            committed.push(self.take_arrival(arrival, place, batch.now, known)?);
         }
         if !batch.staged.is_empty() {
             // A release may name since what was purged since, and is to bring it.
-            let is_late = self.index.purges() != batch.purges;
-            self.stage(batch.staged, batch.staged_packed, batch.flushes, is_late)?;
+            let is_late = now.purges != batch.since.purges;
+            self.stage(batch.staged, batch.staged_packed, batch.since, is_late)?;
         }
         for change in batch.state {
             let record = encode_state(&change.key, change.value.as_deref());
@@ -237,18 +255,23 @@ impl<'a> Plan<'a> {
     }
 
     /// Checks that every content of every release is or will be there; gives the rows of releases that are known.
-    fn check_arrivals(&self, batch: &Prepared) -> Result<Vec<Option<u64>>, StoreError> {
-        let mut local: HashSet<ContentId> = HashSet::new();
+    fn check_arrivals(&self, batch: &Prepared, now: Moment) -> Result<Vec<Option<u64>>, StoreError> {
+        let has_purged = now.purges != batch.since.purges;
+        let mut local: KeyedSet<ContentId> = KeyedSet::default();
         let mut places = Vec::with_capacity(batch.arrivals.len());
+        // Mostly each brings all that it names.
+        let names_others = has_purged || batch.arrivals.iter().any(|arrival| !arrival.absent.is_empty());
         for arrival in &batch.arrivals {
-            local.extend(arrival.fresh.iter().map(|body| body.keys.content));
+            if names_others {
+                local.extend(arrival.fresh.iter().map(|body| body.keys.content));
+            }
             for content in &arrival.absent {
-                if !local.contains(content) && self.find_recent(content, batch.flushes)?.is_none() {
+                if !local.contains(content) && self.find_recent(content, batch.since)?.is_none() {
                     let what = format!("release {} names {content}, which is nowhere", arrival.release.id());
                     return Err(StoreError::Misuse { what });
                 }
             }
-            if self.index.purges() != batch.purges {
+            if has_purged {
                 self.check_held(arrival, &local)?;
             }
             places.push(self.index.find_sound_release(arrival.release.id())?);
@@ -258,7 +281,7 @@ impl<'a> Plan<'a> {
 
     /// Something was purged since the batch was prepared: what it rests on may be gone, and bodies that it brought were
     /// left out since they were held.
-    fn check_held(&self, arrival: &PreparedArrival, local: &HashSet<ContentId>) -> Result<(), StoreError> {
+    fn check_held(&self, arrival: &PreparedArrival, local: &KeyedSet<ContentId>) -> Result<(), StoreError> {
         let contents = arrival.release.contents();
         let are_known = |ordinal| arrival.staged.iter().any(|(known, _)| *known == ordinal);
         for (content, held) in contents.iter().zip(self.index.find_bodies(contents)?) {
@@ -274,13 +297,11 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
-    /// The body of a content that was not here when the index had flushed `flushes` times.
-    fn find_recent(&self, content: &ContentId, flushes: u64) -> Result<Option<u64>, StoreError> {
-        let brought = self.brought.contents.get(content).copied();
-        match brought.or_else(|| self.index.find_recent_body(content)) {
-            // A flush in between has moved what came lately.
-            None if self.index.flushes() != flushes => Ok(self.index.find_bodies(&[*content])?[0]),
-            found => Ok(found),
+    /// The body of a content that was nowhere at that moment.
+    fn find_recent(&self, content: &ContentId, since: Moment) -> Result<Option<u64>, StoreError> {
+        match self.brought.contents.get(content) {
+            Some(ordinal) => Ok(Some(*ordinal)),
+            None => self.index.find_body_since(since, content),
         }
     }
 
@@ -289,14 +310,16 @@ impl<'a> Plan<'a> {
         arrival: PreparedArrival,
         place: Option<u64>,
         now: Time,
-        flushes: u64,
+        known: Known,
     ) -> io::Result<Committed> {
-        let PreparedArrival { release, fresh, staged, absent } = arrival;
+        let PreparedArrival { release, record, fresh, staged, absent } = arrival;
         let first = self.next_ordinal;
         let mut new = Vec::with_capacity(fresh.len());
         let mut adopted = Vec::new();
+        self.delta.reserve(fresh.len());
+        self.brought.contents.reserve(fresh.len());
         for body in fresh {
-            match self.take_body(&body, flushes)? {
+            match self.take_body(&body, known)? {
                 Taken::New => new.push(body.keys.content),
                 Taken::Staged(ordinal) => adopted.push((ordinal, body.keys)),
                 Taken::Held => {}
@@ -308,7 +331,7 @@ impl<'a> Plan<'a> {
         }
         adopted.extend(staged);
         for content in absent {
-            adopted.extend(self.find_staged(content, flushes)?);
+            adopted.extend(self.find_staged(content, known.since)?);
         }
         let adopted: Vec<_> = adopted.into_iter().filter_map(|(ordinal, keys)| self.adopt(ordinal, &keys)).collect();
         let bodies_new = count(new.len() + adopted.len());
@@ -319,10 +342,11 @@ impl<'a> Plan<'a> {
         let objects = count(release.contents().len());
         let row =
             Row { release: *release.id().as_bytes(), added_at, first, stored, objects, all_new: unnamed == objects };
-        let others = release.contents().iter().filter(|content| new.binary_search(content).is_err());
+        let mut brought = new.iter().peekable();
+        let others = release.contents().iter().filter(|content| brought.next_if_eq(content).is_none());
         self.delta.add_row(seq, row, others);
-        let record = ReleaseRecord { added_at, first, stored, new: unnamed, signed: release.signed().clone() };
-        self.rows.push(seq, &record.encode(), self.zip, &mut self.groups)?;
+        let place = ReleaseRecord::encode_place(added_at, first, stored, unnamed);
+        self.rows.push_parts(seq, &[&place, &record], self.zip, &mut self.groups)?;
         self.releases.insert(release.id(), seq);
         self.next_seq += 1;
         self.next_added_at = row.next_added_at();
@@ -338,9 +362,9 @@ impl<'a> Plan<'a> {
     }
 
     /// A body that was staged since the batch was prepared, so that the batch does not know it.
-    fn find_staged(&self, content: ContentId, flushes: u64) -> io::Result<Option<(u64, BodyKeys)>> {
+    fn find_staged(&self, content: ContentId, since: Moment) -> io::Result<Option<(u64, BodyKeys)>> {
         // The batch is half taken in: an index that fails now fails the group.
-        let found = self.find_recent(&content, flushes).map_err(io::Error::other)?;
+        let found = self.find_recent(&content, since).map_err(io::Error::other)?;
         let Some(ordinal) = found.filter(|ordinal| self.is_staged(*ordinal)) else { return Ok(None) };
         let keys = match self.brought.staged.get(&ordinal) {
             Some(keys) => Some(keys.clone()),
@@ -356,7 +380,7 @@ impl<'a> Plan<'a> {
     }
 
     /// Takes in bodies that no release names, those of them that are still nowhere; none if they are too late.
-    fn stage(&mut self, bodies: Vec<Fresh>, packed: Vec<Packed>, flushes: u64, is_late: bool) -> io::Result<()> {
+    fn stage(&mut self, bodies: Vec<Fresh>, packed: Vec<Packed>, since: Moment, is_late: bool) -> io::Result<()> {
         // They have a group of their own, and numbers follow each other in a group.
         self.bodies.close(self.zip, &mut self.groups)?;
         let mut first = self.next_ordinal;
@@ -367,7 +391,7 @@ impl<'a> Plan<'a> {
         }
         for Fresh { keys, bytes } in bodies {
             let (ordinal, content, is_packed) = (self.next_ordinal, keys.content, bytes.is_empty());
-            let is_new = !is_late && self.find_recent(&content, flushes).map_err(io::Error::other)?.is_none();
+            let is_new = !is_late && self.find_recent(&content, since).map_err(io::Error::other)?.is_none();
             if is_new {
                 self.delta.stage(ordinal, &content);
                 self.brought.contents.insert(content, ordinal);
@@ -397,12 +421,13 @@ impl<'a> Plan<'a> {
     }
 
     /// Takes a body in, unless it is here.
-    fn take_body(&mut self, body: &Fresh, flushes: u64) -> io::Result<Taken> {
+    fn take_body(&mut self, body: &Fresh, known: Known) -> io::Result<Taken> {
         // The batch is half taken in: an index that fails now fails the group.
-        let found = self.find_recent(&body.keys.content, flushes).map_err(io::Error::other)?;
+        let find = || self.find_recent(&body.keys.content, known.since).map_err(io::Error::other);
+        let found = if known.is_current { None } else { find()? };
         let (is_new, is_packed) = (found.is_none(), body.bytes.is_empty());
         if is_new {
-            if self.index.has_damaged_copy(&body.keys.content).map_err(io::Error::other)? {
+            if !known.is_current && self.index.has_damaged_copy(&body.keys.content).map_err(io::Error::other)? {
                 self.delta.replaces_damaged(&body.keys);
             }
             self.delta.add_body(self.next_ordinal, &body.keys);

@@ -1,25 +1,27 @@
 //! What of a commit is done on the caller's thread, before the one committer sees it: limits, looking up what the
 //! store has, hashing keys, compression.
 
-use std::{collections::HashSet, io};
+use std::{collections::HashSet, sync::Arc};
 
 use mithaq_core::{body::Body, id::ContentId, release::VerifiedRelease, time::Time};
 
-use super::Shared;
+use super::{
+    Shared,
+    packer::{Load, Lot, Packer},
+};
 use crate::{
     contract::{
         Arrival, Batch, PURGE_ITEMS_MAX, Purge, STATE_KEY_BYTES_MAX, STATE_VALUE_BYTES_MAX, StateChange, StoreError,
     },
-    index::BodyKeys,
-    pack::group::{GroupKind, Packed, RawGroup, Zip},
+    index::{BodyKeys, KeyedSet, Moment},
+    pack::{
+        group::{GroupKind, Packed},
+        record::ReleaseRecord,
+    },
 };
 
 /// The most bytes of bodies, releases and state in one commit.
 pub const COMMIT_BYTES_MAX: usize = 64 * 1024 * 1024;
-
-/// From this many bytes of new bodies on, the caller compresses them. Fewer are left to the committer, which puts
-/// what several commits bring into groups that compress better.
-const PACK_BYTES_MIN: usize = 32 * 1024;
 
 /// A commit as the committer takes it.
 pub(crate) struct Prepared {
@@ -37,15 +39,15 @@ pub(crate) struct Prepared {
     pub(crate) now: Time,
     /// What it adds to a frame, about.
     pub(crate) bytes: usize,
-    /// The index's count of flushes before anything was looked up.
-    pub(crate) flushes: u64,
-    /// The index's count of purges before anything was looked up.
-    pub(crate) purges: u64,
+    /// How far the index was before anything was looked up.
+    pub(crate) since: Moment,
 }
 
 /// A release on its way.
 pub(crate) struct PreparedArrival {
-    pub(crate) release: VerifiedRelease,
+    pub(crate) release: Arc<VerifiedRelease>,
+    /// It, as the packs keep it.
+    pub(crate) record: Vec<u8>,
     /// Bodies that the store did not have, in content order.
     pub(crate) fresh: Vec<Fresh>,
     /// Bodies of the release that were staged, with their ordinals.
@@ -61,26 +63,59 @@ pub(crate) struct Fresh {
     pub(crate) bytes: Vec<u8>,
 }
 
+/// What a commit was made of and the committer does not keep: to let go of it takes time, in which that can be at work.
+pub(super) struct Spent {
+    /// The bodies, which the committer does not need.
+    pub(super) bodies: [Arc<Load>; 2],
+    /// The releases, which it needs until it answers.
+    pub(super) releases: Vec<Arc<VerifiedRelease>>,
+}
+
 fn misuse(what: impl Into<String>) -> StoreError {
     StoreError::Misuse { what: what.into() }
 }
 
 /// Prepares a commit.
-pub(super) fn prepare(shared: &Shared, batch: Batch, now: Time) -> Result<Prepared, StoreError> {
+pub(super) fn prepare(
+    shared: &Shared,
+    packer: &Packer,
+    batch: Batch,
+    now: Time,
+) -> Result<(Prepared, Spent), StoreError> {
     let bytes = check_limits(&batch)?;
     check_purge(&batch)?;
-    let (flushes, purges) = (shared.index.flushes(), shared.index.purges());
+    let since = shared.index.moment();
     let Batch { arrivals, state, purge, staged, takes_back } = batch;
-    let mut seen = HashSet::new();
-    let arrivals = arrivals.into_iter().map(|arrival| prepare_arrival(shared, arrival, &mut seen));
-    let mut arrivals = arrivals.collect::<Result<Vec<_>, _>>()?;
+    let mut seen = KeyedSet::default();
+    let (mut prepared, mut lots) = (Vec::with_capacity(arrivals.len()), Vec::with_capacity(arrivals.len()));
+    for arrival in arrivals {
+        let (arrival, lot) = look_up(shared, arrival, &mut seen)?;
+        prepared.push(arrival);
+        lots.push(lot);
+    }
     seen.extend(purge.contents.iter().chain(&purge.staged));
-    let mut staged = prepare_staged(shared, staged, &mut seen)?;
-    let failed = |source| StoreError::Io { path: "memory for compression".to_owned(), source };
-    let fresh = arrivals.iter_mut().flat_map(|arrival| &mut arrival.fresh);
-    let packed = pack(&shared.zip, GroupKind::Bodies, fresh.collect()).map_err(failed)?;
-    let staged_packed = pack(&shared.zip, GroupKind::Staged, staged.iter_mut().collect()).map_err(failed)?;
-    Ok(Prepared { arrivals, state, purge, packed, staged, staged_packed, takes_back, now, bytes, flushes, purges })
+    let staged = Load::new(GroupKind::Staged, vec![look_up_staged(shared, staged, &mut seen)?]);
+    let (bodies, staged) = (Arc::new(Load::new(GroupKind::Bodies, lots)), Arc::new(staged));
+    let (packed, fresh) = pack(shared, packer, &bodies)?;
+    let mut fresh = fresh.into_iter();
+    for (arrival, count) in prepared.iter_mut().zip(bodies.counts()) {
+        arrival.fresh = fresh.by_ref().take(count).collect();
+    }
+    let (staged_packed, staged_fresh) = pack(shared, packer, &staged)?;
+    let releases = prepared.iter().map(|arrival| Arc::clone(&arrival.release)).collect();
+    let prepared = Prepared {
+        arrivals: prepared,
+        state,
+        purge,
+        packed,
+        staged: staged_fresh,
+        staged_packed,
+        takes_back,
+        now,
+        bytes,
+        since,
+    };
+    Ok((prepared, Spent { bodies: [bodies, staged], releases }))
 }
 
 fn check_limits(batch: &Batch) -> Result<usize, StoreError> {
@@ -122,41 +157,50 @@ fn check_purge(batch: &Batch) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn prepare_arrival(
+/// Tells what of an arrival the store does not have; the bodies themselves are still to be read for what is fresh.
+fn look_up(
     shared: &Shared,
     arrival: Arrival,
-    seen: &mut HashSet<ContentId>,
-) -> Result<PreparedArrival, StoreError> {
-    let Arrival { release, mut bodies } = arrival;
-    bodies.sort_unstable_by_key(Body::id);
-    let is_named = |body: &Body| release.contents().binary_search(&body.id()).is_ok();
-    if let Some(body) = bodies.iter().find(|body| !is_named(body)) {
-        return Err(misuse(format!("release {} came with body {} that it does not name", release.id(), body.id())));
-    }
-    if shared.index.holds_all_of(release.id())? {
-        // It came before, and nothing of it was lost or dropped since.
-        return Ok(PreparedArrival { release, fresh: Vec::new(), staged: Vec::new(), absent: Vec::new() });
-    }
-    let held = shared.index.find_any_bodies(release.contents())?;
-    let are_staged = shared.index.are_staged(&held);
-    let mut bodies = bodies.into_iter().peekable();
+    seen: &mut KeyedSet<ContentId>,
+) -> Result<(PreparedArrival, Lot), StoreError> {
+    let Arrival { release, bodies } = arrival;
+    let places = places(&release, &bodies)?;
     let (mut fresh, mut staged, mut absent) = (Vec::new(), Vec::new(), Vec::new());
-    for ((content, held), is_staged) in release.contents().iter().zip(held).zip(are_staged) {
-        let mut body = None;
-        while let Some(next) = bodies.next_if(|body| body.id() == *content) {
-            body = Some(next);
-        }
-        match body {
-            _ if is_staged => staged.extend(held.map(|ordinal| (ordinal, *content))),
-            _ if held.is_some() => {}
-            Some(body) if seen.insert(*content) => {
-                fresh.push(Fresh { keys: BodyKeys::of(&body), bytes: body.bytes().to_vec() });
+    // One that came before, and of which nothing was lost or dropped since, needs nothing.
+    if !shared.index.holds_all_of(release.id())? {
+        let held = shared.index.find_any_bodies(release.contents())?;
+        let are_staged = shared.index.are_staged(&held);
+        for (((content, held), is_staged), place) in release.contents().iter().zip(held).zip(are_staged).zip(places) {
+            match place {
+                _ if is_staged => staged.extend(held.map(|ordinal| (ordinal, *content))),
+                _ if held.is_some() => {}
+                Some(place) if seen.insert(*content) => fresh.push(place),
+                _ => absent.push(*content),
             }
-            _ => absent.push(*content),
         }
     }
     let staged = read_staged(shared, &staged)?;
-    Ok(PreparedArrival { release, fresh, staged, absent })
+    let (record, release) = (ReleaseRecord::encode_release(release.signed()), Arc::new(release));
+    Ok((PreparedArrival { release, record, fresh: Vec::new(), staged, absent }, Lot { bodies, fresh }))
+}
+
+/// Where in `bodies` the body of each content of a release is, if it came: each must be named.
+fn places(release: &VerifiedRelease, bodies: &[Body]) -> Result<Vec<Option<usize>>, StoreError> {
+    let mut came: Vec<_> = bodies.iter().map(Body::id).zip(0..).collect();
+    came.sort_unstable();
+    let mut came = came.into_iter().peekable();
+    let mut places = Vec::with_capacity(release.contents().len());
+    for content in release.contents() {
+        let mut place = None;
+        while let Some((_, next)) = came.next_if(|(id, _)| id == content) {
+            place = Some(next);
+        }
+        places.push(place);
+    }
+    match came.next() {
+        None => Ok(places),
+        Some((id, _)) => Err(misuse(format!("release {} came with body {id} that it does not name", release.id()))),
+    }
 }
 
 /// Reads what must be known of staged bodies, now that they are to be found.
@@ -169,34 +213,27 @@ fn read_staged(shared: &Shared, staged: &[(u64, ContentId)]) -> Result<Vec<(u64,
     Ok(ordinals.into_iter().zip(shared.keys_of(&contents)?).collect())
 }
 
-/// What of these bodies is neither held nor `seen`, and named by no release: what one names comes with it.
-fn prepare_staged(shared: &Shared, bodies: Vec<Body>, seen: &mut HashSet<ContentId>) -> Result<Vec<Fresh>, StoreError> {
+/// Tells which of these bodies are neither held nor `seen`, and named by no release: what one names comes with it.
+fn look_up_staged(shared: &Shared, bodies: Vec<Body>, seen: &mut KeyedSet<ContentId>) -> Result<Lot, StoreError> {
     let _places = shared.places();
-    let mut fresh = Vec::with_capacity(bodies.len());
-    for body in bodies {
+    let mut fresh = Vec::new();
+    for (place, body) in bodies.iter().enumerate() {
         let is_held = shared.index.find_any_bodies(&[body.id()])?[0].is_some();
         if !is_held && seen.insert(body.id()) && shared.rows_of(body.id())?.is_empty() {
-            fresh.push(Fresh { keys: BodyKeys::of(&body), bytes: body.bytes().to_vec() });
+            fresh.push(place);
         }
     }
-    Ok(fresh)
+    Ok(Lot { bodies, fresh })
 }
 
-/// Compresses fresh bodies, if there are enough of them.
-fn pack(zip: &Zip, kind: GroupKind, fresh: Vec<&mut Fresh>) -> io::Result<Vec<Packed>> {
-    if fresh.iter().map(|body| body.bytes.len()).sum::<usize>() < PACK_BYTES_MIN {
-        return Ok(Vec::new());
-    }
-    let mut packed = Vec::new();
-    let mut raw = RawGroup::default();
-    for body in fresh {
-        raw.push(&std::mem::take(&mut body.bytes));
-        if raw.is_full() {
-            packed.push(zip.pack(kind, &mut raw)?);
-        }
-    }
-    if !raw.is_empty() {
-        packed.push(zip.pack(kind, &mut raw)?);
-    }
-    Ok(packed)
+/// Compresses fresh bodies, if there are enough of them, and tells what the index needs to know of them.
+fn pack(shared: &Shared, packer: &Packer, load: &Arc<Load>) -> Result<(Vec<Packed>, Vec<Fresh>), StoreError> {
+    let is_packed = load.is_packed();
+    let fresh = |body: &Body| {
+        let bytes = if is_packed { Vec::new() } else { body.bytes().to_vec() };
+        Fresh { keys: BodyKeys::of(body), bytes }
+    };
+    let (packed, fresh) = packer.pack(load, &shared.zip, || load.fresh().map(fresh).collect());
+    let failed = |source| StoreError::Io { path: "memory for compression".to_owned(), source };
+    Ok((packed.map_err(failed)?, fresh))
 }

@@ -36,11 +36,15 @@ struct Lanes<T> {
     /// How many groups of small ones have gone while a large one waited.
     overtaken: u32,
     closed: bool,
+    /// Whether the committer waits for something to come, and how many callers wait for room: nobody else needs to be woken.
+    is_idle: bool,
+    held_back: usize,
 }
 
 impl<T: Weighed> Queue<T> {
     pub(super) fn new(waiting_max: usize) -> Self {
-        let lanes = Lanes { small: VecDeque::new(), large: VecDeque::new(), overtaken: 0, closed: false };
+        let (small, large) = (VecDeque::new(), VecDeque::new());
+        let lanes = Lanes { small, large, overtaken: 0, closed: false, is_idle: false, held_back: 0 };
         Self { waiting_max: waiting_max.max(1), lanes: Mutex::new(lanes), came: Condvar::new(), taken: Condvar::new() }
     }
 
@@ -52,27 +56,39 @@ impl<T: Weighed> Queue<T> {
     pub(super) fn push(&self, item: T) -> Result<(), T> {
         let is_small = item.bytes() <= SMALL_BYTES;
         let is_full = |lanes: &mut Lanes<T>| !lanes.closed && lanes.lane(is_small).len() >= self.waiting_max;
-        let mut lanes = self.taken.wait_while(self.lanes(), is_full).unwrap_or_else(PoisonError::into_inner);
+        let mut lanes = self.lanes();
+        lanes.held_back += 1;
+        let mut lanes = self.taken.wait_while(lanes, is_full).unwrap_or_else(PoisonError::into_inner);
+        lanes.held_back -= 1;
         if lanes.closed {
             return Err(item);
         }
         lanes.lane(is_small).push_back(item);
+        let is_awaited = std::mem::take(&mut lanes.is_idle);
         drop(lanes);
-        self.came.notify_one();
+        if is_awaited {
+            self.came.notify_one();
+        }
         Ok(())
     }
 
     /// Takes what is committed together next, up to so many bytes, all of it small or all of it large; none once the queue is
     /// closed and empty. Blocks.
     pub(super) fn take(&self, small_bytes_max: usize, large_bytes_max: usize) -> Vec<T> {
-        let is_idle = |lanes: &mut Lanes<T>| !lanes.closed && lanes.small.is_empty() && lanes.large.is_empty();
+        let is_idle = |lanes: &mut Lanes<T>| {
+            lanes.is_idle = !lanes.closed && lanes.small.is_empty() && lanes.large.is_empty();
+            lanes.is_idle
+        };
         let mut lanes = self.came.wait_while(self.lanes(), is_idle).unwrap_or_else(PoisonError::into_inner);
         let is_small = !lanes.small.is_empty() && (lanes.large.is_empty() || lanes.overtaken < OVERTAKEN_MAX);
         lanes.overtaken = if is_small && !lanes.large.is_empty() { lanes.overtaken + 1 } else { 0 };
         let bytes_max = if is_small { small_bytes_max } else { large_bytes_max };
         let group = take_up_to(lanes.lane(is_small), bytes_max);
+        let holds_back = lanes.held_back > 0;
         drop(lanes);
-        self.taken.notify_all();
+        if holds_back {
+            self.taken.notify_all();
+        }
         group
     }
 

@@ -17,13 +17,18 @@ use crate::{
     query,
 };
 
+/// How many postings a body has, mostly.
+const POSTINGS_OF_BODY: usize = 3;
+
 /// What the index needs to know of a body.
 #[derive(Debug, Clone)]
 pub(crate) struct BodyKeys {
     pub(crate) content: ContentId,
     bytes: u64,
     version: Key,
-    terms: Vec<TableKey>,
+    /// Most bodies have one term, which needs no memory of its own.
+    term: Option<TableKey>,
+    more_terms: Vec<TableKey>,
 }
 
 impl BodyKeys {
@@ -32,13 +37,17 @@ impl BodyKeys {
     }
 
     fn new(content: ContentId, bytes: u64, facts: &Facts) -> Self {
-        let mut terms = Vec::with_capacity(facts.observables.len());
-        for (exact, second) in query::terms(facts).map(|term| ordered::keys(&term)) {
-            terms.extend([Some(exact), second].into_iter().flatten());
-        }
-        terms.sort_unstable();
-        terms.dedup();
-        Self { content, bytes, version: version_key(&facts.stix_id), terms }
+        let keys = query::terms(facts).map(|term| ordered::keys(&term));
+        let mut terms = keys.flat_map(|(exact, second)| [Some(exact), second]).flatten();
+        let term = terms.next();
+        let mut more_terms: Vec<_> = terms.filter(|other| Some(*other) != term).collect();
+        more_terms.sort_unstable();
+        more_terms.dedup();
+        Self { content, bytes, version: version_key(&facts.stix_id), term, more_terms }
+    }
+
+    fn terms(&self) -> impl Iterator<Item = &TableKey> {
+        self.term.iter().chain(&self.more_terms)
     }
 }
 
@@ -82,6 +91,11 @@ pub(super) struct Lost {
 }
 
 impl Delta {
+    /// Makes room for so many bodies more.
+    pub(crate) fn reserve(&mut self, bodies: usize) {
+        self.postings.reserve(bodies * POSTINGS_OF_BODY);
+    }
+
     /// A body that the store did not have.
     pub(crate) fn add_body(&mut self, ordinal: u64, keys: &BodyKeys) {
         self.postings.push((Table::Contents, content_key(&keys.content), ordinal));
@@ -114,7 +128,7 @@ impl Delta {
     /// Lets a body be found and counted.
     fn show_body(&mut self, ordinal: u64, keys: &BodyKeys) {
         self.postings.push((Table::Versions, keys.version, ordinal));
-        self.postings.extend(keys.terms.iter().map(|(table, key)| (*table, *key, ordinal)));
+        self.postings.extend(keys.terms().map(|(table, key)| (*table, *key, ordinal)));
         self.objects += 1;
         self.body_bytes += keys.bytes;
     }

@@ -2,36 +2,52 @@
 
 use std::{
     cmp::Ordering,
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, hash_map::Entry},
     ops::Bound,
     sync::Arc,
 };
 
 use super::{
     gone::Bits,
+    keyed::{KeyedMap, Seeded},
     table::{Key, Table},
 };
 
-/// The postings of a key: nearly always one.
-#[derive(Debug)]
-enum Postings {
-    One(u64),
-    Many(Vec<u64>),
+/// The postings of a table.
+#[derive(Debug, Default)]
+struct Postings {
+    /// The first of each key, which nearly always is the only one.
+    first: KeyedMap<Key, u64>,
+    more: KeyedMap<Key, Vec<u64>>,
 }
 
 impl Postings {
-    fn as_slice(&self) -> &[u64] {
-        match self {
-            Self::One(value) => std::slice::from_ref(value),
-            Self::Many(values) => values,
+    /// Room for as many as another table has.
+    fn like(other: &Self) -> Self {
+        Self {
+            first: KeyedMap::with_capacity_and_hasher(other.first.len(), Seeded::default()),
+            more: KeyedMap::default(),
         }
     }
 
-    fn push(&mut self, value: u64) {
-        match self {
-            Self::One(first) => *self = Self::Many(vec![*first, value]),
-            Self::Many(values) => values.push(value),
+    fn insert(&mut self, key: Key, value: u64) {
+        match self.first.entry(key) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(value);
+            }
+            Entry::Occupied(_) => self.more.entry(key).or_default().push(value),
         }
+    }
+
+    fn find(&self, key: &Key) -> impl Iterator<Item = u64> {
+        let first = self.first.get(key);
+        let more = first.and_then(|_| self.more.get(key));
+        first.into_iter().chain(more.into_iter().flatten()).copied()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (Key, u64)> {
+        let more = self.more.iter().flat_map(|(key, values)| values.iter().map(|value| (*key, *value)));
+        self.first.iter().map(|(key, value)| (*key, *value)).chain(more)
     }
 }
 
@@ -39,7 +55,7 @@ impl Postings {
 pub(crate) type PendingState = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// The postings of each table.
-type Tables = [HashMap<Key, Postings>; Table::COUNT];
+type Tables = [Postings; Table::COUNT];
 
 /// Postings and state that are being written to sled: they stay as they are, and readers still find them here.
 #[derive(Debug, Default)]
@@ -51,18 +67,10 @@ pub(crate) struct Frozen {
 impl Frozen {
     /// All postings of a table in ascending order.
     pub(crate) fn sorted(&self, table: Table) -> Vec<(Key, u64)> {
-        let table = &self.tables[usize::from(table.code())];
-        let mut sorted = Vec::with_capacity(table.len());
-        for (key, postings) in table {
-            sorted.extend(postings.as_slice().iter().map(|value| (*key, *value)));
-        }
+        let mut sorted: Vec<_> = self.tables[usize::from(table.code())].iter().collect();
         sorted.sort_unstable();
         sorted
     }
-}
-
-fn find<'a>(tables: &'a Tables, table: Table, key: &Key) -> &'a [u64] {
-    tables[usize::from(table.code())].get(key).map_or(&[], Postings::as_slice)
 }
 
 /// Postings and state that sled does not have yet.
@@ -84,32 +92,29 @@ pub(crate) struct Memory {
 impl Memory {
     pub(crate) fn insert(&mut self, table: Table, key: Key, value: u64) {
         self.postings += 1;
-        self.tables[usize::from(table.code())]
-            .entry(key)
-            .and_modify(|postings| postings.push(value))
-            .or_insert(Postings::One(value));
+        self.tables[usize::from(table.code())].insert(key, value);
+    }
+
+    /// What is being written of a table, then what came since.
+    fn tables(&self, table: Table) -> [&Postings; 2] {
+        [&self.frozen.tables, &self.tables].map(|tables| &tables[usize::from(table.code())])
     }
 
     /// The postings of a key: those that are being written, then those that came since.
-    pub(crate) fn find(&self, table: Table, key: &Key) -> [&[u64]; 2] {
-        [find(&self.frozen.tables, table, key), find(&self.tables, table, key)]
+    pub(crate) fn find(&self, table: Table, key: &Key) -> impl Iterator<Item = u64> {
+        let [frozen, since] = self.tables(table);
+        frozen.find(key).chain(since.find(key))
     }
 
     /// The first `limit` postings of a table from `from` to the key `last`, in order. For more than one key all postings of
     /// the table are looked at, of which no more wait than may wait for a flush.
     pub(crate) fn range(&self, table: Table, from: (Key, u64), last: Key, limit: usize) -> Vec<(Key, u64)> {
-        let keys = from.0..=last;
-        let mut found = Vec::new();
-        let mut take = |key: &Key, postings: &[u64]| {
-            found.extend(postings.iter().map(|value| (*key, *value)).filter(|posting| *posting >= from));
-        };
-        if from.0 == last {
-            self.find(table, &last).into_iter().for_each(|postings| take(&last, postings));
+        let is_within = |posting: &(Key, u64)| *posting >= from && posting.0 <= last;
+        let mut found: Vec<_> = if from.0 == last {
+            self.find(table, &last).map(|value| (last, value)).filter(is_within).collect()
         } else {
-            let tables = [&self.frozen.tables, &self.tables].map(|tables| &tables[usize::from(table.code())]);
-            let within = tables.into_iter().flatten().filter(|(key, _)| keys.contains(key));
-            within.for_each(|(key, postings)| take(key, postings.as_slice()));
-        }
+            self.tables(table).into_iter().flat_map(Postings::iter).filter(is_within).collect()
+        };
         if found.len() > limit {
             found.select_nth_unstable(limit);
             found.truncate(limit);
@@ -159,7 +164,8 @@ impl Memory {
 
     /// Sets apart what is to be written.
     pub(crate) fn freeze(&mut self) -> Arc<Frozen> {
-        let (tables, state) = (std::mem::take(&mut self.tables), std::mem::take(&mut self.state));
+        let (next, state) = (self.tables.each_ref().map(Postings::like), std::mem::take(&mut self.state));
+        let tables = std::mem::replace(&mut self.tables, next);
         (self.postings, self.state_bytes) = (0, 0);
         self.frozen = Arc::new(Frozen { tables, state });
         Arc::clone(&self.frozen)
@@ -180,9 +186,8 @@ impl Memory {
         }
         for table in Table::ALL {
             for tables in [&frozen.tables, &tables] {
-                for (key, postings) in &tables[usize::from(table.code())] {
-                    postings.as_slice().iter().for_each(|value| self.insert(table, *key, *value));
-                }
+                let postings = tables[usize::from(table.code())].iter();
+                postings.for_each(|(key, value)| self.insert(table, key, value));
             }
         }
     }

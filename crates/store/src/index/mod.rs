@@ -8,8 +8,11 @@
 mod delta;
 mod dense;
 mod engine;
+mod filter;
+mod finder;
 mod flush;
 mod gone;
+mod keyed;
 mod manifest;
 mod memory;
 mod merge;
@@ -26,16 +29,14 @@ use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
-use mithaq_core::{
-    id::{ContentId, ReleaseId},
-    stix::observable::Observable,
-};
+use mithaq_core::id::{ContentId, ReleaseId};
 
 pub(crate) use self::{
     delta::{BodyKeys, Copies, Delta},
     dense::{Extent, Row},
     engine::{EngineOptions, OpenedIndex, condemn_index},
     flush::{FlushLimits, Waiting},
+    keyed::{KeyedMap, KeyedSet},
     manifest::{Checkpoint, Counters, Dead},
     ordered::{Span, TableKey, keys, spans},
     range::Posting,
@@ -48,9 +49,8 @@ use self::{
     gone::Bits,
     manifest::Manifest,
     memory::Memory,
-    ordered::observable_key,
     run::Run,
-    table::{Table, content_key, reference_key, release_key, version_key},
+    table::{Table, content_key, release_key},
 };
 use crate::{contract::StoreError, pack::group::GroupKind};
 
@@ -78,6 +78,17 @@ struct View {
     counters: Counters,
     /// Where the packs end for this view.
     reached: Checkpoint,
+}
+
+/// How far an index was at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Moment {
+    /// The newest frame that it had taken in: while this stays, the store has nothing new.
+    frame: u64,
+    /// How often its memory had been emptied: while this stays, what came new is in memory.
+    flushes: u64,
+    /// How much had been purged: while this stays, nothing was.
+    pub(crate) purges: u64,
 }
 
 /// The index of a store.
@@ -120,28 +131,11 @@ impl Index {
         self.view().counters
     }
 
-    /// How often the memory was emptied into sled: while this stays, what comes new is in memory.
-    pub(crate) fn flushes(&self) -> u64 {
-        self.view().counters.flushes
-    }
-
-    /// The ordinals of the newest sound body of each content.
-    pub(crate) fn find_bodies(&self, contents: &[ContentId]) -> Result<Vec<Option<u64>>, StoreError> {
+    /// How far the index is.
+    pub(crate) fn moment(&self) -> Moment {
         let view = self.view();
-        let mut finder = view.finder(&self.engine.tree, Table::Contents);
-        contents.iter().map(|content| Ok(view.newest_sound(finder.find(&content_key(content))?))).collect()
-    }
-
-    /// The ordinals of sound bodies of each content, of any copy: quicker than [`Self::find_bodies`], which has to look at
-    /// all runs to know the newest.
-    pub(crate) fn find_any_bodies(&self, contents: &[ContentId]) -> Result<Vec<Option<u64>>, StoreError> {
-        let view = self.view();
-        let mut finder = view.finder(&self.engine.tree, Table::Contents);
-        finder.largest_first();
-        contents
-            .iter()
-            .map(|content| finder.find_first(&content_key(content), |ordinal| view.is_sound(ordinal)))
-            .collect()
+        let Counters { flushes, purges, .. } = view.counters;
+        Moment { frame: view.reached.frame, flushes, purges }
     }
 
     /// Whether a release is in the log with all of its bodies, told by its row alone; a no is no answer.
@@ -156,12 +150,6 @@ impl Index {
                 && ordinals.all(|ordinal| view.is_sound(ordinal))
         };
         Ok(rows.first().is_some_and(|(found, row)| *found == seq && is_whole(row)))
-    }
-
-    /// Like [`Self::find_bodies`] for one content that came since the last flush.
-    pub(crate) fn find_recent_body(&self, content: &ContentId) -> Option<u64> {
-        let view = self.view();
-        view.newest_sound(&view.memory.find(Table::Contents, &content_key(content)).concat())
     }
 
     /// The log row of a release: the newest, if it came again because the one before was damaged.
@@ -259,40 +247,6 @@ impl Index {
         self.view().gone_rows.contains(row)
     }
 
-    /// The ordinals of bodies that may be versions of a STIX id: the caller compares.
-    pub(crate) fn version_candidates(&self, stix_id: &str) -> Result<Vec<u64>, StoreError> {
-        self.candidates(Table::Versions, &version_key(stix_id))
-    }
-
-    /// The ordinals of bodies that may carry an observable: the caller compares.
-    pub(crate) fn observable_candidates(&self, observable: &Observable) -> Result<Vec<u64>, StoreError> {
-        let (table, key) = observable_key(observable);
-        self.candidates(table, &key)
-    }
-
-    fn candidates(&self, table: Table, key: &Key) -> Result<Vec<u64>, StoreError> {
-        let view = self.view();
-        let mut found = view.finder(&self.engine.tree, table).find(key)?.to_vec();
-        found.retain(|ordinal| view.is_sound(*ordinal));
-        found.sort_unstable();
-        found.dedup();
-        Ok(found)
-    }
-
-    /// The rows whose releases may name a content, ascending: the caller compares.
-    pub(crate) fn row_candidates(&self, content: &ContentId) -> Result<Vec<u64>, StoreError> {
-        let view = self.view();
-        let mut rows = view.finder(&self.engine.tree, Table::References).find(&reference_key(content))?.to_vec();
-        let ordinals = view.finder(&self.engine.tree, Table::Contents).find(&content_key(content))?.to_vec();
-        for ordinal in ordinals {
-            rows.extend(view.rows.row_of_body(&self.engine.tree, ordinal)?);
-        }
-        rows.retain(|row| !view.gone_rows.contains(*row));
-        rows.sort_unstable();
-        rows.dedup();
-        Ok(rows)
-    }
-
     /// At most `limit` rows after row `after`, each with its number.
     pub(crate) fn rows(&self, after: u64, limit: usize) -> Result<Vec<(u64, Row)>, StoreError> {
         let view = self.view();
@@ -344,10 +298,14 @@ impl Index {
         self.view().memory.is_damaged(ordinal)
     }
 
+    /// Whether any body was found damaged.
+    pub(crate) fn has_damaged(&self) -> bool {
+        self.view().memory.damaged().next().is_some()
+    }
+
     /// Whether a content has damaged copies that the counters count.
     pub(crate) fn has_damaged_copy(&self, content: &ContentId) -> Result<bool, StoreError> {
-        let has_damaged = self.view().memory.damaged().next().is_some();
-        Ok(has_damaged && self.copies(content)?.shown > 0)
+        Ok(self.has_damaged() && self.copies(content)?.shown > 0)
     }
 
     /// Where the packs end for the index.
@@ -390,11 +348,6 @@ impl Index {
 }
 
 impl View {
-    fn finder<'a>(&'a self, tree: &'a sled::Db, table: Table) -> Finder<'a> {
-        let runs = self.runs.iter().filter(|run| run.table() == table).map(|run| run.reader(tree)).collect();
-        Finder { memory: &self.memory, table, runs, found: Vec::new() }
-    }
-
     fn is_sound(&self, ordinal: u64) -> bool {
         !self.memory.is_damaged(ordinal) && !self.gone.contains(ordinal)
     }
@@ -406,10 +359,6 @@ impl View {
             ordinals.start = extent.first + u64::from(extent.count);
         }
         true
-    }
-
-    fn newest_sound(&self, ordinals: &[u64]) -> Option<u64> {
-        ordinals.iter().copied().filter(|ordinal| self.is_sound(*ordinal)).max()
     }
 
     /// Takes out what is gone; its groups give up their share.
@@ -428,45 +377,5 @@ impl View {
         for (extent, _) in rows.filter_map(|row| dense::find_extent(&self.releases, *row)) {
             self.dead.entry(extent.segment).or_default().releases += extent.share();
         }
-    }
-}
-
-/// Looks keys of one table up; quick when they come in ascending order.
-struct Finder<'a> {
-    memory: &'a Memory,
-    table: Table,
-    runs: Vec<run::Reader<'a>>,
-    found: Vec<u64>,
-}
-
-impl Finder<'_> {
-    /// Lets those runs be searched first that hold the most.
-    fn largest_first(&mut self) {
-        self.runs.sort_by_key(|run| std::cmp::Reverse(run.postings()));
-    }
-
-    /// The first value that is wanted, wherever it is.
-    fn find_first(&mut self, key: &Key, is_wanted: impl Fn(u64) -> bool) -> Result<Option<u64>, StoreError> {
-        let recent = self.memory.find(self.table, key).concat();
-        if let Some(found) = recent.into_iter().find(|value| is_wanted(*value)) {
-            return Ok(Some(found));
-        }
-        for run in &mut self.runs {
-            self.found.clear();
-            run.find(key, &mut self.found)?;
-            if let Some(found) = self.found.iter().find(|value| is_wanted(**value)) {
-                return Ok(Some(*found));
-            }
-        }
-        Ok(None)
-    }
-
-    fn find(&mut self, key: &Key) -> Result<&[u64], StoreError> {
-        self.found.clear();
-        for run in &mut self.runs {
-            run.find(key, &mut self.found)?;
-        }
-        self.memory.find(self.table, key).iter().for_each(|found| self.found.extend(*found));
-        Ok(&self.found)
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::{
     ROW_BYTES, failed,
+    filter::Filter,
     table::{Key, Table},
     unreadable,
 };
@@ -17,12 +18,6 @@ const BLOCK: u8 = b'b';
 
 /// The prefix of heads in sled, which are cut into pieces.
 const HEAD: u8 = b'h';
-
-/// Bits of the filter for each posting: one key in a hundred that is not there looks as if it were.
-const FILTER_BITS: u64 = 10;
-
-/// How many bits a key sets.
-const FILTER_HASHES: u64 = 6;
 
 /// What the manifest says of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,46 +40,6 @@ pub(super) struct Run {
     filter: Filter,
 }
 
-/// Says of a key that it is not there, or that it may be.
-#[derive(Debug)]
-struct Filter(Vec<u8>);
-
-/// Spreads the bits of a key, which is a cut hash already but may be as short as five bytes.
-fn spread(key: &Key) -> (u64, u64) {
-    let [a, b, c, d, e, f, g, h, ..] = *key;
-    let mut mixed = u64::from_le_bytes([a, b, c, d, e, f, g, h]).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed ^= mixed >> 27;
-    (mixed, mixed.rotate_left(32) | 1)
-}
-
-impl Filter {
-    fn new(postings: u64) -> Self {
-        let bytes = (postings * FILTER_BITS).div_ceil(8).max(8);
-        Self(vec![0; usize::try_from(bytes).unwrap_or(8)])
-    }
-
-    fn bits(&self, key: &Key) -> impl Iterator<Item = (usize, u8)> + use<> {
-        let (mut hash, step) = spread(key);
-        let bits = self.0.len() as u64 * 8;
-        (0..FILTER_HASHES).map(move |_| {
-            hash = hash.wrapping_add(step);
-            let bit = hash % bits;
-            ((bit / 8) as usize, 1 << (bit % 8))
-        })
-    }
-
-    fn insert(&mut self, key: &Key) {
-        for (byte, bit) in self.bits(key) {
-            self.0[byte] |= bit;
-        }
-    }
-
-    fn may_hold(&self, key: &Key) -> bool {
-        self.bits(key).all(|(byte, bit)| self.0[byte] & bit != 0)
-    }
-}
-
 fn row_key(prefix: u8, run: u32, row: u32) -> [u8; 9] {
     let mut key = [prefix; 9];
     key[1..5].copy_from_slice(&run.to_be_bytes());
@@ -102,7 +57,7 @@ pub(super) struct RunWriter<'a> {
 impl<'a> RunWriter<'a> {
     pub(super) fn new(tree: &'a sled::Db, table: Table, level: u8, id: u32, postings: u64) -> Self {
         let meta = RunMeta { table, level, id, postings: 0, blocks: 0, head_bytes: 0 };
-        let run = Run { meta, fences: Vec::new(), filter: Filter::new(postings) };
+        let run = Run { meta, fences: Vec::new(), filter: Filter::new(table, postings) };
         Self { tree, run, pending: Vec::new() }
     }
 
@@ -129,7 +84,7 @@ impl<'a> RunWriter<'a> {
         self.write_block()?;
         let width = self.run.meta.table.key_bytes();
         let mut head: Vec<u8> = self.run.fences.iter().flat_map(|fence| &fence[..width]).copied().collect();
-        head.extend_from_slice(&self.run.filter.0);
+        self.run.filter.put(&mut head);
         self.run.meta.head_bytes = u32::try_from(head.len()).map_err(|_| unreadable("a run so large"))?;
         for (row, piece) in (0..).zip(head.chunks(ROW_BYTES)) {
             let key = row_key(HEAD, self.run.meta.id, row);
@@ -237,15 +192,13 @@ impl Run {
         let width = meta.table.key_bytes();
         let fences_bytes = width * meta.blocks as usize;
         let (fences, filter) = head.split_at_checked(fences_bytes).ok_or_else(|| unreadable("the head of a run"))?;
-        if filter.is_empty() {
-            return Err(unreadable("the filter of a run"));
-        }
+        let filter = Filter::read(meta.table, filter).ok_or_else(|| unreadable("the filter of a run"))?;
         let fences = fences.chunks(width).map(|fence| {
             let mut key = [0; 16];
             key[..width].copy_from_slice(fence);
             key
         });
-        Ok(Arc::new(Self { meta, fences: fences.collect(), filter: Filter(filter.to_vec()) }))
+        Ok(Arc::new(Self { meta, fences: fences.collect(), filter }))
     }
 
     pub(super) fn table(&self) -> Table {
@@ -301,11 +254,6 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// How many postings the run has.
-    pub(super) fn postings(&self) -> u64 {
-        self.run.meta.postings
-    }
-
     /// Adds the values of `key` to `found`.
     pub(super) fn find(&mut self, key: &Key, found: &mut Vec<u64>) -> Result<(), StoreError> {
         if !self.run.filter.may_hold(key) {

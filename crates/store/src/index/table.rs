@@ -62,6 +62,17 @@ impl Table {
         Self::ALL.into_iter().find(|table| table.code() == code)
     }
 
+    /// Whether its keys are cut hashes, and as like as not to begin with any bytes.
+    pub(super) fn is_hashed(self) -> bool {
+        !matches!(self, Self::Ipv4 | Self::Ipv6 | Self::Names)
+    }
+
+    /// How many bits of filter a posting has. With 10 of them one key in a hundred that is not there looks as if it were,
+    /// with 20 one in two thousand; each costs a read of sled, and of what comes new every run is asked.
+    pub(super) fn filter_bits(self) -> u64 {
+        if matches!(self, Self::Contents | Self::Releases) { 20 } else { 10 }
+    }
+
     /// How many bytes of a key count. Nobody can make two SHA-256 that agree in 16 bytes; that two agree in 5
     /// happens, and costs one needless read.
     pub(crate) fn key_bytes(self) -> usize {

@@ -5,15 +5,21 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use zstd::bulk::{Compressor, Decompressor};
+use zstd::{
+    bulk::{Compressor, Decompressor},
+    zstd_safe::compress_bound,
+};
 
-use super::codec::{Input, put_bytes};
+use super::codec::{Input, put_varint};
 
 /// A group is closed once it holds this many bytes of records.
 pub(crate) const GROUP_BYTES: usize = 128 * 1024;
 
 /// The most bytes that a group may hold: an edited file must not make us reserve more.
 pub(crate) const GROUP_BYTES_MAX: u32 = 4 * 1024 * 1024;
+
+/// The most bytes that the length of a record takes.
+const LENGTH_BYTES_MAX: usize = 4;
 
 /// What a group's records are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,8 +80,19 @@ pub(crate) struct RawGroup {
 }
 
 impl RawGroup {
+    /// One that will take records of these sizes.
+    pub(crate) fn for_records(sizes: impl Iterator<Item = usize>) -> Self {
+        Self { bytes: Vec::with_capacity(sizes.map(|bytes| bytes + LENGTH_BYTES_MAX).sum()), count: 0 }
+    }
+
     pub(crate) fn push(&mut self, record: &[u8]) {
-        put_bytes(&mut self.bytes, record);
+        self.push_parts(&[record]);
+    }
+
+    /// Adds a record that lies in parts.
+    pub(crate) fn push_parts(&mut self, parts: &[&[u8]]) {
+        put_varint(&mut self.bytes, parts.iter().map(|part| part.len() as u64).sum());
+        parts.iter().for_each(|part| self.bytes.extend_from_slice(part));
         self.count += 1;
     }
 
@@ -130,8 +147,29 @@ impl Group {
 /// Compresses and decompresses groups; contexts are kept for reuse, at most one for each thread that was at it.
 pub(crate) struct Zip {
     level: i32,
-    compressors: Mutex<Vec<Compressor<'static>>>,
+    compressors: Mutex<Vec<Packing>>,
     decompressors: Mutex<Vec<Decompressor<'static>>>,
+}
+
+/// A compressor, and where it puts what it makes: that is short in the end, but needs room for what does not compress.
+struct Packing {
+    compressor: Compressor<'static>,
+    out: Vec<u8>,
+}
+
+impl Packing {
+    fn new(level: i32) -> io::Result<Self> {
+        Ok(Self { compressor: Compressor::new(level)?, out: Vec::new() })
+    }
+
+    fn pack(&mut self, raw: &[u8]) -> io::Result<Vec<u8>> {
+        self.out.reserve(compress_bound(raw.len()));
+        self.compressor.compress_to_buffer(raw, &mut self.out)?;
+        let packed = self.out.clone();
+        self.out.clear();
+        self.out.shrink_to(2 * GROUP_BYTES);
+        Ok(packed)
+    }
 }
 
 /// How many idle contexts are kept: each holds about a megabyte.
@@ -155,16 +193,14 @@ impl Zip {
 
     /// Compresses what `raw` has collected and empties it.
     pub(crate) fn pack(&self, kind: GroupKind, raw: &mut RawGroup) -> io::Result<Packed> {
-        let taken = std::mem::take(raw);
         let idle = idle(&self.compressors).pop();
-        let mut compressor = match idle {
-            Some(compressor) => compressor,
-            None => Compressor::new(self.level)?,
-        };
-        let bytes = compressor.compress(&taken.bytes)?;
-        put_back(&self.compressors, compressor);
-        let raw_bytes = u32::try_from(taken.bytes.len()).map_err(io::Error::other)?;
-        Ok(Packed { kind, count: taken.count, raw_bytes, crc: crc32fast::hash(&bytes), bytes })
+        let mut packing = idle.map_or_else(|| Packing::new(self.level), Ok)?;
+        let bytes = packing.pack(&raw.bytes)?;
+        put_back(&self.compressors, packing);
+        let (raw_bytes, count) = (u32::try_from(raw.bytes.len()).map_err(io::Error::other)?, raw.count);
+        raw.bytes.clear();
+        raw.count = 0;
+        Ok(Packed { kind, count, raw_bytes, crc: crc32fast::hash(&bytes), bytes })
     }
 
     /// Reads a group; `None` if it is not what was written.

@@ -24,15 +24,22 @@ pub(crate) struct ReleaseRecord {
 }
 
 impl ReleaseRecord {
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(128 + self.signed.manifest.len() + 32 * self.signed.contents.len());
-        put_varint(&mut out, self.added_at.as_micros().unsigned_abs());
-        put_varint(&mut out, self.first);
-        put_varint(&mut out, u64::from(self.stored));
-        put_varint(&mut out, u64::from(self.new));
-        out.extend_from_slice(self.signed.signature.as_bytes());
-        put_bytes(&mut out, &self.signed.manifest);
-        for content in &self.signed.contents {
+    /// How a record begins: what is known once the release has its place in the log.
+    pub(crate) fn encode_place(added_at: Time, first: u64, stored: u32, new: u32) -> Vec<u8> {
+        let mut out = Vec::with_capacity(32);
+        put_varint(&mut out, added_at.as_micros().unsigned_abs());
+        put_varint(&mut out, first);
+        put_varint(&mut out, u64::from(stored));
+        put_varint(&mut out, u64::from(new));
+        out
+    }
+
+    /// How it goes on: with the release.
+    pub(crate) fn encode_release(release: &SignedRelease) -> Vec<u8> {
+        let mut out = Vec::with_capacity(128 + release.manifest.len() + 32 * release.contents.len());
+        out.extend_from_slice(release.signature.as_bytes());
+        put_bytes(&mut out, &release.manifest);
+        for content in &release.contents {
             out.extend_from_slice(content.as_bytes());
         }
         out
@@ -169,7 +176,8 @@ mod tests {
                 contents: vec![ContentId::of(b"a"), ContentId::of(b"b")],
             },
         };
-        let bytes = record.encode();
+        let place = ReleaseRecord::encode_place(record.added_at, record.first, record.stored, record.new);
+        let bytes = [place, ReleaseRecord::encode_release(&record.signed)].concat();
         assert_eq!(ReleaseRecord::decode(&bytes), Some(record));
         assert_eq!(ReleaseRecord::decode(&bytes[..bytes.len() - 1]), None);
         for value in [None, Some(&b""[..]), Some(b"v")] {
