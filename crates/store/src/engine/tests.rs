@@ -6,6 +6,7 @@ mod damage;
 mod failing;
 mod losses;
 mod model;
+mod racing;
 mod repair;
 mod search;
 mod staging;
