@@ -10,6 +10,7 @@
 // A test may fail where it stands.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+mod alerts;
 mod audience;
 mod clock;
 mod collections;
@@ -43,6 +44,7 @@ mod staging;
 mod standing;
 mod start;
 mod steps;
+mod threads;
 mod warnings;
 
 pub use offline::ask_store;

@@ -25,10 +25,11 @@ use mithaq_core::{
     time::Time,
 };
 use mithaq_store::{Batch, Committed, LogRow, Store, StoreError};
-use tokio::sync::watch;
+use tokio::{runtime::Handle, sync::watch, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    alerts::{self, Alerts},
     clock,
     collections::Collections,
     consents::Consents,
@@ -61,6 +62,10 @@ pub(crate) struct Node {
     /// Which session fetches which body.
     pub(crate) fetching: Arc<Fetching>,
     pub(crate) tasks: TaskTracker,
+    /// The threads of bulk; tests do without.
+    pub(crate) bulk: Option<Handle>,
+    /// Whether alerts are about.
+    pub(crate) alerts: Alerts,
     pub(crate) shutdown: CancellationToken,
     pub(crate) started: Instant,
     /// What our own pushes are looked up in.
@@ -170,6 +175,8 @@ impl Node {
             links: Links::default(),
             fetching: Arc::default(),
             tasks: TaskTracker::new(),
+            bulk: None,
+            alerts: Alerts::default(),
             shutdown: CancellationToken::new(),
             started: Instant::now(),
             publishing: Publishing::default(),
@@ -192,6 +199,25 @@ impl Node {
         };
         node.collections.replace(&node, &node.config);
         Ok(node)
+    }
+
+    /// The threads on which bulk runs.
+    pub(crate) fn bulk(&self) -> Handle {
+        self.bulk.clone().unwrap_or_else(Handle::current)
+    }
+
+    /// Runs a piece of bulk, which blocks.
+    pub(crate) fn spawn_piece<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> JoinHandle<T> {
+        let node = Arc::clone(self);
+        self.spawn_bulk(move || node.alerts.piece(work))
+    }
+
+    /// Runs something that blocks and that no alert waits for.
+    pub(crate) fn spawn_bulk<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+        self.bulk().spawn_blocking(work)
     }
 
     /// Our card and keys as they are now.
@@ -399,10 +425,17 @@ impl Node {
     /// Commits a batch and tells everyone who follows the log. Blocks.
     pub(crate) fn commit(&self, mut batch: Batch) -> Result<Vec<Committed>, StoreError> {
         let now = clock::wall();
+        let is_alert = alerts::is_alert(&batch);
+        if batch.takes_back && is_alert {
+            self.alerts.note();
+        }
         let (looks, first) = expiry::changes(&batch, now);
         batch.state.extend(looks);
         let committed = self.store.commit(batch, now)?;
         let head = self.store.head();
+        if is_alert {
+            self.alerts.came(head);
+        }
         self.head.send_if_modified(|known| {
             let grown = head > *known;
             *known = head.max(*known);

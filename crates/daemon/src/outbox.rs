@@ -19,6 +19,7 @@ use mithaq_core::{
 };
 use mithaq_store::{Batch, Expect, StateChange, StoreError};
 use mithaq_sync::{Chain, Cursor, INLINE_BYTES_MAX, Prompt};
+use tokio::{sync::watch, time::Instant};
 
 use crate::{
     clock, consents,
@@ -29,6 +30,7 @@ use crate::{
     node::{Node, PeerEntry},
     origins, standing, start,
     steps::{self, Step},
+    threads,
 };
 
 /// How many rows of the log are read at a time.
@@ -36,6 +38,9 @@ const ROWS: usize = 256;
 
 /// How many objects a release has at most that may travel with its bodies: they are read to find out how large they are.
 pub(crate) const PROMPT_OBJECTS_MAX: usize = 128;
+
+/// For how long rows of bulk are gathered before they are written into the journal.
+const GATHER: Duration = Duration::from_millis(20);
 
 /// How often it is looked whether the agreement has come into force.
 const REVIEW: Duration = Duration::from_secs(1);
@@ -174,6 +179,11 @@ impl Outbox {
         })
     }
 
+    /// Whether so little of the log is behind a position that an alert may be what comes next.
+    fn is_near(&self, position: Option<Position>) -> bool {
+        position.is_some_and(|position| self.node.store.head() - position.scanned <= ROWS as u64)
+    }
+
     /// Asks the rule of every row of the log after `from`, and writes what may go into the journal, durably. Blocks.
     pub(crate) fn extend(&self, from: Position) -> Result<Position, StoreError> {
         let mut position = from;
@@ -184,7 +194,7 @@ impl Outbox {
             let Some(last) = rows.last() else {
                 return Ok(position);
             };
-            let before = position;
+            let (before, is_last) = (position, rows.len() < ROWS);
             let mut released = Vec::new();
             for row in &rows {
                 if let Some(disclosed) = self.disclosed(row.release)? {
@@ -198,6 +208,10 @@ impl Outbox {
             position.scanned = last.seq;
             if !released.is_empty() {
                 position = self.write(before, position.scanned, &released)?;
+            }
+            if is_last {
+                // What has come meanwhile must not keep the session from hearing of this.
+                break;
             }
         }
         Ok(position)
@@ -446,7 +460,7 @@ async fn begin_anew(node: Arc<Node>, entry: Arc<PeerEntry>) {
 pub(crate) async fn follow(outbox: Outbox) {
     let node = Arc::clone(&outbox.node);
     let entry = Arc::clone(&outbox.entry);
-    let mut log = node.follow();
+    let (mut log, mut alerts) = (node.follow(), node.alerts.follow());
     let (mut position, mut has_older) = (None, true);
     loop {
         if !outbox.is_current() {
@@ -454,19 +468,23 @@ pub(crate) async fn follow(outbox: Outbox) {
         }
         log.mark_unchanged();
         let worker = outbox.clone();
-        let extended = tokio::task::spawn_blocking(move || {
+        let extend = move || {
             let from = position.map_or_else(|| worker.begin(), Ok)?;
             let extended = worker.extend(from)?;
             // Only now is there one in their place.
             Ok::<_, StoreError>((extended, has_older && worker.remove_older()))
-        });
-        match extended.await {
-            Ok(Ok((extended, may_have_older))) => {
+        };
+        let extended = match outbox.is_near(position) {
+            true => threads::at_once(extend),
+            false => node.spawn_bulk(extend).await.ok(),
+        };
+        match extended {
+            Some(Ok((extended, may_have_older))) => {
                 (position, has_older) = (Some(extended), may_have_older);
                 entry.scanned.store(extended.scanned, Ordering::Release);
                 entry.journal_head.send_replace(extended.head);
             }
-            Ok(Err(error)) => {
+            Some(Err(error)) => {
                 tracing::error!(peer = entry.peer.name, %error, "the journal towards the peer cannot be written; trying again");
                 position = None;
                 tokio::select! {
@@ -474,15 +492,49 @@ pub(crate) async fn follow(outbox: Outbox) {
                     () = entry.cancel.cancelled() => return,
                 }
             }
-            Err(_) => return node.fail("writing the journal towards a peer"),
+            None => return node.fail("writing the journal towards a peer"),
         }
         if has_older && !entry.cancel.is_cancelled() {
             continue;
         }
+        let gathered = Instant::now() + GATHER;
         tokio::select! {
             changed = log.changed() => if changed.is_err() { return },
             () = tokio::time::sleep(REVIEW) => {}
             () = entry.cancel.cancelled() => return,
         }
+        let scanned = position.map_or(u64::MAX, |position| position.scanned);
+        tokio::select! {
+            () = gather(&mut alerts, scanned, gathered) => {}
+            () = entry.cancel.cancelled() => return,
+        }
+    }
+}
+
+/// Waits for more rows, unless an alert is among those behind `scanned`: each write into the journal is a commit that alerts
+/// wait for, and those of a bulk come one after the other.
+async fn gather(alerts: &mut watch::Receiver<u64>, scanned: u64, until: Instant) {
+    if until > Instant::now() {
+        // If nobody tells of alerts any more, the daemon has stopped.
+        let _ = tokio::time::timeout_at(until, alerts.wait_for(|row| *row > scanned)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    /// The clock of the test stands still as far as the wait is concerned: it would take a day.
+    #[tokio::test]
+    async fn an_alert_has_bulk_gathered_no_longer() {
+        let (row, mut alerts) = watch::channel(7);
+        let day = Instant::now() + Duration::from_secs(86_400);
+        assert!(gather(&mut alerts, 7, day).now_or_never().is_none(), "the alert of row 7 was written before");
+        assert!(gather(&mut alerts, 7, Instant::now()).now_or_never().is_some());
+        row.send_replace(9);
+        assert!(gather(&mut alerts, 7, day).now_or_never().is_some());
+        assert!(gather(&mut alerts, 9, day).now_or_never().is_none());
     }
 }

@@ -26,7 +26,7 @@ use mithaq_core::{
     },
 };
 use mithaq_store::{Arrival, Batch, StoreError};
-use mithaq_sync::RELEASE_BYTES_MAX;
+use mithaq_sync::{INLINE_BYTES_MAX, RELEASE_BYTES_MAX};
 
 use crate::{
     audience::{self, Audiences, Narrowing},
@@ -37,9 +37,8 @@ use crate::{
     warnings::{self, Listed},
 };
 
-/// A commit is closed once its bodies reach so many bytes, so that peers get the first releases while the last are still
-/// being signed, and the next alert waits for no more than this.
-const COMMIT_BYTES: usize = 256 * 1024;
+/// A push of no more bytes is an alert, and carried out where it came in; more is bulk.
+pub(crate) const ALERT_BYTES_MAX: usize = INLINE_BYTES_MAX;
 
 /// Where the lines of the answer go.
 pub(crate) trait Report {
@@ -95,6 +94,9 @@ pub(crate) fn push(
     if !query.dry_run {
         node.room.check(&*node.store)?;
     }
+    if text.len() <= ALERT_BYTES_MAX {
+        node.alerts.note();
+    }
     let recipients = recipients(node, query)?;
     carry_out(node, text, query, recipients, Some(Narrowing::new(node)), report)
 }
@@ -124,7 +126,9 @@ fn carry_out(
 ) -> Result<PushSummary, Problem> {
     let started = Instant::now();
     let default = default_level(node, query)?;
-    let mut input = read(node, text, query.force)?;
+    let is_bulk = text.len() > ALERT_BYTES_MAX;
+    let read = || read(node, text, query.force);
+    let mut input = if is_bulk { node.alerts.piece(read) } else { read() }?;
     let _turn = node.publishing.turn(input.taken.iter().map(|taken| taken.body.id()).collect());
     let labels = labels(node, &mut input, default).map_err(|error| store_problem(&error))?;
     address(&mut input.taken, &recipients, narrowing).map_err(|error| store_problem(&error))?;
@@ -148,7 +152,8 @@ fn carry_out(
             groups.iter().for_each(|group| tell(&group.taken, PushStatus::Stored, report));
         } else {
             record_forced(node, &groups)?;
-            store(node, groups, query.atomic, &mut summary, report)?;
+            let pace = Pace { is_atomic: query.atomic, is_bulk };
+            store(node, groups, pace, &mut summary, report)?;
         }
     }
     summary.seconds = started.elapsed().as_secs_f64();
@@ -491,50 +496,77 @@ fn group(taken: Vec<Taken>, labels: Vec<Label>, fresh: Vec<bool>) -> Vec<Group> 
     groups
 }
 
+/// How the groups of a push go into commits.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    /// All in one.
+    is_atomic: bool,
+    /// With rests.
+    is_bulk: bool,
+}
+
+/// Commits groups piece by piece.
 fn store(
     node: &Node,
     groups: Vec<Group>,
-    atomic: bool,
+    pace: Pace,
     summary: &mut PushSummary,
     report: &mut dyn Report,
 ) -> Result<(), Problem> {
-    let counts_go = node.shares_counts();
-    let bytes_max = if atomic { usize::MAX } else { COMMIT_BYTES };
     let mut groups = groups.into_iter().peekable();
     while groups.peek().is_some() {
-        let mut told = Vec::new();
-        let mut arrivals = Vec::new();
-        let mut bytes = 0;
-        while bytes < bytes_max
-            && let Some(group) = groups.next()
-        {
-            bytes += group.taken.iter().map(|taken| taken.body.bytes().len()).sum::<usize>();
-            let ids: Vec<ContentId> = group.taken.iter().map(|taken| taken.body.id()).collect();
-            told.extend(group.taken.iter().map(|taken| taken.told(PushStatus::Stored)));
-            let mut bodies: Vec<Body> = group.taken.into_iter().map(|taken| taken.body).collect();
-            let mut counts: Vec<Body> =
-                if counts_go { bodies.iter().filter_map(sighting::tally).collect() } else { Vec::new() };
-            let counted: Vec<ContentId> = counts.iter().map(Body::id).collect();
-            for audience in &*group.audiences {
-                let draft = ReleaseDraft::publish(group.label.clone(), ids.clone(), clock::wall());
-                let release = node.sign(ReleaseDraft { recipients: audience.clone(), ..draft })?;
-                arrivals.push(Arrival { release, bodies: std::mem::take(&mut bodies) });
-                if !counted.is_empty() {
-                    let draft = ReleaseDraft::publish(group.label.clone(), counted.clone(), clock::wall());
-                    let draft = ReleaseDraft { kind: Kind::Tally, recipients: audience.clone(), ..draft };
-                    arrivals.push(Arrival { release: node.sign(draft)?, bodies: std::mem::take(&mut counts) });
-                }
-            }
-        }
-        let releases = arrivals.len();
-        let signed: Vec<_> =
-            arrivals.iter().map(|arrival| (arrival.release.id(), arrival.release.contents().len())).collect();
-        signed.iter().for_each(|(id, objects)| steps::passed(Step::Signed, *id, *objects));
-        node.commit(Batch { arrivals, ..Batch::default() }).map_err(|error| store_problem(&error))?;
-        signed.iter().for_each(|(id, objects)| steps::passed(Step::Stored, *id, *objects));
-        summary.releases += releases;
-        summary.stored += told.len();
+        let bytes_max = if pace.is_atomic { usize::MAX } else { node.alerts.piece_bytes() };
+        let mut piece = || store_piece(node, &mut groups, bytes_max, summary);
+        let told = if pace.is_bulk { node.alerts.piece(piece) } else { piece() }?;
         told.iter().for_each(|object| report.object(object));
+    }
+    Ok(())
+}
+
+/// Signs groups and commits them together. The commit is closed once its bodies reach so many bytes, so that peers get the
+/// first releases while the last are still being signed, and the next alert waits for no more than this.
+fn store_piece(
+    node: &Node,
+    groups: &mut impl Iterator<Item = Group>,
+    bytes_max: usize,
+    summary: &mut PushSummary,
+) -> Result<Vec<PushedObject>, Problem> {
+    let counts_go = node.shares_counts();
+    let (mut told, mut arrivals, mut bytes) = (Vec::new(), Vec::new(), 0);
+    while bytes < bytes_max
+        && let Some(group) = groups.next()
+    {
+        bytes += group.taken.iter().map(|taken| taken.body.bytes().len()).sum::<usize>();
+        told.extend(group.taken.iter().map(|taken| taken.told(PushStatus::Stored)));
+        sign(node, group, counts_go, &mut arrivals)?;
+    }
+    let releases = arrivals.len();
+    let signed: Vec<_> =
+        arrivals.iter().map(|arrival| (arrival.release.id(), arrival.release.contents().len())).collect();
+    signed.iter().for_each(|(id, objects)| steps::passed(Step::Signed, *id, *objects));
+    node.commit(Batch { arrivals, ..Batch::default() }).map_err(|error| store_problem(&error))?;
+    signed.iter().for_each(|(id, objects)| steps::passed(Step::Stored, *id, *objects));
+    summary.releases += releases;
+    summary.stored += told.len();
+    Ok(told)
+}
+
+/// Signs the releases of a group: one for each audience, and one of its counts where those go.
+fn sign(node: &Node, group: Group, counts_go: bool, arrivals: &mut Vec<Arrival>) -> Result<(), Problem> {
+    let ids: Vec<ContentId> = group.taken.iter().map(|taken| taken.body.id()).collect();
+    let mut bodies: Vec<Body> = group.taken.into_iter().map(|taken| taken.body).collect();
+    let mut counts: Vec<Body> =
+        if counts_go { bodies.iter().filter_map(sighting::tally).collect() } else { Vec::new() };
+    let counted: Vec<ContentId> = counts.iter().map(Body::id).collect();
+    for audience in &*group.audiences {
+        let draft = ReleaseDraft::publish(group.label.clone(), ids.clone(), clock::wall());
+        let release = node.sign(ReleaseDraft { recipients: audience.clone(), ..draft })?;
+        arrivals.push(Arrival { release, bodies: std::mem::take(&mut bodies) });
+        if !counted.is_empty() {
+            let draft = ReleaseDraft::publish(group.label.clone(), counted.clone(), clock::wall());
+            let draft = ReleaseDraft { kind: Kind::Tally, recipients: audience.clone(), ..draft };
+            arrivals.push(Arrival { release: node.sign(draft)?, bodies: std::mem::take(&mut counts) });
+        }
     }
     Ok(())
 }

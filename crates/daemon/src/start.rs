@@ -15,7 +15,10 @@ use mithaq_api::{
 };
 use mithaq_core::code::Code;
 use mithaq_store::{Options, SledStore, Store, StoreError};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    runtime::Handle,
+    signal::unix::{Signal, SignalKind, signal},
+};
 
 use crate::{
     clock, collections, consents, corroboration, expiry, export, ledger, local, logging,
@@ -25,6 +28,7 @@ use crate::{
     retention,
     room::{self, Room},
     standing::{self, Standing},
+    threads,
     warnings::Warnings,
 };
 
@@ -113,8 +117,10 @@ fn try_run(home: &Home, overrides: Overrides) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Code::INTERNAL, error))?;
-    let served = runtime.block_on(serve(home.clone(), config, store));
+    let bulk = threads::bulk().map_err(|error| Failure::new(Code::INTERNAL, error))?;
+    let served = runtime.block_on(serve(home.clone(), config, store, bulk.handle().clone()));
     runtime.shutdown_timeout(ABANDON_TIMEOUT);
+    bulk.shutdown_timeout(ABANDON_TIMEOUT);
     served
 }
 
@@ -153,7 +159,7 @@ pub(crate) fn store_options(config: &Config) -> Options {
     Options { free_bytes_min: Room::floor(free_bytes_min), ..Options::default() }
 }
 
-async fn serve(home: Home, config: Config, store: Arc<dyn Store>) -> Result<(), Failure> {
+async fn serve(home: Home, config: Config, store: Arc<dyn Store>, bulk: Handle) -> Result<(), Failure> {
     let mut instance = [0; 16];
     aws_lc_rs::rand::fill(&mut instance).map_err(|_| Failure::new(Code::INTERNAL, "no randomness"))?;
     let failed = |error: StoreError| Failure::new(Code::STORE, with_sources(&error));
@@ -162,6 +168,7 @@ async fn serve(home: Home, config: Config, store: Arc<dyn Store>) -> Result<(), 
     let warnings = Warnings::load(&home, &config.warning_lists)
         .map_err(|error| Failure::new(Code::CONFIG, with_sources(&error)))?;
     let mut node = Node::new(home, config, store, standing, instance)?;
+    node.bulk = Some(bulk);
     node.gate = gate;
     node.warnings = warnings;
     let node = Arc::new(node);

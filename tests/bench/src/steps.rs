@@ -40,12 +40,11 @@ struct Line {
     objects: usize,
 }
 
-/// The legs of these pushes' way, in milliseconds; the pushes are in the order in which they were made, one after the other,
-/// and each was of one object.
+/// The legs of these pushes' way, in milliseconds; they were made one after the other, and each was of one object.
 pub(crate) fn legs(logs: [&str; 2], runs: &[(&str, &[Timed])]) -> anyhow::Result<Value> {
     let lines: [Vec<Line>; 2] =
         logs.map(|log| log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect());
-    let mut alone = lines[0].iter().filter(|line| line.step == "signed" && line.objects == 1);
+    let singles: Vec<&Line> = lines[0].iter().filter(|line| line.step == "signed" && line.objects == 1).collect();
     let mut seen: BTreeMap<(usize, &str, &str), i64> = BTreeMap::new();
     for (side, line) in lines.iter().enumerate().flat_map(|(side, lines)| lines.iter().map(move |line| (side, line))) {
         seen.entry((side, &line.step, &line.release)).or_insert(line.timestamp.as_micros());
@@ -54,7 +53,12 @@ pub(crate) fn legs(logs: [&str; 2], runs: &[(&str, &[Timed])]) -> anyhow::Result
     for (name, pushes) in runs {
         let mut legs: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
         for push in *pushes {
-            let release = &alone.next().context("a push is not in the log")?.release;
+            // A bulk may have releases of one object too: the push's is the one that was shown last when its line was read.
+            let shown = |line: &&&Line| seen.get(&(1, "shown", line.release.as_str())).copied();
+            let is_within = |line: &&&Line| line.timestamp.as_micros() >= push.pushed;
+            let is_read = |line: &&&Line| shown(line).is_some_and(|at| at <= push.read());
+            let single = singles.iter().filter(is_within).filter(is_read).max_by_key(shown);
+            let release = &single.context("a push is not in the log")?.release;
             let mut before = push.pushed;
             for (side, step) in STEPS {
                 let Some(at) = seen.get(&(side, step, release)) else { continue };

@@ -32,7 +32,7 @@ use super::{
 use crate::{
     feed::Visibility,
     node::{Node, PeerEntry},
-    push,
+    push, threads,
 };
 
 /// How many bytes of lines make a chunk of a push's answer.
@@ -140,7 +140,8 @@ async fn push_objects(
     let (text, permit) = collect(body, control.pushes).await?;
     let (chunks, mut receiver) = mpsc::unbounded_channel();
     let node = Arc::clone(&control.node);
-    node.tasks.clone().spawn_blocking(move || {
+    let is_alert = text.len() <= push::ALERT_BYTES_MAX;
+    let work = move || {
         let mut lines = Lines { text: Vec::new(), chunks };
         let last = match push::push(&node, &text, &query, &mut lines) {
             Ok(summary) => PushLine::Summary(summary),
@@ -149,7 +150,13 @@ async fn push_objects(
         lines.write(&last);
         lines.flush();
         drop(permit);
-    });
+    };
+    if is_alert {
+        // A panic ends the answer early, as it does on another thread.
+        let _ = threads::at_once(work);
+    } else {
+        control.node.tasks.spawn_blocking_on(work, &control.node.bulk());
+    }
     Ok(answer::stream(move |context| receiver.poll_recv(context)))
 }
 

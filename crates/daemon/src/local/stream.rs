@@ -19,6 +19,7 @@ use crate::{
     feed::{self, CHUNK_ITEMS, Cursor, CursorError, Feed, Item, Place, Visibility, What},
     node::Node,
     steps::{self, Step},
+    threads,
 };
 
 /// The cursor of what comes from now on.
@@ -157,10 +158,10 @@ impl Reader {
     }
 
     /// Reads the next chunk, which is empty at the end of the feed.
-    async fn read(mut self) -> Option<(Self, Chunk)> {
-        let read = tokio::task::spawn_blocking(move || {
+    fn read(&mut self) -> Option<Chunk> {
+        let chunk = threads::at_once(|| {
             let read = self.feed.read(self.place, self.left.min(CHUNK_ITEMS));
-            let chunk = read.map(|(mut items, mut next)| {
+            read.map(|(mut items, mut next)| {
                 if items.len() > self.left {
                     items.truncate(self.left);
                     next = items.last().map_or(next, Item::behind);
@@ -174,12 +175,11 @@ impl Reader {
                     steps::passed(Step::Shown, item.release.row.release, items.len());
                 }
                 Chunk { text, objects: items.len(), last_micros: items.last().map(|item| item.added_micros) }
-            });
-            (self, chunk)
+            })
         });
-        match read.await.ok()? {
-            (reader, Ok(chunk)) => Some((reader, chunk)),
-            (_, Err(error)) => {
+        match chunk? {
+            Ok(chunk) => Some(chunk),
+            Err(error) => {
                 // The answer has begun, so all that can be done is to end it early; the cursor lets the reader go on.
                 tracing::error!(%error, "a stream ends early: the store failed");
                 None
@@ -203,8 +203,7 @@ async fn run(mut reader: Reader, delivery: Option<Delivery>, outlet: Outlet) {
     let mut sent_any = false;
     loop {
         log.mark_unchanged();
-        let Some((back, chunk)) = reader.read().await else { return };
-        reader = back;
+        let Some(chunk) = reader.read() else { return };
         if chunk.objects > 0 {
             if !outlet.send(chunk.text.into()).await {
                 return;

@@ -26,6 +26,7 @@ use super::{
     known,
     links::{self, Claim},
     loader::{self, Loader, Request, Requests},
+    meter::Meter,
     storer::{self, Received, Storer},
     tls,
 };
@@ -273,7 +274,9 @@ impl Pump {
         let mut before = Vec::new();
         let queues = sends.map(|stream| {
             let (queue, waiting) = frames::queue();
-            streams.spawn(frames::write(stream, waiting, before.clone()));
+            // The last of them carries bulk.
+            let meter = if before.len() + 1 == CHANNELS { Meter::new(Arc::clone(&entry.pace)) } else { Meter::none() };
+            streams.spawn(frames::write(stream, waiting, before.clone(), meter));
             before.push(Arc::clone(queue.backlog()));
             queue
         });
@@ -343,11 +346,12 @@ impl Pump {
                 () = replaced.cancelled() => return Err(End::Replaced),
                 error = self.connection.closed() => return Err(lost(error)),
                 Some(ended) = self.streams.join_next() => return Err(self.stream_ended(ended.ok()).await),
+                // Before the answers, of which a bulk has many: what it tells is most often an alert.
+                Ok(()) = journal.changed() => Input::JournalGrew { head: *journal.borrow_and_update() },
                 Some(answer) = self.answers.recv() => answer?,
                 Some(frame) = self.frames.control.recv() => self.arrived(frame),
                 Some(frame) = self.frames.prompt.recv() => self.arrived(frame),
                 () = tokio::time::sleep(until), if alarm.is_some() => Input::Wake,
-                Ok(()) = journal.changed() => Input::JournalGrew { head: *journal.borrow_and_update() },
                 _ = tick.tick() => {
                     self.ticks = self.ticks.wrapping_add(1);
                     if self.established && self.ticks.is_multiple_of(COURIER_TICKS) {
@@ -360,10 +364,20 @@ impl Pump {
             if let Input::Stored { entries } = &input {
                 self.seat.settle(entries.iter().map(|(index, _)| *index));
             }
-            self.session.handle(input, clock::now());
-            self.perform()?;
+            self.take(input)?;
             self.refresh();
         }
+    }
+
+    /// Has the machine take an input, and performs all that follows at once.
+    fn take(&mut self, input: Input) -> Result<(), End> {
+        let mut next = Some(input);
+        while let Some(input) = next {
+            self.session.handle(input, clock::now());
+            self.perform()?;
+            next = self.requests.answer_prompt().transpose()?;
+        }
+        Ok(())
     }
 
     fn arrived(&mut self, frame: Bytes) -> Input {
@@ -443,9 +457,11 @@ impl Pump {
         Ok(())
     }
 
-    /// How much goes into the next group of bodies: little on a slow link, where a cut could waste much of a large one.
+    /// How much goes into the next group of bodies: little on a slow link, where a cut could waste much of a large one, and
+    /// where an alert would wait for it.
     fn group_bytes(&self) -> usize {
-        mithaq_sync::group_bytes(self.entry.pace.bytes_per_second().or_else(|| self.bytes_per_second()))
+        let for_link = mithaq_sync::group_bytes(self.entry.pace.bytes_per_second().or_else(|| self.bytes_per_second()));
+        for_link.min(self.node.alerts.piece_bytes())
     }
 
     /// What the link carries at the most, by its congestion window and round trip.

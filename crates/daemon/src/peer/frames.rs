@@ -14,11 +14,10 @@ use mithaq_sync::{Channel, Fault, wire::frame_length};
 use quinn::{RecvStream, SendStream};
 use tokio::sync::{Notify, mpsc};
 
+use super::meter::Meter;
+
 /// How many bytes are read at a time.
 const READ_BYTES: usize = 64 * 1024;
-
-/// How many bytes are given to a stream before it is looked whether something more urgent waits.
-const SLICE_BYTES: usize = 16 * 1024;
 
 /// Why a stream of frames ended.
 #[derive(Debug, thiserror::Error)]
@@ -159,14 +158,20 @@ impl Queue {
 ///
 /// QUIC sends the more urgent stream first of what it was given. But what it takes at all is bounded for the connection as a
 /// whole, and a large frame must not take all of that, again and again, from an alert that waits to be given.
-pub(super) async fn write(mut stream: SendStream, mut waiting: Waiting, before: Vec<Arc<Backlog>>) -> StreamError {
+pub(super) async fn write(
+    mut stream: SendStream,
+    mut waiting: Waiting,
+    before: Vec<Arc<Backlog>>,
+    mut meter: Meter,
+) -> StreamError {
     while let Some(mut frame) = waiting.frames.recv().await {
         while !frame.is_empty() {
             for backlog in &before {
                 backlog.at_most(0).await;
             }
-            let slice = frame.split_to(frame.len().min(SLICE_BYTES));
+            let slice = frame.split_to(frame.len().min(meter.slice_bytes()));
             let length = slice.len();
+            meter.turn(length).await;
             if let Err(error) = stream.write_chunk(slice).await {
                 return error.into();
             }

@@ -1,6 +1,9 @@
-//! What a session asks of the store: read in order on a thread that may block.
+//! What a session asks of the store: what an alert needs is answered at once, all else in lanes, each in order.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use mithaq_core::{
     card::VerifiedCard,
@@ -24,6 +27,7 @@ use crate::{
     outbox::{self, Outbox, PROMPT_OBJECTS_MAX},
     staging,
     steps::{self, Step},
+    threads,
 };
 
 /// How many requests are taken at a time.
@@ -59,11 +63,22 @@ pub(super) enum Request {
     CheckBodies { index: u64, release: ReleaseId, contents: Vec<ContentId> },
 }
 
-/// The questions of one session, in lanes, so that none of what is prompt waits for what is not.
-#[derive(Debug)]
+impl Request {
+    /// Whether an alert needs the answer, which is then quick to find.
+    fn is_prompt(&self) -> bool {
+        match self {
+            Self::OpenJournal { .. } | Self::ReadJournal { .. } | Self::ReadTail { .. } => true,
+            Self::LoadRelease { inline, .. } => *inline,
+            _ => false,
+        }
+    }
+}
+
+/// The questions of one session, in lanes, so that what is quick waits for nothing that is not.
 pub(super) struct Requests {
-    /// What an alert needs.
-    prompt: mpsc::UnboundedSender<Request>,
+    loader: Arc<Loader>,
+    /// What an alert needs, until it is answered.
+    prompt: VecDeque<Request>,
     /// What the peer offers us.
     checks: mpsc::UnboundedSender<Request>,
     /// What reconciles: the first sketch takes a pass over all there is.
@@ -74,9 +89,11 @@ pub(super) struct Requests {
 
 impl Requests {
     /// Asks. The machine bounds how much it asks for before it is answered, so these queues are bounded too.
-    pub(super) fn send(&self, request: Request) {
+    pub(super) fn send(&mut self, request: Request) {
+        if request.is_prompt() {
+            return self.prompt.push_back(request);
+        }
         let lane = match request {
-            Request::LoadBodies { .. } | Request::LoadRelease { inline: false, .. } => &self.bulk,
             Request::CheckReleases { .. }
             | Request::FindReleases { .. }
             | Request::ClaimRelease { .. }
@@ -87,12 +104,22 @@ impl Requests {
             | Request::FindMarks { .. }
             | Request::ReadEntries { .. }
             | Request::CompareSketch { .. } => &self.sketches,
-            Request::OpenJournal { .. }
-            | Request::ReadJournal { .. }
-            | Request::ReadTail { .. }
-            | Request::LoadRelease { .. } => &self.prompt,
+            _ => &self.bulk,
         };
         let _ = lane.send(request);
+    }
+
+    /// Answers the next question that an alert needs answered; `None` if there is none. Blocks for as long as the store
+    /// takes to read a little.
+    pub(super) fn answer_prompt(&mut self) -> Option<Result<Input, End>> {
+        let request = self.prompt.pop_front()?;
+        Some(match threads::at_once(|| self.loader.answer(request)) {
+            Some(answer) => answer.map_err(End::from),
+            None => {
+                self.loader.node.fail("reading for a session");
+                Err(End::GoingAway)
+            }
+        })
     }
 
     /// Has the length of the journal counted once `settled` has come, unless the session ends before.
@@ -118,12 +145,9 @@ pub(super) fn start(loader: Loader, backfill: Arc<Backlog>, answers: &mpsc::Send
         node.tasks.spawn(lane.run());
         sender
     };
-    Requests {
-        prompt: lane(REQUESTS, None, None),
-        checks: lane(REQUESTS, None, Some(loader.seat.follow())),
-        sketches: lane(REQUESTS, None, None),
-        bulk: lane(BULK_REQUESTS, Some(backfill), None),
-    }
+    let checks = lane(REQUESTS, None, Some(loader.seat.follow()));
+    let (sketches, bulk) = (lane(REQUESTS, None, None), lane(BULK_REQUESTS, Some(backfill), None));
+    Requests { loader, prompt: VecDeque::new(), checks, sketches, bulk }
 }
 
 struct Lane {
@@ -148,12 +172,13 @@ impl Lane {
                 }
             }
             let (loader, answers, follows) = (Arc::clone(&self.loader), self.answers.clone(), self.follows.is_some());
-            let requests = std::mem::take(&mut batch);
-            let done = tokio::task::spawn_blocking(move || {
+            let (requests, node) = (std::mem::take(&mut batch), &self.loader.node);
+            let work = move || {
                 let send = |answer: Result<Input, StoreError>| answers.blocking_send(answer.map_err(End::from)).is_ok();
                 requests.into_iter().all(|request| send(loader.answer(request)))
                     && (!follows || loader.answer_waiting(send))
-            });
+            };
+            let done = if self.backfill.is_some() { node.spawn_piece(work) } else { node.spawn_bulk(work) };
             match done.await {
                 Ok(true) => {}
                 Ok(false) => return,

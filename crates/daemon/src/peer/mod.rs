@@ -12,6 +12,7 @@ mod frames;
 mod known;
 mod links;
 mod loader;
+mod meter;
 mod order;
 mod sketches;
 mod storer;

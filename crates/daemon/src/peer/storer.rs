@@ -1,5 +1,5 @@
 //! What a session receives: judged and stored, many releases in one commit when they come fast, small ones beside large
-//! ones, and what takes something back beside both.
+//! ones, the smallest and what takes something back at once.
 
 use std::{
     collections::HashSet,
@@ -21,6 +21,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{branches, cursor::CursorRow, driver::End, order::Order};
 use crate::{
+    alerts::ALERT_BYTES_MAX,
     fetching::Seat,
     held,
     node::Node,
@@ -28,13 +29,11 @@ use crate::{
     staging,
     standing::{self, Judgement},
     steps::{self, Step},
+    threads,
 };
 
 /// The most items of one commit.
 const ITEMS: usize = 256;
-
-/// A commit is closed once its bodies reach so many bytes: the next alert waits for one of these at the most.
-const COMMIT_BYTES: usize = 256 * 1024;
 
 /// How many commits are made in one turn: whoever publishes the same contents or objects meanwhile waits for no more of them,
 /// however many withdrawals or releases of ever other origins a peer sends at once.
@@ -102,12 +101,13 @@ impl Item {
     }
 }
 
-/// Takes what a session verifies, in three lanes: what takes something back waits neither for what is small nor for room,
+/// Takes what a session verifies, in four lanes: what takes something back waits neither for what is small nor for room,
 /// and what is small not for what is large.
 #[derive(Debug)]
 pub(super) struct Storer {
     order: Arc<Mutex<Order>>,
     back: mpsc::UnboundedSender<Item>,
+    alert: mpsc::UnboundedSender<Item>,
     prompt: mpsc::UnboundedSender<Item>,
     bulk: mpsc::UnboundedSender<Item>,
     /// Releases of which parts were handed over last: these parts may not be durable yet, and their release must not
@@ -122,6 +122,7 @@ impl Storer {
         let lane = match () {
             () if is_parted => &self.bulk,
             () if received.takes_back() => &self.back,
+            () if received.bytes() <= ALERT_BYTES_MAX => &self.alert,
             () if received.is_prompt() => &self.prompt,
             () => &self.bulk,
         };
@@ -156,7 +157,8 @@ pub(super) fn start(
     answers: &mpsc::Sender<Result<Input, End>>,
 ) -> (Storer, JoinHandle<()>) {
     let order = Arc::new(Mutex::new(Order::default()));
-    let lane = |items| Lane {
+    let lane = |is_bulk, items| Lane {
+        is_bulk,
         node: Arc::clone(node),
         from,
         cursor_row: cursor_row.clone(),
@@ -165,20 +167,27 @@ pub(super) fn start(
         items,
         answers: answers.clone(),
     };
-    let (back, back_out) = mpsc::unbounded_channel();
+    let ((back, back_out), (alert, alert_out)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
     let ((prompt, prompt_out), (bulk, bulk_out)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
-    let lanes = [back_out, prompt_out, bulk_out].map(lane);
-    let last = lane(mpsc::unbounded_channel().1);
+    let lanes = [(false, back_out), (false, alert_out), (true, prompt_out), (true, bulk_out)];
+    // Each has a task of its own, which is held up by what it does itself alone.
+    let lanes = lanes.map(|(is_bulk, items)| node.tasks.spawn(lane(is_bulk, items).run()));
+    let last = lane(false, mpsc::unbounded_channel().1);
     let task = node.tasks.spawn(async move {
-        let [back, prompt, bulk] = lanes.map(Lane::run);
-        if tokio::join!(back, prompt, bulk) == (true, true, true) {
+        let mut is_all_stored = true;
+        for lane in lanes {
+            is_all_stored &= lane.await.unwrap_or(false);
+        }
+        if is_all_stored {
             last.save_cursor().await;
         }
     });
-    (Storer { order, back, prompt, bulk, parted: HashSet::new() }, task)
+    (Storer { order, back, alert, prompt, bulk, parted: HashSet::new() }, task)
 }
 
 struct Lane {
+    /// Whether it runs on the threads of bulk, and rests while alerts are about.
+    is_bulk: bool,
     node: Arc<Node>,
     from: CertId,
     cursor_row: CursorRow,
@@ -195,7 +204,8 @@ impl Lane {
         while self.items.recv_many(&mut taken, ITEMS).await > 0 {
             let mut taken = taken.drain(..).peekable();
             while taken.peek().is_some() {
-                if !self.store(Work::next(&mut taken)).await {
+                let work = Work::next(&mut taken, self.node.alerts.piece_bytes());
+                if !self.store(work).await {
                     return false;
                 }
             }
@@ -215,15 +225,19 @@ impl Lane {
             // What was not acknowledged comes again with the next session.
             () = self.answers.closed() => return false,
         }
-        let stored = tokio::task::spawn_blocking(move || {
+        let store = move || {
             let numbers = work.numbers.clone();
             let arrivals = work.received.iter().map(|one| branches::arrival(&node, from, &one.release, one.manner));
             let arrivals = arrivals.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()?;
             let stored = work.store(&node, from, &row, &order)?;
             lock(&order).settle(&numbers);
             Ok::<_, StoreError>((stored, branches::place(&seat, arrivals)))
-        });
-        let Ok(stored) = stored.await else {
+        };
+        let stored = match self.is_bulk {
+            true => self.node.spawn_piece(store).await.ok(),
+            false => threads::at_once(store),
+        };
+        let Some(stored) = stored else {
             self.node.fail("storing for a session");
             return false;
         };
@@ -275,11 +289,11 @@ struct Work {
 }
 
 impl Work {
-    /// Takes from `items` what is stored in one turn, at least one; what takes something back goes with nothing that waits
-    /// for room.
-    fn next(items: &mut Peekable<impl Iterator<Item = Item>>) -> Self {
+    /// Takes from `items` what is stored in one turn, at least one, until it has so many bytes; what takes something back
+    /// goes with nothing that waits for room.
+    fn next(items: &mut Peekable<impl Iterator<Item = Item>>, bytes_max: usize) -> Self {
         let (mut work, mut bytes, mut takes_back) = (Self::default(), 0, None);
-        while bytes < COMMIT_BYTES
+        while bytes < bytes_max
             && work.commits < COMMITS_MAX
             && let Some(item) =
                 items.next_if(|item| takes_back.is_none_or(|takes_back| takes_back == item.takes_back()))
@@ -473,7 +487,7 @@ mod tests {
         let mut items = items.peekable();
         let mut works = Vec::new();
         while items.peek().is_some() {
-            works.push(Work::next(&mut items));
+            works.push(Work::next(&mut items, 256 * 1024));
         }
         works
     }

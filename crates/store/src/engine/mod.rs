@@ -212,10 +212,10 @@ impl SledStore {
         let (packer, offers) = Packer::new();
         let packing = Arc::clone(&shared);
         let threads = vec![
-            spawn("store-pack", Box::new(move || offers.serve(&packing.zip)))?,
+            spawn("store-pack", behind(move || offers.serve(&packing.zip)))?,
             spawn("store-commit", Box::new(serve))?,
-            spawn("store-flush", Box::new(move || flusher.run(&waiting)))?,
-            spawn("store-merge", Box::new(move || woken.iter().for_each(|()| merging.merge())))?,
+            spawn("store-flush", behind(move || flusher.run(&waiting)))?,
+            spawn("store-merge", behind(move || woken.iter().for_each(|()| merging.merge())))?,
         ];
         // An earlier process may have left something to merge. The merger lives as long as the committer.
         let _merger_lives = wake.try_send(());
@@ -296,6 +296,22 @@ fn random_id() -> io::Result<StoreId> {
     let mut bytes = [0; 16];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     Ok(StoreId::from_bytes(bytes))
+}
+
+/// How much nicer than commits those threads are that nobody waits for.
+const NICENESS: i32 = 10;
+
+/// Work of a thread behind those that commits wait for, on systems where a thread can have a priority of its own.
+fn behind(work: impl FnOnce() + Send + 'static) -> Box<dyn FnOnce() + Send> {
+    Box::new(move || {
+        #[cfg(target_os = "linux")]
+        if let Err(error) = rustix::process::getpriority_process(None)
+            .and_then(|niceness| rustix::process::setpriority_process(None, niceness + NICENESS))
+        {
+            tracing::debug!(%error, "the index is written at the priority of everything else");
+        }
+        work();
+    })
 }
 
 /// Has nobody wait for a committer that is gone.

@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant};
 
 /// The whole of the rate.
-const WHOLE: u64 = 1024;
+pub(super) const WHOLE: u64 = 1024;
 
 /// The least share of the rate, however bad the link looks: a thirty-second.
 const SHARE_MIN: u64 = WHOLE / 32;
@@ -101,6 +101,11 @@ impl Guard {
         self.round.is_marked = true;
     }
 
+    /// How much of the rate is used, of [`WHOLE`].
+    pub(super) fn share(&self) -> u64 {
+        self.share
+    }
+
     /// How many bytes of packets may be under way at this rate; `None` while nothing is known of the round trip.
     pub(super) fn window(&self, bytes_per_second: u64) -> Option<u64> {
         let round_trip = self.base?.round_trip() + ACK_DELAY;
@@ -151,7 +156,7 @@ impl Base {
 }
 
 /// How many bytes go at a rate in a time.
-pub(super) fn bytes_in(bytes_per_second: u64, time: Duration) -> u64 {
+pub(in crate::peer) fn bytes_in(bytes_per_second: u64, time: Duration) -> u64 {
     let bytes = u128::from(bytes_per_second) * time.as_micros() / 1_000_000;
     u64::try_from(bytes).unwrap_or(u64::MAX / WHOLE).min(u64::MAX / WHOLE)
 }

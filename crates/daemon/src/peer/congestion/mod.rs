@@ -16,7 +16,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use guard::{Guard, bytes_in};
+pub(super) use guard::bytes_in;
+use guard::{Guard, WHOLE};
 use mithaq_api::config::Link;
 use quinn::congestion::{BbrConfig, Controller, ControllerFactory};
 use quinn_proto::RttEstimator;
@@ -40,6 +41,8 @@ pub(crate) struct Pace {
     bytes_per_second: AtomicU64,
     /// 0 for one whose round trip is not.
     round_trip_us: AtomicU64,
+    /// What the link carries of it as far as its connection has found out, in bytes of packets a second; 0 before that.
+    carries: AtomicU64,
 }
 
 impl Pace {
@@ -67,6 +70,17 @@ impl Pace {
     /// The same in bytes.
     pub(super) fn bytes_per_second(&self) -> Option<u64> {
         Some(self.bytes_per_second.load(Ordering::Relaxed)).filter(|rate| *rate > 0)
+    }
+
+    /// What the link carries, in bytes of packets a second; `None` while its rate is not configured, or nothing has gone.
+    pub(super) fn carries(&self) -> Option<u64> {
+        self.bytes_per_second()?;
+        Some(self.carries.load(Ordering::Relaxed)).filter(|rate| *rate > 0)
+    }
+
+    /// Notes what the link carries.
+    pub(super) fn note_carries(&self, bytes_per_second: u64) {
+        self.carries.store(bytes_per_second, Ordering::Relaxed);
     }
 
     /// The configured round trip.
@@ -127,9 +141,21 @@ impl Paced {
         self.pace.get()?.bytes_per_second()
     }
 
+    /// What of a link's rate packets may use, in bytes that QUIC counts.
+    fn packet_rate(&self, link_rate: u64) -> u64 {
+        link_rate / 16 * RATE_SIXTEENTHS * self.mtu / (self.mtu + HEADER_BYTES)
+    }
+
+    /// Tells whoever gives us bulk what the link carries.
+    fn tell(&self) {
+        if let (Some(pace), Some(rate)) = (self.pace.get(), self.rate()) {
+            pace.note_carries(self.packet_rate(rate) / WHOLE * self.guard.share());
+        }
+    }
+
     /// The window at a rate of the link.
     fn paced_window(&self, link_rate: u64) -> u64 {
-        let rate = link_rate / 16 * RATE_SIXTEENTHS * self.mtu / (self.mtu + HEADER_BYTES);
+        let rate = self.packet_rate(link_rate);
         let configured = || self.pace.round_trip().map(|round_trip| bytes_in(rate, round_trip));
         let window = self.guard.window(rate).or_else(configured);
         window.unwrap_or(WINDOW_PACKETS_INITIAL * self.mtu).max(WINDOW_PACKETS_MIN * self.mtu)
@@ -143,6 +169,7 @@ impl Controller for Paced {
 
     fn on_ack(&mut self, now: Instant, sent: Instant, bytes: u64, app_limited: bool, rtt: &RttEstimator) {
         self.guard.on_ack(now, sent, bytes, self.mtu);
+        self.tell();
         if !app_limited {
             self.unpaced.on_ack(now, sent, bytes, app_limited, rtt);
         }
