@@ -3,6 +3,7 @@
 mod compaction;
 mod copies;
 mod damage;
+mod prefixes;
 mod repair;
 mod search;
 mod staging;

@@ -8,26 +8,27 @@ use std::{
 };
 
 use super::{
+    alike::{Alike, Beginning},
     gone::Bits,
     table::{Key, Table},
 };
 
 /// The postings of a key: nearly always one.
 #[derive(Debug)]
-enum Postings {
+pub(super) enum Postings {
     One(u64),
     Many(Vec<u64>),
 }
 
 impl Postings {
-    fn as_slice(&self) -> &[u64] {
+    pub(super) fn as_slice(&self) -> &[u64] {
         match self {
             Self::One(value) => std::slice::from_ref(value),
             Self::Many(values) => values,
         }
     }
 
-    fn push(&mut self, value: u64) {
+    pub(super) fn push(&mut self, value: u64) {
         match self {
             Self::One(first) => *self = Self::Many(vec![*first, value]),
             Self::Many(values) => values.push(value),
@@ -39,7 +40,42 @@ impl Postings {
 pub(crate) type PendingState = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// The postings of each table.
-type Tables = [HashMap<Key, Postings>; Table::COUNT];
+#[derive(Debug, Default)]
+struct Tables {
+    contents: Alike,
+    others: [HashMap<Key, Postings>; Table::COUNT],
+}
+
+impl Tables {
+    fn insert(&mut self, table: Table, key: Key, value: u64) {
+        if table == Table::Contents {
+            return self.contents.insert(key, value);
+        }
+        self.others[usize::from(table.code())]
+            .entry(key)
+            .and_modify(|postings| postings.push(value))
+            .or_insert(Postings::One(value));
+    }
+
+    fn find(&self, table: Table, key: &Key) -> &[u64] {
+        let postings = match table {
+            Table::Contents => self.contents.get(key),
+            other => self.others[usize::from(other.code())].get(key),
+        };
+        postings.map_or(&[], Postings::as_slice)
+    }
+
+    /// All postings of a table, in any order.
+    fn all(&self, table: Table) -> impl Iterator<Item = (&Key, &Postings)> {
+        let contents = (table == Table::Contents).then(|| self.contents.iter());
+        contents.into_iter().flatten().chain(&self.others[usize::from(table.code())])
+    }
+
+    /// How many keys a table has, about.
+    fn len(&self, table: Table) -> usize {
+        if table == Table::Contents { self.contents.len() } else { self.others[usize::from(table.code())].len() }
+    }
+}
 
 /// Postings and state that are being written to sled: they stay as they are, and readers still find them here.
 #[derive(Debug, Default)]
@@ -51,18 +87,13 @@ pub(crate) struct Frozen {
 impl Frozen {
     /// All postings of a table in ascending order.
     pub(crate) fn sorted(&self, table: Table) -> Vec<(Key, u64)> {
-        let table = &self.tables[usize::from(table.code())];
-        let mut sorted = Vec::with_capacity(table.len());
-        for (key, postings) in table {
+        let mut sorted = Vec::with_capacity(self.tables.len(table));
+        for (key, postings) in self.tables.all(table) {
             sorted.extend(postings.as_slice().iter().map(|value| (*key, *value)));
         }
         sorted.sort_unstable();
         sorted
     }
-}
-
-fn find<'a>(tables: &'a Tables, table: Table, key: &Key) -> &'a [u64] {
-    tables[usize::from(table.code())].get(key).map_or(&[], Postings::as_slice)
 }
 
 /// Postings and state that sled does not have yet.
@@ -84,15 +115,19 @@ pub(crate) struct Memory {
 impl Memory {
     pub(crate) fn insert(&mut self, table: Table, key: Key, value: u64) {
         self.postings += 1;
-        self.tables[usize::from(table.code())]
-            .entry(key)
-            .and_modify(|postings| postings.push(value))
-            .or_insert(Postings::One(value));
+        self.tables.insert(table, key, value);
     }
 
     /// The postings of a key: those that are being written, then those that came since.
     pub(crate) fn find(&self, table: Table, key: &Key) -> [&[u64]; 2] {
-        [find(&self.frozen.tables, table, key), find(&self.tables, table, key)]
+        [self.frozen.tables.find(table, key), self.tables.find(table, key)]
+    }
+
+    /// The postings of the contents whose keys begin so.
+    pub(super) fn contents_beginning(&self, beginning: &Beginning) -> impl Iterator<Item = (Key, u64)> {
+        let tables = [&self.frozen.tables, &self.tables].into_iter();
+        let keys = tables.flat_map(move |tables| tables.contents.beginning_with(beginning));
+        keys.flat_map(|(key, postings)| postings.as_slice().iter().map(|value| (*key, *value)))
     }
 
     /// The first `limit` postings of a table from `from` to the key `last`, in order. For more than one key all postings of
@@ -106,8 +141,8 @@ impl Memory {
         if from.0 == last {
             self.find(table, &last).into_iter().for_each(|postings| take(&last, postings));
         } else {
-            let tables = [&self.frozen.tables, &self.tables].map(|tables| &tables[usize::from(table.code())]);
-            let within = tables.into_iter().flatten().filter(|(key, _)| keys.contains(key));
+            let tables = [&self.frozen.tables, &self.tables].into_iter().flat_map(|tables| tables.all(table));
+            let within = tables.filter(|(key, _)| keys.contains(key));
             within.for_each(|(key, postings)| take(key, postings.as_slice()));
         }
         if found.len() > limit {
@@ -180,7 +215,7 @@ impl Memory {
         }
         for table in Table::ALL {
             for tables in [&frozen.tables, &tables] {
-                for (key, postings) in &tables[usize::from(table.code())] {
+                for (key, postings) in tables.all(table) {
                     postings.as_slice().iter().for_each(|value| self.insert(table, *key, *value));
                 }
             }

@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use super::{
-    ROW_BYTES, failed,
+    ROW_BYTES,
+    alike::{self, BEGINNING_BYTES, Beginning},
+    failed,
     table::{Key, Table},
     unreadable,
 };
@@ -49,7 +51,7 @@ pub(super) struct Run {
 #[derive(Debug)]
 struct Filter(Vec<u8>);
 
-/// Spreads the bits of a key, which is a cut hash already but may be as short as five bytes.
+/// Spreads the bits of a key's beginning, which is a cut hash already but may be as short as five bytes.
 fn spread(key: &Key) -> (u64, u64) {
     let [a, b, c, d, e, f, g, h, ..] = *key;
     let mut mixed = u64::from_le_bytes([a, b, c, d, e, f, g, h]).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -208,6 +210,12 @@ impl Block {
         low
     }
 
+    /// Adds the postings of the keys that begin as `first`, the lowest of them, does.
+    fn find_beginning(&self, first: Key, found: &mut Vec<(Key, u64)>) {
+        let behind = (self.seek((first, 0))..self.count).map(|position| (self.key(position), self.value(position)));
+        found.extend(behind.take_while(|(key, _)| alike::beginning(key) == alike::beginning(&first)));
+    }
+
     /// Adds the values of `key` to `found`.
     fn find(&self, key: &Key, found: &mut Vec<u64>) {
         if key[..self.shared] != self.bytes[2..2 + self.shared] {
@@ -316,6 +324,26 @@ impl Reader<'_> {
         let mut block = after.saturating_sub(1);
         while self.run.fences.get(block).is_some_and(|fence| fence <= key) {
             self.block(block)?.find(key, found);
+            block += 1;
+        }
+        Ok(())
+    }
+
+    /// Adds the postings of all keys that begin so to `found`.
+    pub(super) fn find_beginning(
+        &mut self,
+        beginning: &Beginning,
+        found: &mut Vec<(Key, u64)>,
+    ) -> Result<(), StoreError> {
+        let mut first = [0; 16];
+        first[..BEGINNING_BYTES].copy_from_slice(beginning);
+        // The filter goes by no more of a key than that.
+        if !self.run.filter.may_hold(&first) {
+            return Ok(());
+        }
+        let mut block = self.run.fences.partition_point(|fence| *fence < first).saturating_sub(1);
+        while self.run.fences.get(block).is_some_and(|fence| alike::beginning(fence) <= beginning) {
+            self.block(block)?.find_beginning(first, found);
             block += 1;
         }
         Ok(())

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use mithaq_core::{
     agreement::{attestation::Attestation, termination::Termination},
     consent::{Answer, Consent, ConsentRequest, ConsentScope},
-    id::{ReleaseId, StoreId, TreeHash, to_hex},
+    id::{ContentId, ReleaseId, StoreId, TreeHash, to_hex},
     ledger::{Checkpoint, Entry, Origin, VerifiedCheckpoint},
     merkle::{
         Completed, Frontier,
@@ -33,6 +33,7 @@ use crate::{
     },
     node::Seat,
     pair::{Pair, World},
+    prefixes::twin,
 };
 
 /// The names of both sides in a recording.
@@ -79,6 +80,21 @@ impl Recording {
         writeln!(self.text, "holds B {}", digits(held)).unwrap();
     }
 
+    /// Tells which contents each side holds of what the other is about to release to it: their whole ids, which frames do not
+    /// tell.
+    fn tell_contents(&mut self) {
+        let [a, b] = &self.pair.nodes;
+        for (name, sink, source) in [(SIDES[0], a, b), (SIDES[1], b, a)] {
+            let new = source.store.journal.iter().filter(|id| !sink.store.releases.contains_key(id));
+            let named = new.flat_map(|id| &source.store.releases[id].contents);
+            let held: BTreeSet<_> = named.filter_map(|content| sink.store.content_with(content.prefix())).collect();
+            if !held.is_empty() {
+                let held: String = held.iter().map(|content| to_hex(content.as_bytes())).collect();
+                writeln!(self.text, "contents {name} {held}").unwrap();
+            }
+        }
+    }
+
     /// Plays a session until nothing is on its way, and ends it.
     fn session(&mut self, play: impl FnOnce(&mut Pair)) {
         self.cut_session(|pair| {
@@ -90,6 +106,7 @@ impl Recording {
 
     /// Plays a session that is cut where `play` ends.
     fn cut_session(&mut self, play: impl FnOnce(&mut Pair)) {
+        self.tell_contents();
         self.pair.frames = Some(Vec::new());
         self.pair.connect();
         play(&mut self.pair);
@@ -197,8 +214,13 @@ fn backlog(pair: &mut Pair) {
     let held = parcel(&one, vec![object(10, 0), object(11, 0)]);
     pair.nodes[1].store.put(&known);
     hold_bodies(pair, 1, &partly_held, 1..2);
+    // Of another it has one that begins alike, and is asked for what it took for held.
+    let mistaken = parcel(&one, vec![object(12, 0), object(13, 0), object(14, 0), object(15, 0)]);
+    let content = mistaken.release.contents()[2];
+    pair.nodes[1].store.twins.insert(content.prefix(), twin(content));
+    hold_bodies(pair, 1, &mistaken, 0..1);
     hold_bodies(pair, 1, &held, 0..2);
-    for parcel in [&new, &known, &large, &partly_held, &held] {
+    for parcel in [&new, &known, &large, &partly_held, &held, &mistaken] {
         pair.push(0, parcel);
     }
     pair.push(1, &parcel_of(&cert(2), 100, 2, 400));
@@ -463,7 +485,8 @@ fn wait_for_another(pair: &mut Pair) {
     let other = claims.borrow_mut().open();
     pair.nodes[1].seat = Some(Seat::new(&claims));
     let awaited = parcel(&cert(1), vec![wordy(400, 40_000), wordy(401, 40_000)]);
-    let mut pending = Pending::new(1, awaited.id(), awaited.release.contents().to_vec());
+    let prefixes = awaited.release.contents().iter().map(ContentId::prefix).collect();
+    let mut pending = Pending::new(1, awaited.id(), prefixes);
     assert!(claims.borrow_mut().claim(other, &mut pending, &[false; 2], pair.now));
     pair.push(0, &awaited);
     pair.run_until(LATER_INTERVAL * 2 + Duration::from_millis(50));

@@ -33,7 +33,8 @@ impl Side {
     /// What we make of a release of these contents that the peer names as this entry.
     fn names(&self, index: u8, contents: &[ContentId]) -> Input {
         let release = ReleaseId::from_bytes([index; 32]);
-        let request = Request::CheckBodies { index: index.into(), release, contents: contents.to_vec() };
+        let prefixes = contents.iter().map(ContentId::prefix).collect();
+        let request = Request::CheckBodies { index: index.into(), release, prefixes };
         self.loader.answer(request).unwrap()
     }
 
@@ -57,7 +58,7 @@ fn arrive(us: &Cert, origin: &Cert, numbers: std::ops::Range<u32>) {
 }
 
 fn asks(index: u64) -> impl Fn(&Input) -> bool {
-    move |input| matches!(input, Input::BodiesHeld { index: at, held } if *at == index && *held == [false])
+    move |input| matches!(input, Input::BodiesHeld { index: at, held } if *at == index && *held == [None])
 }
 
 fn waits(index: u64) -> impl Fn(&Input) -> bool {
