@@ -367,16 +367,20 @@ impl Loader {
     }
 
     /// Which of the bodies that we hold we may say so of: those that the peer itself released to us, in whole or in part, or
-    /// that it may see of ours; of a release that it passes on and that we hold, all; and those that it was kept waiting for,
-    /// since they were on their way from another and came. What it gave in part for this release it knows that we hold, also
-    /// once another CERT's release has taken it. Else it would learn from our silence what others gave us: whoever guesses a
-    /// body can name it in a release of its own, but nobody can make up a release that another CERT signed, and whoever guesses
-    /// at the moment at which a body is on its way has to sign for it and is not answered twice.
+    /// that it may see of ours; of a release that it passes on and that we hold, what belongs to it; and those that it was
+    /// kept waiting for, since they were on their way from another and came. What it gave in part for this release it knows
+    /// that we hold, also once another CERT's release has taken it. Else it would learn from our silence what others gave
+    /// us: whoever guesses a body can name it in a release of its own, but nobody can make up a release that another CERT
+    /// signed, and whoever guesses at the moment at which a body is on its way has to sign a release for it, which does not
+    /// verify if it is not of that body, and is not answered twice.
     pub(super) fn told(&self, pending: &Pending) -> Result<Vec<Option<ContentId>>, StoreError> {
         let mut held = self.node.store.contents_with(&pending.prefixes)?;
-        let passed_on = held.iter().any(Option::is_some) && self.holds_of_third(pending.release)?;
+        let passed_on =
+            if held.iter().any(Option::is_some) { self.contents_of_third(pending.release)? } else { Vec::new() };
         let given = staging::given_by(&self.node, self.entry.cert(), pending.release)?;
-        let is_known = |position, content| passed_on || pending.came_elsewhere(position) || given.contains(&content);
+        let is_known = |position, content| {
+            passed_on.binary_search(&content).is_ok() || pending.came_elsewhere(position) || given.contains(&content)
+        };
         for (position, held) in held.iter_mut().enumerate() {
             if let Some(content) = *held
                 && !is_known(position, content)
@@ -388,10 +392,12 @@ impl Loader {
         Ok(held)
     }
 
-    /// Whether we hold a release that another than the peer signed.
-    fn holds_of_third(&self, id: ReleaseId) -> Result<bool, StoreError> {
-        let Some((_, release)) = self.node.store.release(id)? else { return Ok(false) };
-        Ok(release.stored_manifest().is_ok_and(|manifest| manifest.origin != self.entry.cert()))
+    /// The contents of a release that we hold and another than the peer signed, in order. The prefixes that the peer names
+    /// them by are signed by nobody: they may be a guess at something else.
+    fn contents_of_third(&self, id: ReleaseId) -> Result<Vec<ContentId>, StoreError> {
+        let Some((_, release)) = self.node.store.release(id)? else { return Ok(Vec::new()) };
+        let is_of_third = |manifest: Manifest| manifest.origin != self.entry.cert();
+        Ok(if release.stored_manifest().is_ok_and(is_of_third) { release.contents } else { Vec::new() })
     }
 
     fn may_tell(&self, content: ContentId) -> Result<bool, StoreError> {

@@ -45,7 +45,7 @@ pub(super) fn three() -> [Cert; 3] {
 }
 
 /// What `us` tells a peer that it holds of a release.
-fn told(us: &Cert, peer: &Cert, release: ReleaseId, contents: &[ContentId]) -> Vec<bool> {
+pub(super) fn told(us: &Cert, peer: &Cert, release: ReleaseId, contents: &[ContentId]) -> Vec<bool> {
     let entry = us.node.peer(peer.id()).unwrap();
     let outbox = Outbox::new(Arc::clone(&us.node), Arc::clone(&entry)).unwrap();
     let loader = Loader::new(Arc::clone(&us.node), outbox, entry, Arc::new(Seat::new(&us.node.fetching)));
