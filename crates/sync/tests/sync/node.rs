@@ -67,18 +67,6 @@ impl Store {
         (index, found.copied().or(self.mistaken))
     }
 
-    /// The one content here that begins so.
-    pub(crate) fn content_with(&self, prefix: ContentPrefix) -> Option<ContentId> {
-        let mut first = [0; 32];
-        first[..ContentPrefix::BYTES].copy_from_slice(prefix.as_bytes());
-        let twin = self.twins.get(&prefix);
-        let mut alike = self.bodies.range(ContentId::from_bytes(first)..).map(|(content, _)| content);
-        match alike.next().filter(|content| content.prefix() == prefix) {
-            Some(content) => Some(*content).filter(|_| twin.is_none()),
-            None => twin.copied(),
-        }
-    }
-
     fn open_journal(&self, cursor: Option<Cursor>) -> u64 {
         let Some(cursor) = cursor else { return 0 };
         let Ok(index) = usize::try_from(cursor.index) else {

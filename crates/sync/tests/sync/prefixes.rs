@@ -18,6 +18,7 @@ use crate::{
     fixtures::{Parcel, cert, decode, object, parcel, parcel_of},
     hostile_source::{bodies, check_closes, three, wanting},
     lone::{Lone, group, join, manifest, whole},
+    node::Store,
     pair::{Pair, World},
 };
 
@@ -26,6 +27,20 @@ pub(crate) fn twin(of: ContentId) -> ContentId {
     let mut bytes = of.as_bytes().map(|byte| !byte);
     bytes[..ContentPrefix::BYTES].copy_from_slice(of.prefix().as_bytes());
     ContentId::from_bytes(bytes)
+}
+
+impl Store {
+    /// The one content here that begins so.
+    pub(crate) fn content_with(&self, prefix: ContentPrefix) -> Option<ContentId> {
+        let mut first = [0; 32];
+        first[..ContentPrefix::BYTES].copy_from_slice(prefix.as_bytes());
+        let twin = self.twins.get(&prefix);
+        let mut alike = self.bodies.range(ContentId::from_bytes(first)..).map(|(content, _)| content);
+        match alike.next().filter(|content| content.prefix() == prefix) {
+            Some(content) => Some(*content).filter(|_| twin.is_none()),
+            None => twin.copied(),
+        }
+    }
 }
 
 /// A sink to which a release was sent as entry 1, and which takes these for held.
