@@ -34,13 +34,19 @@ impl Store {
     pub(crate) fn content_with(&self, prefix: ContentPrefix) -> Option<ContentId> {
         let mut first = [0; 32];
         first[..ContentPrefix::BYTES].copy_from_slice(prefix.as_bytes());
-        let twin = self.twins.get(&prefix);
-        let mut alike = self.bodies.range(ContentId::from_bytes(first)..).map(|(content, _)| content);
-        match alike.next().filter(|content| content.prefix() == prefix) {
-            Some(content) => Some(*content).filter(|_| twin.is_none()),
-            None => twin.copied(),
+        let bodies = self.bodies.range(ContentId::from_bytes(first)..).map(|(content, _)| *content);
+        let alike = bodies.take_while(|content| content.prefix() == prefix);
+        match alike.chain(self.twins.get(&prefix).copied()).collect::<Vec<_>>()[..] {
+            [content] => Some(content),
+            _ => None,
         }
     }
+}
+
+/// Two objects whose content ids begin alike, the lower id first.
+fn alike() -> [Vec<u8>; 2] {
+    let mut lines = include_str!("../../../../tests/vectors/alike.jsonl").lines();
+    std::array::from_fn(|_| lines.next().unwrap().into())
 }
 
 /// A sink to which a release was sent as entry 1, and which takes these for held.
@@ -272,5 +278,43 @@ fn twins_cost_their_bodies_and_no_more_over_cuts() {
         pair.assert_converged();
         pair.assert_nothing_else();
         assert!(parcels.iter().all(|parcel| pair.nodes[1].store.releases.contains_key(&parcel.id())));
+    }
+}
+
+/// What a node with these bodies makes of a release of those: how often it asks, and for how many.
+fn asked(held: &[&Vec<u8>], released: &[&Vec<u8>]) -> Vec<u32> {
+    let mut pair = Pair::new(World::default());
+    let bodies = held.iter().map(|body| (ContentId::of(body), (*body).clone()));
+    pair.nodes[1].store.bodies.extend(bodies);
+    let other = object(1, 40_000);
+    let parcel = parcel(&cert(1), released.iter().copied().chain([&other]).cloned().collect());
+    pair.push(0, &parcel);
+    pair.connect();
+    pair.run();
+    pair.assert_converged();
+    let store = &pair.nodes[1].store;
+    assert!(store.releases.contains_key(&parcel.id()));
+    assert!(parcel.release.contents().iter().zip(&parcel.bodies).all(|(id, body)| store.bodies.get(id) == Some(body)));
+    let wants = pair.nodes[1].sent.frames.iter().filter_map(|(_, kind)| match kind {
+        Kind::WantBodies(want) => Some(want.bitmap.iter().map(|byte| byte.count_ones()).sum()),
+        _ => None,
+    });
+    wants.collect()
+}
+
+#[test]
+fn objects_that_begin_alike_arrive_whatever_is_held() {
+    let [low, high] = &alike();
+    assert!(low != high && ContentId::of(low).prefix() == ContentId::of(high).prefix());
+    for (one, other) in [(low, high), (high, low)] {
+        assert_eq!(asked(&[], &[one]), [2]);
+        assert_eq!(asked(&[], &[low, high]), [3]);
+        assert_eq!(asked(&[one], &[one]), [1]);
+        // It takes the one for the other, or for both, until it sees that they do not fit.
+        assert_eq!(asked(&[one], &[other]), [1, 1]);
+        assert_eq!(asked(&[one], &[low, high]), [1, 2]);
+        // Of two it cannot tell which is meant.
+        assert_eq!(asked(&[low, high], &[one]), [2]);
+        assert_eq!(asked(&[low, high], &[low, high]), [3]);
     }
 }

@@ -1,9 +1,13 @@
-//! Contents whose ids begin alike, which nobody can make for a test in a moment: the index alone is told of them.
+//! Contents whose ids begin alike: two that somebody has made, and as many as it takes of which the index alone is told,
+//! since nobody can make them for a test in a moment.
 
 use mithaq_core::id::{ContentId, ContentPrefix};
 
 use super::*;
-use crate::index::Delta;
+use crate::{
+    conformance::{purge, stage},
+    index::Delta,
+};
 
 /// An id of which the first bytes, as many as its prefix has, are `first`, and all others `rest`.
 fn id(first: u8, rest: u8) -> ContentId {
@@ -55,4 +59,36 @@ fn many_that_begin_alike_are_found_over_the_ends_of_blocks() {
     assert_eq!((found(&store, 6), found(&store, 7), found(&store, 8)), (Some(5_000), Some(1_999), Some(5_001)));
     tell(&store, &[(5_002, id(7, 2))]);
     assert_eq!(found(&store, 7), None);
+}
+
+/// Two bodies whose ids begin alike.
+fn alike() -> [Body; 2] {
+    let mut lines = include_str!("../../../../../tests/vectors/alike.jsonl").lines();
+    std::array::from_fn(|_| {
+        let line = lines.next().unwrap();
+        Body::verify(ContentId::of(line.as_bytes()), line.into()).unwrap()
+    })
+}
+
+fn check_alike(store: &impl Store) {
+    let [one, other] = alike();
+    let found = || store.contents_with(&[one.id().prefix()]).unwrap()[0];
+    assert_eq!(found(), None);
+    store.commit(push(vec![one.clone()], 0), time(0)).unwrap();
+    assert_eq!(found(), Some(one.id()));
+    store.commit(stage(vec![other.clone()]), time(1)).unwrap();
+    assert_eq!(found(), None);
+    store.commit(push(vec![other.clone()], 1), time(2)).unwrap();
+    assert_eq!((found(), store.has_bodies(&[one.id(), other.id()]).unwrap()), (None, vec![true; 2]));
+    store.commit(purge(Vec::new(), vec![one.id()]), time(3)).unwrap();
+    assert_eq!(found(), Some(other.id()));
+}
+
+#[test]
+fn both_stores_tell_bodies_that_begin_alike_apart() {
+    check_alike(&MemoryStore::new(StoreId::from_bytes([1; 16])));
+    for options in [lazy(), tiny()] {
+        let dir = TempDir::new().unwrap();
+        check_alike(&open(&dir, options));
+    }
 }
