@@ -2,7 +2,7 @@
 import collections
 
 import frames
-from check import sha256
+from check import sha256, tree
 from frames import Run, apart, bits, need, split, unpack
 from signed import read_notice
 
@@ -10,17 +10,41 @@ from signed import read_notice
 BODIES_TO_COME = ("asked",) if frames.zstandard else ("asked", "delivered")
 
 
+def is_signed(entry):
+    """Whether all contents are known and are those that were signed."""
+    return None not in entry.ids and tree(entry.ids).hex() == entry.tree
+
+
 class Bodies:
     """What a sink lacks of a release, and what its source sends of it."""
 
-    def wantbodies(self, _sink, source, said, _channel):
-        entry = source.entry(said.index, "open")
+    def name(self, entry, contents):
+        """Notes how the contents of a release begin."""
+        need(contents == sorted(contents), "contents that do not ascend")
+        entry.contents, entry.ids = contents, [None] * len(contents)
+
+    def hold(self, sink, entry, asked):
+        """What is not asked for the sink has, as far as it can tell by how it begins."""
+        entry.asked = asked
+        entry.ids = [None if bit else sink.contents.get(prefix) for prefix, bit in zip(entry.contents, asked)]
+        need(frames.zstandard is None or all(bit or one for one, bit in zip(entry.ids, asked)),
+             "a body that is not asked for and not held")
+
+    def wantbodies(self, sink, source, said, _channel):
+        entry = source.entry(said.index, "open", "delivered")
         wanted = bits(said.bitmap, len(entry.contents))
-        if not any(wanted):
+        if entry.asked is None and not any(wanted):
             return f"{said.index}: later"
-        entry.wanted = collections.deque(content for content, bit in zip(entry.contents, wanted) if bit)
+        again = entry.asked is not None
+        if again:
+            need(any(wanted) and wanted == [not bit for bit in entry.asked], "a second want of the same bodies")
+            need(frames.zstandard is None or not is_signed(entry), "a second want where nothing was mistaken")
+            entry.asked = [True] * len(wanted)
+        else:
+            self.hold(sink, entry, wanted)
+        entry.wanted = collections.deque(position for position, bit in enumerate(wanted) if bit)
         entry.state = "asked"
-        return f"{said.index}: {sum(wanted)} of {len(wanted)}"
+        return f"{said.index}: {sum(wanted)} of {len(wanted)}{', once more' if again else ''}"
 
     def bodies(self, source, sink, said, channel):
         entry = source.entry(said.index, *BODIES_TO_COME)
@@ -64,7 +88,10 @@ class Bodies:
             entry.state = "delivered"
             return "a group"
         for body in found:
-            need(entry.wanted and sha256(body) == entry.wanted.popleft(), "a body that is not the next that was wanted")
+            position, content = entry.wanted.popleft() if entry.wanted else None, sha256(body)
+            need(position is not None and content.startswith(entry.contents[position]),
+                 "a body that is not the next that was wanted")
+            entry.ids[position] = sink.contents[content[:frames.PREFIX]] = content
         size = sum(map(len, found))
         need(not entry.wanted or size >= frames.GROUP, "a group that is not full, and not the last")
         entry.bytes, source.window = entry.bytes + size, source.window + size

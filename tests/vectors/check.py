@@ -328,6 +328,9 @@ def main():
         if "agreement" in says:
             same(says["agreement"], agreement["agreement_id"], f"agreement of the {name}")
 
+    alike = [sha256(line) for line in (HERE / "alike.jsonl").read_bytes().splitlines()]
+    same((len(set(alike)), len({content[:8] for content in alike})), (2, 1), "contents of one prefix")
+
     release = load("release.json")
     says = check_document(release)
     contents = [bytes.fromhex(content) for content in release["contents"]]

@@ -7,7 +7,8 @@
 Prints a line for each frame and one of counts. Exits with 1 at the first frame that breaks the protocol, and says which
 and why. A recording tells both cards, the clock, the secret of its connections and whether releases of third origins
 are taken, then a line for each frame in the order in which they were sent: microseconds, sender, channel, bytes. What
-no frame tells stands before its session: the ids in the journal that is sketched, and those that the sink holds.
+no frame tells stands before its session: the ids in the journal that is sketched, those that the sink holds, and the
+contents that a sink holds of what it is released.
 
 What takes all of STIX is left out: whether a body is valid, and covered by its release's label.
 """
@@ -18,8 +19,8 @@ import sys
 import frames
 import mutations
 import signed
-from bodies import BODIES_TO_COME, Bodies
-from check import canonical, sha256, tree
+from bodies import BODIES_TO_COME, Bodies, is_signed
+from check import canonical, sha256
 from frames import Violation, bits, need, read_frame, split
 from journals import Side, chain
 from reconcile import Reconciling
@@ -60,7 +61,8 @@ class Follower(Bodies, Reconciling, Trees):
         us.hello, index = said, int.from_bytes(said.cursor[16:24], "big")
         if said.cursor:
             need(index <= peer.passed, "a cursor over what is not durable")
-            need(chain(peer.journals.get(said.cursor[:16], {}), index) == said.cursor[24:], "a cursor of another chain")
+            links = chain(peer.journals.get(said.cursor[:16], {}), index)
+            need(links in (said.cursor[24:], None), "a cursor of another chain")
         size, store, root = us.accepted or (0, b"", b"")
         need(said.seen == (size.to_bytes(8, "big") + store[:4] + root[:8] if size else b""), "another checkpoint seen")
         return f"store {said.store.hex()[:8]}, cursor {index if said.cursor else 'none'}, ledger {said.ledger_size}"
@@ -103,21 +105,24 @@ class Follower(Bodies, Reconciling, Trees):
         need(channel == (fresh if is_prompt else "backfill"), f"a release, asked for or not, on {channel}")
         open_most = min(frames.OPEN, source.hello.releases_open_max, sink.hello.releases_open_max)
         need(source.open() < open_most, "too many releases at once")
-        contents = split(said.contents)
-        need(contents == sorted(set(contents)), "contents that do not ascend")
-        need(len(contents) == manifest["objects"], "more or fewer contents than objects")
-        need(tree(contents).hex() == manifest["tree"], "contents of another tree")
+        need(not said.bodies or not said.contents, "contents beside their bodies")
+        found = self.group(sink, said.bodies, said.dictionary) if said.bodies else None
+        contents = split(said.contents, frames.PREFIX) or [sha256(body)[:frames.PREFIX] for body in found or ()]
+        count = len(contents) if found or not said.bodies else manifest["objects"]
+        need(count == manifest["objects"], "more or fewer contents than objects")
         card = self.card_of(source, sink, manifest, said.card, channel)
         need(when(manifest["published_at"]) <= self.clock + 300_000_000, "a release from the future")
         need(sink.cert.hex() in manifest.get("recipients", [sink.cert.hex()]), "a release that is for others")
         signed_by(card, manifest["key"], manifest["published_at"], "release", data, said.signature)
-        entry.state, entry.channel, entry.contents, how = "open", channel, contents, "no bodies yet"
-        entry.kind = manifest["kind"]
+        entry.state, entry.channel, entry.kind, how = "open", channel, manifest["kind"], "no bodies yet"
+        entry.tree = manifest["tree"]
+        self.name(entry, contents)
         need(said.bodies or said.size or not said.dictionary, "a dictionary without a group")
         need(not said.bodies or not said.size, "a piece of a run with bodies beside it")
         if said.bodies:
-            entry.state, entry.wanted = "asked", collections.deque(contents)
-            how = self.take(source, sink, entry, self.group(sink, said.bodies, said.dictionary)) + " inline"
+            entry.state, entry.wanted = "asked", collections.deque(range(len(contents)))
+            entry.asked = [True] * len(contents)
+            how = self.take(source, sink, entry, found) + " inline"
             need(entry.state == "delivered", "a release with some of its bodies")
             need(entry.bytes <= frames.INLINE, "bodies inline over their limit")
         origin = "" if card is source.card else f", of {card['name']}{' with its card' if said.card else ''}"
@@ -125,10 +130,10 @@ class Follower(Bodies, Reconciling, Trees):
 
     def unread_manifest(self, source, said):
         """All that can be told of one without zstandard."""
-        is_asked = said.index in source.entries
-        entry = source.entry(said.index, "wanted") if is_asked else source.name_entry(
-            said.index, source.journal[said.index])
-        entry.state, entry.channel, entry.contents, entry.kind = "open", "backfill", split(said.contents), "publish"
+        is_asked, release = said.index in source.entries, source.journal.get(said.index)
+        entry = source.entry(said.index, "wanted") if is_asked else source.name_entry(said.index, release)
+        entry.state, entry.channel, entry.kind = "open", "backfill", "publish"
+        self.name(entry, split(said.contents, frames.PREFIX))
         return f"{said.index}: a release of {len(entry.contents)}, no bodies yet"
 
     def card_of(self, source, sink, manifest, shown, channel):
@@ -163,14 +168,20 @@ class Follower(Bodies, Reconciling, Trees):
         for index in said.indexes:
             # An open release of which no bodies were wanted was held by the sink.
             entries.append(source.entry(index, *(("open", "delivered") if said.signature else ("gone",))))
+            if entries[-1].state == "open":
+                self.hold(sink, entries[-1], [False] * len(entries[-1].contents))
+            need(entries[-1].state == "gone" or frames.zstandard is None or is_signed(entries[-1]),
+                 "a receipt for other contents than were signed")
             entries[-1].state = "settled"
             source.window -= entries[-1].bytes
-            sink.has.update((entries[-1].id,) if said.signature else ())
+            sink.has.update((entries[-1].id,) if said.signature and entries[-1].id else ())
         if not said.signature:
             need(entries and not (said.statuses or said.at or said.key), "an unsigned ack with more than indexes")
             return f"{' '.join(map(str, said.indexes))}: gone"
         need(len(statuses) == len(entries) and None not in statuses, "statuses that do not fit")
         need(said.at <= self.clock + 300_000_000, "a receipt from the future")
+        if any(entry.id is None for entry in entries):
+            return f"{' '.join(map(str, said.indexes))}: of releases that could not be read"
         receipt = {
             "agreement": source.hello.agreement.hex(), "at": written(said.at),
             "entries": sorted([index, entry.id.hex(), status]
@@ -226,6 +237,8 @@ def follow(text, tell=lambda line: None):
             sides[rest[0]].told = split(bytes.fromhex(rest[2:]))
         elif word == "holds":
             sides[rest[0]].has.update(split(bytes.fromhex(rest[2:])))
+        elif word == "contents":
+            sides[rest[0]].contents.update((one[:frames.PREFIX], one) for one in split(bytes.fromhex(rest[2:])))
         elif not word.isdigit():
             facts[word] = rest
         else:

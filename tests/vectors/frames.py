@@ -38,6 +38,8 @@ FRAME, CONTROL, DOCUMENT, DOCUMENT_BODY = 2_097_152, 65_536, 262_208, 262_144
 WINDOW, WINDOW_LEAST, OPEN, AHEAD, ORIGINS = 16_777_216, 9_703_328, 256, 4_096, 1_024
 RELEASE, BODY, INLINE, GROUP, GROUP_UNPACKED = 8_388_608, 1_048_576, 65_536, 262_144, 1_314_720
 MANIFEST, RUN_WINDOW = 16_384, 524_288
+# How many bytes of a content id a manifest names it by.
+PREFIX = 8
 
 # --- Section 4: frames ---
 
@@ -69,7 +71,7 @@ FRAMES = {
     4: ("Want", CONTROL, {1: ("first", U64), 2: ("bitmap", at_most(128)), 3: ("count", U32)}),
     5: ("Manifest", FRAME, {
         1: ("index", U64), 2: ("manifest", at_most(MANIFEST + 64)), 3: ("signature", exactly(64)),
-        4: ("contents", several(32, 1_000)), 5: ("bodies", at_most(FRAME)), 6: ("card", at_most(FRAME)),
+        4: ("contents", several(PREFIX, 1_000, 0)), 5: ("bodies", at_most(FRAME)), 6: ("card", at_most(FRAME)),
         7: ("dictionary", exactly(0, 8)), 8: ("size", MANIFEST + 1)}),
     6: ("Gone", CONTROL, {1: ("index", U64), 2: ("id", exactly(32))}),
     7: ("WantBodies", CONTROL, {1: ("index", U64), 2: ("bitmap", at_most(125))}),
@@ -186,7 +188,8 @@ class Run:
         except zstandard.ZstdError as error:
             raise Violation(f"a run that is not zstd: {error}") from error
         need(header.window_size <= RUN_WINDOW, "a run with a window over the limit")
-        need(header.content_size in (0, 2**64 - 1) and not header.has_checksum, "a run that states its size, or a checksum")
+        need(header.content_size in (0, 2**64 - 1), "a run that states its size")
+        need(not header.has_checksum, "a run with a checksum")
         need(header.dict_id == 0, "a run that names a dictionary in its own header")
         self.header = zstandard.frame_header_size(begin)
         self.reader = decompressor(dictionary, dict_type=zstandard.DICT_TYPE_RAWCONTENT).decompressobj()

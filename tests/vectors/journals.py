@@ -13,6 +13,7 @@ class Side:
         self.journals = {}      # by store: the ids that were named, by number
         self.told = []          # the journal, as the recording tells it for a sketch
         self.has = set()        # what it has of the peer's releases, as far as that is known
+        self.contents = {}      # the contents that it has, as far as that is known, by their prefixes
         self.accepted = None    # the last checkpoint of the peer that was cosigned
         self.start, self.passed = None, 0
         self.begin()
@@ -57,7 +58,7 @@ class Side:
 
     def add_entry(self, index, release, state):
         self.journal[index] = release
-        self.entries[index] = types.SimpleNamespace(id=release, state=state, channel="control", bytes=0)
+        self.entries[index] = types.SimpleNamespace(id=release, state=state, channel="control", bytes=0, asked=None)
         return self.entries[index]
 
     def asked_sketch(self):
@@ -77,5 +78,7 @@ def chain(journal, index):
     link = bytes(32)
     for number in range(1, index + 1):
         need(number in journal, "a cursor over entries that were not named")
+        if journal[number] is None:  # it could not be read
+            return None
         link = sha256(link, journal[number])
     return link

@@ -60,6 +60,10 @@ def is_free(name, one, message, ours, theirs):
         return not any(kind == "Reconcile" for kind, _ in ours + theirs)
     if (name, one) == ("Hello", "dictionaries"):  # what the other side compresses with
         return not any(getattr(said, "dictionary", b"") for _, said in theirs)
+    # How contents begin counts once the bodies are there.
+    if (name, one) == ("Manifest", "contents") and not any(
+            kind == "Ack" and said.signature and message.index in said.indexes for kind, said in theirs):
+        return True
     # A card with a release of the source's own is passed over.
     return (name, one) in FREE or (name, one) == ("Manifest", "card") and not message.card
 

@@ -11,7 +11,7 @@ use mithaq_stix::{
 };
 
 use crate::{
-    id::ContentId,
+    id::{ContentId, ContentPrefix},
     label::{Category, Confidence, LABEL_SET_MAX, Label, Marking, SECTOR_BYTES_MAX},
     personal::{is_personal, is_personal_type},
     words,
@@ -200,12 +200,29 @@ pub enum BodyError {
         /// The id of what came.
         found: ContentId,
     },
+    /// The bytes hash to an id that does not begin as it should.
+    #[error("the bytes hash to {found}, which does not begin with {expected}")]
+    Prefix {
+        /// How the id of what was asked for begins.
+        expected: ContentPrefix,
+        /// The id of what came.
+        found: ContentId,
+    },
     /// The bytes are not in canonical form.
     #[error("the object is not in canonical form (RFC 8785)")]
     NotCanonical,
     /// The bytes are not a STIX object.
     #[error("the bytes are not a STIX 2.1 object")]
     Object(#[source] ObjectError),
+}
+
+/// The content id of bytes that may be a body's.
+fn hash(bytes: &[u8]) -> Result<ContentId, BodyError> {
+    if bytes.len() <= BODY_BYTES_MAX {
+        Ok(ContentId::of(bytes))
+    } else {
+        Err(BodyError::TooLarge { bytes: bytes.len() })
+    }
 }
 
 impl Body {
@@ -226,19 +243,27 @@ impl Body {
     /// # Errors
     /// When they are too large, hash to another id, or are not the canonical form of a STIX object.
     pub fn verify(expected: ContentId, bytes: Vec<u8>) -> Result<Self, BodyError> {
-        if bytes.len() > BODY_BYTES_MAX {
-            return Err(BodyError::TooLarge { bytes: bytes.len() });
-        }
-        let found = ContentId::of(&bytes);
-        if found != expected {
-            return Err(BodyError::Hash { expected, found });
-        }
+        let found = hash(&bytes)?;
+        if found == expected { Self::parse(found, bytes) } else { Err(BodyError::Hash { expected, found }) }
+    }
+
+    /// Checks bytes from a peer against the prefix that their content id should have. Whether they are what was meant is
+    /// told by all ids of the release together.
+    ///
+    /// # Errors
+    /// When they are too large, hash to another prefix, or are not the canonical form of a STIX object.
+    pub fn verify_prefix(expected: ContentPrefix, bytes: Vec<u8>) -> Result<Self, BodyError> {
+        let found = hash(&bytes)?;
+        if found.prefix() == expected { Self::parse(found, bytes) } else { Err(BodyError::Prefix { expected, found }) }
+    }
+
+    fn parse(id: ContentId, bytes: Vec<u8>) -> Result<Self, BodyError> {
         let object = Object::parse(&bytes).map_err(BodyError::Object)?;
         if *object.canonical() != bytes[..] {
             return Err(BodyError::NotCanonical);
         }
         let facts = Facts::of(&object);
-        Ok(Self { id: expected, bytes, facts })
+        Ok(Self { id, bytes, facts })
     }
 
     /// The content id.

@@ -227,6 +227,47 @@ impl ContentId {
     pub fn of(canonical: &[u8]) -> Self {
         Self(sha256(canonical))
     }
+
+    /// What it begins with.
+    #[must_use]
+    pub fn prefix(&self) -> ContentPrefix {
+        // INVARIANT: an id has 32 bytes.
+        ContentPrefix(self.0.first_chunk().copied().unwrap_or_default())
+    }
+}
+
+/// The first bytes of a content id, by which a release without its bodies names its contents. With some effort two contents
+/// can be made that have the same: what they name is sure only once the whole ids have been checked.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ContentPrefix([u8; Self::BYTES]);
+
+impl ContentPrefix {
+    /// How many bytes it has.
+    pub const BYTES: usize = 8;
+
+    /// Takes bytes that a peer sent.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; Self::BYTES] {
+        &self.0
+    }
+}
+
+impl fmt::Display for ContentPrefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&to_hex(&self.0))
+    }
+}
+
+impl fmt::Debug for ContentPrefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ContentPrefix({self})")
+    }
 }
 
 #[cfg(test)]
@@ -239,6 +280,7 @@ mod tests {
         assert_eq!(id.to_string(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         assert_eq!(id.to_string().parse(), Ok(id));
         assert_eq!(id.fmt_short(), "ba7816bf");
+        assert_eq!(id.prefix().to_string(), "ba7816bf8f01cfea");
     }
 
     #[test]

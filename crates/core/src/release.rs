@@ -148,6 +148,24 @@ pub struct SignedRelease {
     pub contents: Vec<ContentId>,
 }
 
+/// A release that travels without its content ids: nothing in it has been checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedManifest {
+    /// The manifest's canonical bytes.
+    pub manifest: Vec<u8>,
+    /// The signature over [`RELEASE_TYPE`] and the manifest.
+    pub signature: Signature,
+}
+
+/// A release whose signature and limits were checked, and of which nobody knows yet whether its contents are those that were
+/// signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifiedManifest {
+    id: ReleaseId,
+    manifest: Manifest,
+    signed: SignedManifest,
+}
+
 /// A release whose signature, tree hash, counts and limits were checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedRelease {
@@ -271,34 +289,96 @@ impl SignedRelease {
     /// The first thing that is wrong. A release of a revoked key is told from one of an unknown key, and its
     /// signature is not looked at.
     pub fn verify(self, origin: &VerifiedCard, now: Time) -> Result<VerifiedRelease, ReleaseError> {
+        let Self { manifest, signature, contents } = self;
+        SignedManifest { manifest, signature }.verify(origin, now)?.with_contents(contents)
+    }
+}
+
+impl SignedManifest {
+    /// The release's id: the SHA-256 of the manifest.
+    #[must_use]
+    pub fn id(&self) -> ReleaseId {
+        ReleaseId::from_bytes(sha256(&self.manifest))
+    }
+
+    /// Reads the manifest without checking anything, to find out whose card it is to be checked with.
+    ///
+    /// # Errors
+    /// When the bytes are not a manifest.
+    pub fn read(&self) -> Result<Manifest, CanonicalError> {
+        canonical::from_slice(&self.manifest)
+    }
+
+    /// Checks everything that can be checked without the content ids, as [`SignedRelease::verify`] does.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn verify(self, origin: &VerifiedCard, now: Time) -> Result<VerifiedManifest, ReleaseError> {
         if self.manifest.len() > MANIFEST_BYTES_MAX {
             return Err(ReleaseError::ManifestTooLarge { bytes: self.manifest.len() });
         }
-        let manifest = self.stored_manifest().map_err(ReleaseError::Manifest)?;
+        let manifest = self.read().map_err(ReleaseError::Manifest)?;
         manifest.check(origin, now)?;
         let key = origin.signing_key(manifest.key, manifest.suite, manifest.published_at);
         let key = key.ok_or_else(|| manifest.no_key(origin))?;
         let _valid = key.verify(RELEASE_TYPE, &self.manifest, &self.signature).map_err(|_| ReleaseError::Signature)?;
-        self.check_contents(&manifest)?;
-        Ok(VerifiedRelease { id: self.id(), manifest, signed: self })
+        Ok(VerifiedManifest { id: self.id(), manifest, signed: self })
+    }
+}
+
+impl VerifiedManifest {
+    /// The release's id.
+    #[must_use]
+    pub fn id(&self) -> ReleaseId {
+        self.id
     }
 
-    fn check_contents(&self, manifest: &Manifest) -> Result<(), ReleaseError> {
-        let listed = self.contents.len();
-        if !(1..=RELEASE_OBJECTS_MAX).contains(&listed) || u32::try_from(listed) != Ok(manifest.objects) {
-            return Err(ReleaseError::Count { listed, stated: manifest.objects });
-        }
-        if !self.contents.is_sorted_by(|a, b| a < b) {
-            return Err(ReleaseError::Order);
-        }
-        if tree_hash(&self.contents) != manifest.tree {
-            return Err(ReleaseError::Tree);
-        }
-        Ok(())
+    /// The manifest.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Checks that so many contents are as many as were signed.
+    ///
+    /// # Errors
+    /// [`ReleaseError::Count`] if they are not, or are none or too many for a release.
+    pub fn check_count(&self, listed: usize) -> Result<(), ReleaseError> {
+        self.manifest.check_count(listed)
+    }
+
+    /// The release with these contents, if they are those that were signed.
+    ///
+    /// # Errors
+    /// [`ReleaseError::Count`], [`ReleaseError::Order`] or [`ReleaseError::Tree`] if they are not.
+    pub fn with_contents(&self, contents: Vec<ContentId>) -> Result<VerifiedRelease, ReleaseError> {
+        self.manifest.check_contents(&contents)?;
+        let SignedManifest { manifest, signature } = self.signed.clone();
+        let signed = SignedRelease { manifest, signature, contents };
+        Ok(VerifiedRelease { id: self.id, manifest: self.manifest.clone(), signed })
     }
 }
 
 impl Manifest {
+    fn check_count(&self, listed: usize) -> Result<(), ReleaseError> {
+        if (1..=RELEASE_OBJECTS_MAX).contains(&listed) && u32::try_from(listed) == Ok(self.objects) {
+            Ok(())
+        } else {
+            Err(ReleaseError::Count { listed, stated: self.objects })
+        }
+    }
+
+    fn check_contents(&self, contents: &[ContentId]) -> Result<(), ReleaseError> {
+        self.check_count(contents.len())?;
+        if !contents.is_sorted_by(|a, b| a < b) {
+            return Err(ReleaseError::Order);
+        }
+        if tree_hash(contents) != self.tree {
+            return Err(ReleaseError::Tree);
+        }
+        Ok(())
+    }
+
     fn check_shape(&self) -> Result<(), ReleaseError> {
         self.label.check().map_err(ReleaseError::Label)?;
         if self.recipients.len() > RECIPIENTS_MAX {
@@ -366,7 +446,7 @@ impl VerifiedRelease {
         let bytes = canonical::to_vec(&manifest).map_err(ReleaseError::Manifest)?;
         let signature = key.sign(RELEASE_TYPE, &bytes);
         let signed = SignedRelease { manifest: bytes, signature, contents };
-        signed.check_contents(&manifest)?;
+        manifest.check_contents(&signed.contents)?;
         Ok(Self { id: signed.id(), manifest, signed })
     }
 

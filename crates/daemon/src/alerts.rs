@@ -28,7 +28,7 @@ const SMALL_PIECE_BYTES: usize = 64 * 1024;
 const PASSING: Duration = Duration::from_millis(15);
 
 /// How long a piece of bulk stands back at the most, however many alerts come.
-const STANDS_BACK_MAX: Duration = Duration::from_millis(50);
+const STANDS_BACK_MAX: Duration = Duration::from_millis(75);
 
 /// When something last passed here that nobody may wait for: a small push of our own, or a withdrawal of anybody's. A small
 /// release of a peer is no sign: a bulk has many of those.
@@ -125,9 +125,9 @@ mod tests {
         assert_eq!(alerts.stands_back(ms(1_000), ms(1_000)), Some(PASSING));
         assert_eq!(alerts.stands_back(ms(1_000), ms(1_010)), Some(ms(5)));
         assert_eq!(alerts.stands_back(ms(1_000), ms(1_015)), None);
-        alerts.note_at(ms(1_045));
-        assert_eq!(alerts.stands_back(ms(1_000), ms(1_045)), Some(ms(5)), "its time is up before the alert has passed");
-        assert_eq!(alerts.stands_back(ms(1_000), ms(1_050)), None);
+        alerts.note_at(ms(1_070));
+        assert_eq!(alerts.stands_back(ms(1_000), ms(1_070)), Some(ms(5)), "its time is up before the alert has passed");
+        assert_eq!(alerts.stands_back(ms(1_000), ms(1_075)), None);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A suite of tests says what failed by panicking.
 
+mod prefixes;
 pub mod search;
 
 use std::thread;
@@ -45,6 +46,7 @@ pub fn run<S: Store>(open: impl Fn() -> S) {
     a_release_takes_what_was_staged_for_it(&open());
     what_is_held_or_named_or_purged_is_not_staged(&open());
     what_is_staged_can_be_dropped_until_a_release_takes_it(&open());
+    prefixes::run(&open);
     search::run(&open);
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use mithaq_core::{
     body::Body,
-    id::{ContentId, ReleaseId},
+    id::{ContentId, ContentPrefix, ReleaseId},
     release::{SignedRelease, VerifiedRelease},
     stix::observable::Observable,
     time::Time,
@@ -390,6 +390,13 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// When the index cannot be read.
     fn has_bodies(&self, ids: &[ContentId]) -> Result<Vec<bool>, StoreError>;
+
+    /// The one content that the store holds, the staged ones among them, whose id begins with each of these; `None` where
+    /// there is none, or are more.
+    ///
+    /// # Errors
+    /// When the index or the packs cannot be read. A body that is found damaged on the way is not held.
+    fn contents_with(&self, prefixes: &[ContentPrefix]) -> Result<Vec<Option<ContentId>>, StoreError>;
 
     /// Which of these contents are held and staged: no release names them yet.
     ///

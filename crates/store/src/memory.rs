@@ -7,7 +7,7 @@ use std::{
 
 use mithaq_core::{
     body::{Body, Facts},
-    id::{ContentId, ReleaseId},
+    id::{ContentId, ContentPrefix, ReleaseId},
     release::{SignedRelease, VerifiedRelease},
     stix::observable::Observable,
     time::Time,
@@ -134,6 +134,20 @@ impl Held {
         self.bodies.contains_key(content) || self.staged.contains_key(content)
     }
 
+    fn content_with(&self, prefix: ContentPrefix) -> Option<ContentId> {
+        let mut first = [0; 32];
+        first[..ContentPrefix::BYTES].copy_from_slice(prefix.as_bytes());
+        let first = ContentId::from_bytes(first);
+        let is_alike = |content: &ContentId| content.prefix() == prefix;
+        let alike = |bodies: &BTreeMap<ContentId, Body>| {
+            bodies.range(first..).map(|(content, _)| *content).take_while(is_alike).collect::<Vec<_>>()
+        };
+        match [alike(&self.bodies), alike(&self.staged)].concat()[..] {
+            [content] => Some(content),
+            _ => None,
+        }
+    }
+
     fn is_named(&self, content: &ContentId) -> bool {
         self.rows.get(content).is_some_and(|rows| !rows.is_empty())
     }
@@ -216,6 +230,11 @@ impl Store for MemoryStore {
     fn has_bodies(&self, ids: &[ContentId]) -> Result<Vec<bool>, StoreError> {
         let held = self.held();
         Ok(ids.iter().map(|id| held.holds(id)).collect())
+    }
+
+    fn contents_with(&self, prefixes: &[ContentPrefix]) -> Result<Vec<Option<ContentId>>, StoreError> {
+        let held = self.held();
+        Ok(prefixes.iter().map(|prefix| held.content_with(*prefix)).collect())
     }
 
     fn are_staged(&self, ids: &[ContentId]) -> Result<Vec<bool>, StoreError> {

@@ -21,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-use mithaq_core::id::{ContentId, ReleaseId};
+use mithaq_core::id::{ContentPrefix, ReleaseId};
 
 use crate::limits::{CLAIM_TTL, CONTESTED_OPEN_MAX, CREDIT_BODIES_MIN, WAIT_MAX};
 
@@ -53,7 +53,7 @@ pub struct Claims {
     releases: u64,
     shares: BTreeMap<SessionId, Share>,
     /// The newest claim of each body.
-    holders: BTreeMap<ContentId, Holder>,
+    holders: BTreeMap<ContentPrefix, Holder>,
 }
 
 /// An entry of the journal towards a session.
@@ -78,7 +78,7 @@ struct Share {
 
 #[derive(Debug)]
 struct Claim {
-    contents: Vec<ContentId>,
+    contents: Vec<ContentPrefix>,
     /// How many of them did not come yet.
     owed: usize,
     since: Duration,
@@ -115,14 +115,15 @@ pub struct Pending {
     pub index: u64,
     /// The release.
     pub release: ReleaseId,
-    /// Its contents.
-    pub contents: Vec<ContentId>,
+    /// How its content ids begin: that is what claims are of. Contents that begin alike, which somebody may have made so, wait
+    /// for each other.
+    pub prefixes: Vec<ContentPrefix>,
     /// Which of them were on their way from elsewhere when this entry asked, and whether they came.
     elsewhere: Vec<Option<Arrived>>,
     /// How many of them we lacked when it was last asked.
     lacking: usize,
     /// One that is on its way from elsewhere.
-    blocker: Option<ContentId>,
+    blocker: Option<ContentPrefix>,
     /// When this began to wait for what is on its way from elsewhere.
     since: Option<Duration>,
 }
@@ -130,9 +131,9 @@ pub struct Pending {
 impl Pending {
     /// A release of which nobody asked yet.
     #[must_use]
-    pub fn new(index: u64, release: ReleaseId, contents: Vec<ContentId>) -> Self {
-        let elsewhere = vec![None; contents.len()];
-        Self { index, release, contents, elsewhere, lacking: 0, blocker: None, since: None }
+    pub fn new(index: u64, release: ReleaseId, prefixes: Vec<ContentPrefix>) -> Self {
+        let elsewhere = vec![None; prefixes.len()];
+        Self { index, release, prefixes, elsewhere, lacking: 0, blocker: None, since: None }
     }
 
     /// Whether the content at `position` was on its way from elsewhere at some time while this waited, and came. What was
@@ -142,13 +143,13 @@ impl Pending {
         self.elsewhere.get(position).and_then(Option::as_ref).is_some_and(Arrived::is_so)
     }
 
-    fn lacking<'a>(&'a self, held: &'a [bool]) -> impl Iterator<Item = (usize, ContentId)> + 'a {
+    fn lacking<'a>(&'a self, held: &'a [bool]) -> impl Iterator<Item = (usize, ContentPrefix)> + 'a {
         let is_held = |position: usize| held.get(position).copied().unwrap_or(false);
-        self.contents.iter().copied().enumerate().filter(move |(position, _)| !is_held(*position))
+        self.prefixes.iter().copied().enumerate().filter(move |(position, _)| !is_held(*position))
     }
 
     /// The wait for one that follows on another, or on a lack of credit, is the same wait.
-    fn wait_for(&mut self, blocker: Option<ContentId>, now: Duration) {
+    fn wait_for(&mut self, blocker: Option<ContentPrefix>, now: Duration) {
         self.blocker = blocker;
         self.since = self.since.or(blocker.map(|_| now));
     }
@@ -255,7 +256,7 @@ impl Claims {
         Some(claim)
     }
 
-    fn take(&mut self, holder: Holder, contents: Vec<ContentId>, now: Duration) {
+    fn take(&mut self, holder: Holder, contents: Vec<ContentPrefix>, now: Duration) {
         let Some(share) = self.shares.get_mut(&holder.session).filter(|_| !contents.is_empty()) else { return };
         self.holders.extend(contents.iter().map(|content| (*content, holder)));
         share.owed += contents.len();
@@ -263,7 +264,7 @@ impl Claims {
         share.entries.insert(holder.index, claim);
     }
 
-    fn free(&mut self, holder: Holder, contents: &[ContentId]) {
+    fn free(&mut self, holder: Holder, contents: &[ContentPrefix]) {
         for content in contents {
             // Another may have taken it over.
             if self.holders.get(content) == Some(&holder) {
@@ -273,7 +274,7 @@ impl Claims {
     }
 
     /// The entry as which a content is expected, if another should wait for that.
-    fn fetcher(&self, session: SessionId, waits: &Pending, content: ContentId, now: Duration) -> Option<Holder> {
+    fn fetcher(&self, session: SessionId, waits: &Pending, content: ContentPrefix, now: Duration) -> Option<Holder> {
         let holder = self.holders.get(&content)?;
         // Its own peer sends nothing sooner for being asked twice.
         let counts = holder.session == session || waits.is_patient(now) && self.moves(*holder, now);
@@ -362,14 +363,15 @@ impl Waiting {
 mod tests {
     use std::collections::BTreeSet;
 
+    use mithaq_core::id::ContentId;
     use proptest::prelude::*;
 
     use super::*;
 
     const NOTHING: [bool; 0] = [];
 
-    fn content(number: u32) -> ContentId {
-        ContentId::from_bytes(mithaq_core::id::sha256(&number.to_be_bytes()))
+    fn content(number: u32) -> ContentPrefix {
+        ContentId::of(&number.to_be_bytes()).prefix()
     }
 
     fn pending(index: u64, contents: impl IntoIterator<Item = u32>) -> Pending {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use mithaq_core::{
     body::Body,
     card::VerifiedCard,
-    id::{CertId, ContentId, ReleaseId},
+    id::{CertId, ContentId, ContentPrefix, ReleaseId},
     receipt::{Status, VerifiedReceipt},
     release::{SignedRelease, VerifiedRelease},
     time::Time,
@@ -123,8 +123,8 @@ pub enum Input {
     BodiesHeld {
         /// The entry.
         index: u64,
-        /// Which of the bodies we hold and may say so.
-        held: Vec<bool>,
+        /// The contents that we hold and may say so of, in the order asked for; `None` where there is none, or are more.
+        held: Vec<Option<ContentId>>,
     },
     /// Answer to [`Output::CheckBodies`]: bodies are on their way from elsewhere, or enough was asked for.
     /// [`Input::BodiesHeld`] follows.
@@ -315,8 +315,8 @@ pub enum Output {
         index: u64,
         /// The release that names them.
         release: ReleaseId,
-        /// The bodies.
-        contents: Vec<ContentId>,
+        /// How their content ids begin.
+        prefixes: Vec<ContentPrefix>,
     },
     /// Bodies of an entry came, and more of them are to come.
     BodiesCame {

@@ -14,11 +14,13 @@
 //!           <-----------------  Missing        short ids of those that the sink lacks
 //!   Offer   ------------------->               ids of releases
 //!           <-------------------  Want         which of them are missing
-//!   Manifest ------------------>               signed manifest and content ids
+//!   Manifest ------------------>               signed manifest, and how the content ids begin
 //!           <-------------------  WantBodies   which bodies are missing
 //!   Bodies  ------------------->               groups of bodies, compressed
 //!           <-------------------  Ack          durable at the sink
 //! ```
+//!
+//! What a backlog's manifests and bodies have in common is told once, in a run that ends with it.
 //!
 //! Sessions know nothing of each other; what one fetches and others need not is told in a table beside them, [`Claims`], and
 //! from which peer the fresh releases of a third CERT come first in another, [`Trees`].

@@ -273,7 +273,7 @@ impl Session {
                 self.hold(held, now.monotonic);
             }
             Input::Placed { origin, branch } => sink.placed(origin, branch, outputs),
-            Input::BodiesHeld { index, held } => sink.bodies_held(index, &held, outputs),
+            Input::BodiesHeld { index, held } => sink.bodies_held(index, held, outputs)?,
             Input::BodiesElsewhere { index } => sink.bodies_elsewhere(index),
             Input::Staged => sink.staged(),
             Input::Stored { entries } => sink.stored(&entries, receipts, now.wall, outputs)?,

@@ -1,5 +1,6 @@
 //! The receiving half: what the peer offers, what of it we lack, and the checks that stand before the store.
 
+mod bodies;
 mod late;
 mod origin;
 mod reconcile;
@@ -8,16 +9,15 @@ mod staging;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use mithaq_core::{
-    body::Body,
     card::VerifiedCard,
     id::{CertId, ContentId, ReleaseId},
     keys::Signature,
     receipt::Status,
-    release::{RELEASE_OBJECTS_MAX, SignedRelease, VerifiedRelease},
+    release::SignedManifest,
     time::Time,
 };
 
-use self::{late::Lazy, reconcile::Gap};
+use self::{bodies::Open, late::Lazy, reconcile::Gap};
 use crate::{
     elsewhere::Elsewhere,
     fault::Fault,
@@ -26,13 +26,13 @@ use crate::{
     journal::Cursor,
     limits::{
         AHEAD_MAX, GROUP_BYTES_MAX, INDEX_MAX, INLINE_BYTES_MAX, LINK_BYTES_PER_SECOND_MIN, OFFER_IDS_MAX,
-        RELEASE_BYTES_MAX, RELEASES_OPEN_MAX, STALL_TIMEOUT, WINDOW_BYTES,
+        RELEASES_OPEN_MAX, STALL_TIMEOUT,
     },
     receipts::Receipts,
     run::{Content, Piece, Unpacker},
     session::Setup,
     sketch::SketchKey,
-    wire::{self, Ack, Bodies, Gone, Kind, Manifest, Offer, Want, WantBodies},
+    wire::{self, Ack, Gone, Kind, Manifest, Offer, Want},
 };
 
 /// An entry of the peer's journal behind our cursor.
@@ -52,21 +52,6 @@ enum State {
     Open(Box<Open>),
     /// Held, handed to the store, or withdrawn by the peer.
     Done,
-}
-
-/// A release whose bodies are not all here.
-#[derive(Debug)]
-struct Open {
-    release: VerifiedRelease,
-    /// The card of its origin, if that is not the peer.
-    card: Option<Arc<VerifiedCard>>,
-    manner: Manner,
-    /// Positions of the bodies that we asked for, the last first; `None` until we know what we hold.
-    wanted: Option<Vec<usize>>,
-    bodies: Vec<Body>,
-    /// How many of `bodies` were handed over for staging.
-    staged: usize,
-    bytes: usize,
 }
 
 impl State {
@@ -283,9 +268,8 @@ impl Sink {
         self.check_place(frame.index)?;
         let signature =
             frame.signature[..].try_into().map_err(|_| Fault::Misbehaved("a signature of the wrong length"))?;
-        let contents = wire::ids(&frame.contents, RELEASE_OBJECTS_MAX, ContentId::from_bytes)?;
-        let signature = Signature::from_bytes(signature);
-        let signed = SignedRelease { manifest: self.unpack_manifest(frame)?, signature, contents };
+        let signed =
+            SignedManifest { manifest: self.unpack_manifest(frame)?, signature: Signature::from_bytes(signature) };
         let is_offered = self.entries.contains_key(&frame.index) || self.is_in_gap(frame.index);
         let is_late = self.take_late(frame.index, signed.id())?;
         match self.entries.get(&frame.index) {
@@ -297,28 +281,27 @@ impl Sink {
             return Err(Fault::Misbehaved("more releases than we take at once"));
         }
         let card = self.origin_card(&signed, &frame.card)?;
-        let release = signed.verify(card.as_deref().unwrap_or(&self.peer), now).map_err(Fault::Release)?;
-        self.check_address(&release)?;
-        let contents = release.contents().to_vec();
-        let (id, objects) = (release.id(), contents.len());
+        let manifest = signed.verify(card.as_deref().unwrap_or(&self.peer), now).map_err(Fault::Release)?;
+        self.check_address(manifest.manifest())?;
         let manner = match is_late {
             true => Manner::AskedLate,
             false if is_offered => Manner::Asked,
             false => Manner::Unasked,
         };
-        let open = Open { release, card, manner, wanted: None, bodies: Vec::new(), staged: 0, bytes: 0 };
-        self.put(frame.index, id, State::Open(Box::new(open)));
-        if frame.bodies.is_empty() {
-            let index = frame.index;
-            outputs.push(Output::CheckBodies { index, release: id, contents });
-            return Ok(());
-        }
-        self.set_wanted(frame.index, (0..objects).rev().collect());
-        let bodies = group::unpack(&frame.bodies, &frame.dictionary)?;
-        self.take_bodies(frame.index, bodies, INLINE_BYTES_MAX)?;
-        self.finish_if_complete(frame.index, outputs);
-        if self.open_entry(frame.index).is_some() {
-            return Err(Fault::Misbehaved("a release with some of its bodies missing"));
+        let inline =
+            if frame.bodies.is_empty() { None } else { Some(group::unpack(&frame.bodies, &frame.dictionary)?) };
+        let prefixes = match &inline {
+            None => wire::prefixes(&frame.contents)?,
+            Some(_) if !frame.contents.is_empty() => return Err(Fault::Misbehaved("contents beside their bodies")),
+            Some(bodies) => bodies.iter().map(|body| ContentId::of(body).prefix()).collect(),
+        };
+        manifest.check_count(prefixes.len()).map_err(Fault::Release)?;
+        let (index, release) = (frame.index, manifest.id());
+        let open = Open::new(manifest, card, manner, prefixes.clone());
+        self.put(index, release, State::Open(Box::new(open)));
+        match inline {
+            Some(bodies) => self.take_inline(index, bodies, INLINE_BYTES_MAX, outputs)?,
+            None => outputs.push(Output::CheckBodies { index, release, prefixes }),
         }
         Ok(())
     }
@@ -338,122 +321,6 @@ impl Sink {
     /// The peer has sent all of its backlog.
     pub(crate) fn rest(&mut self) -> Result<(), Fault> {
         self.run.rest()
-    }
-
-    fn open_entry(&mut self, index: u64) -> Option<&mut Open> {
-        match self.entries.get_mut(&index) {
-            Some(Entry { state: State::Open(open), .. }) => Some(open),
-            _ => None,
-        }
-    }
-
-    /// Notes which bodies we ask for, the last first.
-    fn set_wanted(&mut self, index: u64, wanted: Vec<usize>) {
-        if let Some(open) = self.open_entry(index)
-            && open.wanted.replace(wanted).is_none()
-        {
-            self.awaited += 1;
-        }
-    }
-
-    /// Lets a release wait whose bodies are on their way from elsewhere.
-    pub(crate) fn bodies_elsewhere(&mut self, index: u64) {
-        if self.open_entry(index).is_some_and(|open| open.wanted.is_none()) {
-            self.elsewhere.insert(index);
-        }
-    }
-
-    /// Tells the peer now and then, by a want of no bodies, that we wait and are alive.
-    pub(crate) fn remind(&mut self, now: Duration, outputs: &mut Outputs) {
-        if let Some(index) = self.elsewhere.due(now)
-            && let Some(open) = self.open_entry(index)
-        {
-            let bitmap = wire::bitmap(&vec![false; open.release.contents().len()]);
-            outputs.send(Channel::Control, Kind::WantBodies(WantBodies { index, bitmap }));
-        }
-    }
-
-    pub(crate) fn bodies_held(&mut self, index: u64, held: &[bool], outputs: &mut Outputs) {
-        self.elsewhere.remove(index);
-        let Some(open) = self.open_entry(index) else {
-            return;
-        };
-        if open.wanted.is_some() {
-            return;
-        }
-        let objects = open.release.contents().len();
-        let is_held = |position: usize| held.get(position).copied().unwrap_or(false);
-        let bitmap: Vec<bool> = (0..objects).map(|position| !is_held(position)).collect();
-        let wanted: Vec<usize> = (0..objects).rev().filter(|place| bitmap[*place]).collect();
-        self.objects_deduplicated += (objects - wanted.len()) as u64;
-        if !wanted.is_empty() {
-            let bitmap = wire::bitmap(&bitmap);
-            outputs.send(Channel::Control, Kind::WantBodies(WantBodies { index, bitmap }));
-        }
-        self.set_wanted(index, wanted);
-        self.finish_if_complete(index, outputs);
-    }
-
-    pub(crate) fn bodies(&mut self, frame: &Bodies, outputs: &mut Outputs) -> Result<(), Fault> {
-        if self.open_entry(frame.index).is_none_or(|open| open.wanted.is_none()) {
-            return Err(not_asked());
-        }
-        let bodies = if frame.size == 0 {
-            group::unpack(&frame.group, &frame.dictionary)?
-        } else {
-            let piece = Piece { bytes: frame.group.clone(), size: frame.size, dictionary: frame.dictionary.clone() };
-            group::split(&self.run.unpack(&piece, Content::Group)?)?
-        };
-        let bodies = self.take_bodies(frame.index, bodies, RELEASE_BYTES_MAX)?;
-        self.finish_if_complete(frame.index, outputs);
-        if self.open_entry(frame.index).is_some() {
-            outputs.push(Output::BodiesCame { index: frame.index, bodies });
-        }
-        Ok(())
-    }
-
-    /// Checks each body against the content id that is next. Says how many there were.
-    fn take_bodies(&mut self, index: u64, bodies: Vec<Vec<u8>>, bytes_max: usize) -> Result<usize, Fault> {
-        let window_left = WINDOW_BYTES.saturating_sub(self.window_used);
-        let open = self.open_entry(index).ok_or_else(not_asked)?;
-        let wanted = open.wanted.as_mut().ok_or_else(not_asked)?;
-        let (count, bytes): (_, usize) = (bodies.len(), bodies.iter().map(Vec::len).sum());
-        if open.bytes + bytes > bytes_max || bytes > window_left {
-            return Err(Fault::Misbehaved("more bytes than we take at once"));
-        }
-        for bytes in bodies {
-            let position = wanted.pop().ok_or_else(not_asked)?;
-            let content = open.release.contents()[position];
-            let body = Body::verify(content, bytes).map_err(Fault::Body)?;
-            check_label(&open.release, &body)?;
-            open.bodies.push(body);
-        }
-        open.bytes += bytes;
-        self.window_used += bytes;
-        Ok(count)
-    }
-
-    /// Hands a release over to the store once all of its bodies are here.
-    fn finish_if_complete(&mut self, index: u64, outputs: &mut Outputs) {
-        let is_complete = |open: &Open| open.wanted.as_ref().is_some_and(Vec::is_empty);
-        let Some(id) = self.open_entry(index).filter(|open| is_complete(open)).map(|open| open.release.id()) else {
-            return;
-        };
-        let Some(Entry { state: State::Open(open), .. }) = self.put(index, id, State::Done) else {
-            return;
-        };
-        self.objects_received += open.bodies.len() as u64;
-        self.storing.insert(index, (id, open.bytes));
-        self.settle_missing(index);
-        self.advance();
-        outputs.push(Output::Store {
-            index,
-            release: Box::new(open.release),
-            bodies: open.bodies,
-            card: open.card,
-            cursor: self.cursor,
-            manner: open.manner,
-        });
     }
 
     pub(crate) fn gone(&mut self, frame: &Gone, outputs: &mut Outputs) -> Result<(), Fault> {
@@ -514,13 +381,4 @@ impl Sink {
             outputs.push(Output::SaveCursor(self.cursor));
         }
     }
-}
-
-fn not_asked() -> Fault {
-    Fault::Misbehaved("bodies that were not asked for")
-}
-
-/// The label that all of a release share must be at least as strict as what each object says of itself.
-fn check_label(release: &VerifiedRelease, body: &Body) -> Result<(), Fault> {
-    if body.facts().is_covered_by(&release.manifest().label) { Ok(()) } else { Err(Fault::Label) }
 }

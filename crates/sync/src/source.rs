@@ -1,39 +1,38 @@
 //! The sending half: our journal towards the peer, offered in order, and what the peer wants of it.
 
+mod bodies;
 mod branches;
 mod offers;
 mod reconcile;
 mod sending;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::Duration,
 };
 
 use mithaq_core::{
     card::VerifiedCard,
-    id::{CertId, ContentId, ReleaseId},
+    id::{CertId, ReleaseId},
     release::SignedRelease,
 };
 
-use self::{branches::Branches, reconcile::Reconciling, sending::pack_bodies};
+use self::{bodies::Sent, branches::Branches, reconcile::Reconciling};
 use crate::{
     dictionary,
     fault::Fault,
     freight::Weight,
-    group,
     io::{Channel, Now, Output, Outputs},
     limits::{
-        AHEAD_MAX, EAGER_OPEN_MAX, FRAME_BYTES_MAX, GROUP_BYTES_MAX, LINK_BYTES_PER_SECOND_MIN, OFFER_IDS_MAX,
-        OFFERS_OPEN_MAX, PROMPT_WINDOW_BYTES, RELEASE_BYTES_MAX, RELEASES_OPEN_MAX, STALL_TIMEOUT, WINDOW_BYTES,
-        WINDOW_BYTES_MIN,
+        AHEAD_MAX, EAGER_OPEN_MAX, FRAME_BYTES_MAX, LINK_BYTES_PER_SECOND_MIN, OFFER_IDS_MAX, OFFERS_OPEN_MAX,
+        RELEASES_OPEN_MAX, STALL_TIMEOUT, WINDOW_BYTES, WINDOW_BYTES_MIN,
     },
     receipts::Receipts,
     run::Packer,
     sketch::SketchKey,
     tail::{Prompt, Tail},
-    wire::{self, Ack, Hello, Kind, Start, WantBodies},
+    wire::{Ack, Hello, Kind, Start},
 };
 
 /// An entry of our journal that was read in this session and that the peer has not done with.
@@ -61,17 +60,6 @@ enum State {
     Sent(Sent),
     /// The peer was told that it may not go, and has yet to confirm.
     Gone(Weight),
-}
-
-#[derive(Debug)]
-struct Sent {
-    channel: Channel,
-    contents: Vec<ContentId>,
-    /// Positions of the bodies that the peer wants and that were not sent yet.
-    wanted: VecDeque<usize>,
-    /// Whether the peer has said which bodies it wants.
-    asked: bool,
-    weight: Weight,
 }
 
 /// What was loaded for an entry.
@@ -337,23 +325,6 @@ impl Source {
         }
     }
 
-    fn pump_bodies(&mut self, outputs: &mut Outputs) {
-        // A release that has begun must fit, and so must what goes out with its bodies meanwhile.
-        let window = self.window_bytes.saturating_sub(PROMPT_WINDOW_BYTES).max(WINDOW_BYTES_MIN);
-        if self.loading_bodies || self.unconfirmed.window + GROUP_BYTES_MAX > window {
-            return;
-        }
-        let next = self.begun.or_else(|| self.hungry.pop_first().map(|(_, index)| index));
-        let Some(index) = next else { return };
-        let Some(Entry { id, state: State::Sent(sent), .. }) = self.entries.get(&index) else {
-            return;
-        };
-        let contents = sent.wanted.iter().map(|position| sent.contents[*position]);
-        outputs.push(Output::LoadBodies { index, release: *id, contents: contents.collect() });
-        self.begun = Some(index);
-        self.loading_bodies = true;
-    }
-
     pub(crate) fn journal_read(&mut self, mut ids: Vec<ReleaseId>, outputs: &mut Outputs) {
         ids.truncate(self.reading.take().unwrap_or(0));
         let (first, count) = (self.next, ids.len());
@@ -385,56 +356,6 @@ impl Source {
             self.offer(first, outputs);
         }
         self.pump(outputs);
-    }
-
-    pub(crate) fn want_bodies(&mut self, want: &WantBodies, now: Duration, outputs: &mut Outputs) -> Result<(), Fault> {
-        let not_sent = Fault::Misbehaved("a want of bodies of a release that was not sent");
-        let sent = match self.entries.get_mut(&want.index).map(|entry| &mut entry.state) {
-            Some(State::Sent(sent)) => sent,
-            _ => return Err(not_sent),
-        };
-        if sent.asked {
-            return Err(Fault::Misbehaved("a second want of the same bodies"));
-        }
-        let bits = wire::bits(&want.bitmap, sent.contents.len())?;
-        sent.wanted = (0..bits.len()).filter(|position| bits[*position]).collect();
-        self.waiting_since = now;
-        if sent.wanted.is_empty() {
-            // It waits for them from elsewhere, and will say which ones it wants: nothing else is to wait for that.
-            self.unconfirmed.manifests -= std::mem::take(&mut sent.weight.manifests);
-            self.pump(outputs);
-            return Ok(());
-        }
-        sent.asked = true;
-        self.hungry.insert((sent.channel, want.index));
-        self.pump(outputs);
-        Ok(())
-    }
-
-    pub(crate) fn bodies_loaded(&mut self, index: u64, bodies: &[Vec<u8>], outputs: &mut Outputs) -> Result<(), Fault> {
-        if self.begun != Some(index) || !std::mem::take(&mut self.loading_bodies) {
-            return Ok(());
-        }
-        let state = self.entries.get_mut(&index).map(|entry| &mut entry.state);
-        if let Some(State::Sent(sent)) = state {
-            let bodies = group::fitting(&bodies[..bodies.len().min(sent.wanted.len())]);
-            let window = bodies.iter().map(Vec::len).sum();
-            if bodies.is_empty() || sent.weight.window + window > RELEASE_BYTES_MAX {
-                let (channel, weight) = (sent.channel, sent.weight);
-                self.withdraw(index, channel, weight, outputs);
-            } else {
-                sent.wanted.drain(..bodies.len());
-                self.objects_sent += bodies.len() as u64;
-                let frame = pack_bodies(index, bodies, sent.channel, &mut self.run, self.dictionary)?;
-                let wire = outputs.send(sent.channel, Kind::Bodies(frame));
-                let weight = Weight { window, wire, manifests: 0 };
-                sent.weight.add(weight);
-                self.unconfirmed.add(weight);
-                self.begun = (!sent.wanted.is_empty()).then_some(index);
-            }
-        }
-        self.pump(outputs);
-        Ok(())
     }
 
     /// Settles entries. Releases take a receipt; what is gone is acknowledged without one.

@@ -5,6 +5,10 @@
 mod lazy;
 
 use bytes::Bytes;
+use mithaq_core::{
+    id::{ContentId, ContentPrefix},
+    release::RELEASE_OBJECTS_MAX,
+};
 use prost::Message;
 
 pub use self::lazy::{LazyOffer, Twins};
@@ -177,10 +181,10 @@ pub struct Manifest {
     /// The signature, 64 bytes.
     #[prost(bytes = "bytes", tag = "3")]
     pub signature: Bytes,
-    /// The content ids, 32 bytes each, strictly ascending.
+    /// How the content ids begin, 8 bytes each, in the order of the whole ids; empty if `bodies` is not.
     #[prost(bytes = "bytes", tag = "4")]
     pub contents: Bytes,
-    /// All bodies in the order of the content ids as one group, or empty.
+    /// All bodies in the order of their content ids as one group, or empty.
     #[prost(bytes = "bytes", tag = "5")]
     pub bodies: Bytes,
     /// The card of the release's origin as JSON, if that is not the sender and this stream has not carried it yet.
@@ -415,6 +419,20 @@ pub(crate) fn ids<T>(bytes: &[u8], max: usize, make: fn([u8; 32]) -> T) -> Resul
 /// Writes a run of 32-byte ids.
 pub(crate) fn join_ids<'a>(ids: impl Iterator<Item = &'a [u8; 32]>) -> Bytes {
     ids.flatten().copied().collect()
+}
+
+/// Splits a run of the first bytes of content ids, which are in the order of the whole ids.
+pub(crate) fn prefixes(bytes: &[u8]) -> Result<Vec<ContentPrefix>, Fault> {
+    let (prefixes, rest) = bytes.as_chunks::<{ ContentPrefix::BYTES }>();
+    if !rest.is_empty() || prefixes.is_empty() || prefixes.len() > RELEASE_OBJECTS_MAX || !prefixes.is_sorted() {
+        return Err(Fault::Misbehaved("a list of contents that is empty, too long, cut or in another order"));
+    }
+    Ok(prefixes.iter().copied().map(ContentPrefix::from_bytes).collect())
+}
+
+/// Writes how content ids begin.
+pub(crate) fn join_prefixes(contents: &[ContentId]) -> Bytes {
+    contents.iter().flat_map(|content| *content.prefix().as_bytes()).collect()
 }
 
 /// Splits a run of at most `max` short ids.

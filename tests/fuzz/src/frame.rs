@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mithaq_core::{
-    id::{AgreementId, ReleaseId},
+    id::{AgreementId, ContentId, ContentPrefix, ReleaseId},
     receipt::Status,
 };
 use mithaq_sync::{
@@ -84,6 +84,13 @@ fn found((index, brief): &(u64, Brief)) -> (u64, Option<ReleaseId>) {
     (*index, is_held.then(|| ReleaseId::from_bytes([7; 32])))
 }
 
+/// Of every second content that is named something is held that begins alike, and is another.
+fn mistaken(prefix: ContentPrefix) -> Option<ContentId> {
+    let mut bytes = [0; 32];
+    bytes[..ContentPrefix::BYTES].copy_from_slice(prefix.as_bytes());
+    (prefix.as_bytes()[0] % 2 == 1).then_some(ContentId::from_bytes(bytes))
+}
+
 /// Does what the session asks; says whether it has closed. Every second document is dealt with.
 fn perform(session: &mut Session, documents: &mut usize) -> bool {
     while let Some(output) = session.poll_output() {
@@ -96,8 +103,8 @@ fn perform(session: &mut Session, documents: &mut usize) -> bool {
             Output::CheckReleases { first, ids } => Input::ReleasesKnown { first, known: vec![false; ids.len()] },
             Output::FindReleases { offered, .. } => Input::ReleasesFound { found: offered.iter().map(found).collect() },
             Output::ClaimRelease { index, .. } => Input::ReleaseClaimed { index, late: mithaq_sync::Late::Wanted },
-            Output::CheckBodies { index, contents, .. } => {
-                Input::BodiesHeld { index, held: vec![false; contents.len()] }
+            Output::CheckBodies { index, prefixes, .. } => {
+                Input::BodiesHeld { index, held: prefixes.into_iter().map(mistaken).collect() }
             }
             Output::Store { index, release, .. } => {
                 assert!(!release.manifest().kind.is_local(), "a release that never leaves its store");

@@ -392,18 +392,23 @@ fn hello() -> Bytes {
 fn manifest(index: u64, cert: &Cert, kind: ReleaseKind) -> Manifest {
     let body = notice();
     let release = release_of(cert, kind, &body);
-    let contents = Bytes::copy_from_slice(body.id().as_bytes());
     let signed = release.signed();
     Manifest {
         index,
         manifest: signed.manifest.clone().into(),
         signature: Bytes::copy_from_slice(signed.signature.as_bytes()),
-        contents,
+        contents: Bytes::new(),
         bodies: group(&body),
         card: Bytes::new(),
         dictionary: Bytes::new(),
         size: 0,
     }
+}
+
+/// The same without its body.
+fn alone(own: &Manifest) -> Manifest {
+    let contents = Bytes::copy_from_slice(notice().id().prefix().as_bytes());
+    Manifest { contents, bodies: Bytes::new(), ..own.clone() }
 }
 
 /// A release of one body, as the first two pieces of a run. They are raw blocks, as [`group`] has one.
@@ -413,7 +418,7 @@ fn run_of(own: &Manifest) -> [Kind; 2] {
     let raw = [&u32::try_from(bytes.len()).unwrap().to_be_bytes()[..], &bytes].concat();
     let first = [&[0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x48][..], &block(&own.manifest)].concat();
     let size = |raw: &[u8]| u32::try_from(raw.len()).unwrap();
-    let manifest = Manifest { manifest: first.into(), size: size(&own.manifest), bodies: Bytes::new(), ..own.clone() };
+    let manifest = Manifest { manifest: first.into(), size: size(&own.manifest), ..alone(own) };
     let bodies = Bodies { index: own.index, group: block(&raw).into(), size: size(&raw), ..Bodies::default() };
     [Kind::Manifest(manifest), Kind::Bodies(bodies)]
 }
@@ -463,11 +468,7 @@ fn frames() -> Vec<Seed> {
             "valid-live",
             stream(vec![document.clone(), start.clone(), Kind::Manifest(own.clone()), Kind::Manifest(passed_on)]),
         ),
-        (
-            "frame",
-            "valid-offered",
-            stream(vec![start.clone(), Kind::Offer(offered), Kind::Manifest(Manifest { bodies: Bytes::new(), ..own })]),
-        ),
+        ("frame", "valid-offered", stream(vec![start.clone(), Kind::Offer(offered), Kind::Manifest(alone(&own))])),
         ("frame", "valid-run", stream(vec![start.clone(), first.clone(), second.clone(), rest()])),
         ("frame", "hostile-run", stream(vec![start.clone(), first, rest(), second])),
         ("frame", "valid-lazy", stream(vec![start.clone(), prune, lazy.clone(), Kind::Manifest(inline)])),

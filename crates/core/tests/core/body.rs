@@ -36,6 +36,21 @@ fn other_bytes_are_refused() {
 }
 
 #[test]
+fn a_prefix_is_no_more_than_that() {
+    let good = body(&object("indicator", 1, json!({})));
+    assert_eq!(Body::verify_prefix(good.id().prefix(), good.bytes().to_vec()).unwrap(), good);
+    let other = body(&object("indicator", 2, json!({})));
+    let error = Body::verify_prefix(good.id().prefix(), other.bytes().to_vec()).unwrap_err();
+    assert!(matches!(error, BodyError::Prefix { .. }), "{error}");
+    let spaced = [b" ", good.bytes()].concat();
+    let prefix = ContentId::of(&spaced).prefix();
+    assert!(matches!(Body::verify_prefix(prefix, spaced), Err(BodyError::NotCanonical)));
+    let large = vec![b'x'; BODY_BYTES_MAX + 1];
+    let error = Body::verify_prefix(ContentId::of(&large).prefix(), large).unwrap_err();
+    assert!(matches!(error, BodyError::TooLarge { .. }), "{error}");
+}
+
+#[test]
 fn one_form_only() {
     let good = String::from_utf8(body(&object("indicator", 1, json!({"x_n": 2}))).bytes().to_vec()).unwrap();
     for text in [

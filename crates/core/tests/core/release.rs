@@ -8,7 +8,7 @@ use mithaq_core::{
     label::{Category, LABEL_SECTORS_BYTES_MAX, LABEL_SET_MAX, Label},
     release::{
         CLOCK_SKEW_MAX, MANIFEST_BYTES_MAX, RELEASE_OBJECTS_MAX, RELEASE_TYPE, ReleaseDraft, ReleaseError,
-        SignedRelease, VerifiedRelease,
+        SignedManifest, SignedRelease, VerifiedRelease,
     },
     stix::Tlp,
 };
@@ -100,6 +100,22 @@ fn contents_are_those_that_were_signed() {
     check(|contents| contents[1] = contents[0], order);
     check(|contents| contents[2] = ContentId::from_bytes([0xff; 32]), tree);
     check(|contents| contents[0] = ContentId::from_bytes([0; 32]), tree);
+}
+
+#[test]
+fn contents_may_follow_the_manifest() {
+    let SignedRelease { manifest, signature, contents } = release();
+    let manifest = SignedManifest { manifest, signature }.verify(&cert(1).card, now()).unwrap();
+    assert_eq!(manifest.with_contents(contents.clone()).unwrap(), sign(3).unwrap());
+    assert!(manifest.check_count(3).is_ok());
+    for count in [0, 2, 4, RELEASE_OBJECTS_MAX + 1] {
+        assert!(matches!(manifest.check_count(count), Err(ReleaseError::Count { .. })), "{count}");
+    }
+    let mut others = contents;
+    let mut bytes = *others[1].as_bytes();
+    bytes[31] ^= 1;
+    others[1] = ContentId::from_bytes(bytes);
+    assert!(matches!(manifest.with_contents(others), Err(ReleaseError::Tree)));
 }
 
 #[test]

@@ -447,8 +447,8 @@ impl Pump {
                 Output::ClaimRelease { index, key, brief } => {
                     self.requests.send(Request::ClaimRelease { index, key, brief });
                 }
-                Output::CheckBodies { index, release, contents } => {
-                    self.requests.send(Request::CheckBodies { index, release, contents });
+                Output::CheckBodies { index, release, prefixes } => {
+                    self.requests.send(Request::CheckBodies { index, release, prefixes });
                 }
                 Output::BodiesCame { index, bodies } => self.seat.came(index, bodies),
                 Output::BodiesGone { index } => self.seat.give_up(index),

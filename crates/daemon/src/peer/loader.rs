@@ -7,7 +7,7 @@ use std::{
 
 use mithaq_core::{
     card::VerifiedCard,
-    id::{ContentId, ReleaseId},
+    id::{ContentId, ContentPrefix, ReleaseId},
     release::{Manifest, SignedRelease},
 };
 use mithaq_store::StoreError;
@@ -60,7 +60,7 @@ pub(super) enum Request {
     CheckReleases { first: u64, ids: Vec<ReleaseId> },
     FindReleases { key: BriefKey, offered: Vec<(u64, Brief)> },
     ClaimRelease { index: u64, key: BriefKey, brief: Brief },
-    CheckBodies { index: u64, release: ReleaseId, contents: Vec<ContentId> },
+    CheckBodies { index: u64, release: ReleaseId, prefixes: Vec<ContentPrefix> },
 }
 
 impl Request {
@@ -200,6 +200,10 @@ impl Lane {
     }
 }
 
+fn are_some(contents: &[Option<ContentId>]) -> Vec<bool> {
+    contents.iter().map(Option::is_some).collect()
+}
+
 /// Takes what is damaged as not there: the release does not go, and holds up nothing behind it.
 fn unless_damaged<T: Default>(read: Result<T, StoreError>) -> Result<T, StoreError> {
     match read {
@@ -295,8 +299,8 @@ impl Loader {
             Request::ClaimRelease { index, key, brief } => {
                 Ok(Input::ReleaseClaimed { index, late: self.claim_release(brief, &key)? })
             }
-            Request::CheckBodies { index, release, contents } => {
-                self.check_bodies(Pending::new(index, release, contents))
+            Request::CheckBodies { index, release, prefixes } => {
+                self.check_bodies(Pending::new(index, release, prefixes))
             }
         }
     }
@@ -368,45 +372,57 @@ impl Loader {
     fn check_bodies(&self, mut pending: Pending) -> Result<Input, StoreError> {
         let (index, freed) = (pending.index, self.seat.freed());
         // A release of one object may take something back, and is small: what it is, is known once it is here.
-        if self.node.room.is_low() && pending.contents.len() > 1 {
+        if self.node.room.is_low() && pending.prefixes.len() > 1 {
             // The peer is told again and again that it is to wait, as if they were on their way from elsewhere.
             self.held_back().push(pending);
             return Ok(Input::BodiesElsewhere { index });
         }
         // What may not be told is claimed like what we lack: when it is asked for must tell no more than that it is.
-        let mut told = self.told(&pending, &self.node.store.has_bodies(&pending.contents)?)?;
-        if !self.seat.claim(&mut pending, &told) {
+        let mut told = self.told(&pending)?;
+        if !self.seat.claim(&mut pending, &are_some(&told)) {
             self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(pending);
             return Ok(Input::BodiesElsewhere { index });
         }
         if self.seat.freed() != freed {
             // What others fetched may have been stored between the look and the claim.
-            told = self.told(&pending, &self.node.store.has_bodies(&pending.contents)?)?;
-            self.seat.narrow(&pending, &told);
+            told = self.told(&pending)?;
+            self.seat.narrow(&pending, &are_some(&told));
         }
         Ok(Input::BodiesHeld { index, held: told })
     }
 
     /// Which of the bodies that we hold we may say so of: those that the peer itself released to us, in whole or in part, or
-    /// that it may see of ours; of a release that it passes on and that we hold, all; and those that it was kept waiting for,
-    /// since they were on their way from another and came. What it gave in part for this release it knows that we hold, also
-    /// once another CERT's release has taken it. Else it would learn from our silence what others gave us: whoever guesses a
-    /// body can name it in a release of its own, but nobody can make up a release that another CERT signed, and whoever guesses
-    /// at the moment at which a body is on its way has to sign for it and is not answered twice.
-    pub(super) fn told(&self, pending: &Pending, held: &[bool]) -> Result<Vec<bool>, StoreError> {
-        let passed_on = held.contains(&true) && self.holds_of_third(pending.release)?;
+    /// that it may see of ours; of a release that it passes on and that we hold, what belongs to it; and those that it was
+    /// kept waiting for, since they were on their way from another and came. What it gave in part for this release it knows
+    /// that we hold, also once another CERT's release has taken it. Else it would learn from our silence what others gave
+    /// us: whoever guesses a body can name it in a release of its own, but nobody can make up a release that another CERT
+    /// signed, and whoever guesses at the moment at which a body is on its way has to sign a release for it, which does not
+    /// verify if it is not of that body, and is not answered twice.
+    pub(super) fn told(&self, pending: &Pending) -> Result<Vec<Option<ContentId>>, StoreError> {
+        let mut held = self.node.store.contents_with(&pending.prefixes)?;
+        let passed_on =
+            if held.iter().any(Option::is_some) { self.contents_of_third(pending.release)? } else { Vec::new() };
         let given = staging::given_by(&self.node, self.entry.cert(), pending.release)?;
-        let is_known = |position, content| passed_on || pending.came_elsewhere(position) || given.contains(content);
-        let contents = pending.contents.iter().zip(held).enumerate();
-        contents
-            .map(|(position, (content, held))| Ok(*held && (is_known(position, content) || self.may_tell(*content)?)))
-            .collect()
+        let is_known = |position, content| {
+            passed_on.binary_search(&content).is_ok() || pending.came_elsewhere(position) || given.contains(&content)
+        };
+        for (position, held) in held.iter_mut().enumerate() {
+            if let Some(content) = *held
+                && !is_known(position, content)
+                && !self.may_tell(content)?
+            {
+                *held = None;
+            }
+        }
+        Ok(held)
     }
 
-    /// Whether we hold a release that another than the peer signed.
-    fn holds_of_third(&self, id: ReleaseId) -> Result<bool, StoreError> {
-        let Some((_, release)) = self.node.store.release(id)? else { return Ok(false) };
-        Ok(release.stored_manifest().is_ok_and(|manifest| manifest.origin != self.entry.cert()))
+    /// The contents of a release that we hold and another than the peer signed, in order. The prefixes that the peer names
+    /// them by are signed by nobody: they may be a guess at something else.
+    fn contents_of_third(&self, id: ReleaseId) -> Result<Vec<ContentId>, StoreError> {
+        let Some((_, release)) = self.node.store.release(id)? else { return Ok(Vec::new()) };
+        let is_of_third = |manifest: Manifest| manifest.origin != self.entry.cert();
+        Ok(if release.stored_manifest().is_ok_and(is_of_third) { release.contents } else { Vec::new() })
     }
 
     fn may_tell(&self, content: ContentId) -> Result<bool, StoreError> {

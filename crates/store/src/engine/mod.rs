@@ -35,7 +35,7 @@ use std::{
 };
 
 use mithaq_core::{
-    id::{ContentId, ReleaseId},
+    id::{ContentId, ContentPrefix, ReleaseId},
     release::SignedRelease,
     stix::observable::Observable,
     time::Time,
@@ -346,6 +346,11 @@ impl Store for SledStore {
 
     fn has_bodies(&self, ids: &[ContentId]) -> Result<Vec<bool>, StoreError> {
         Ok(self.shared.index.find_any_bodies(ids)?.iter().map(Option::is_some).collect())
+    }
+
+    fn contents_with(&self, prefixes: &[ContentPrefix]) -> Result<Vec<Option<ContentId>>, StoreError> {
+        let _places = self.shared.places();
+        self.shared.contents_with(prefixes)
     }
 
     fn are_staged(&self, ids: &[ContentId]) -> Result<Vec<bool>, StoreError> {

@@ -7,7 +7,7 @@ use std::{
 
 use mithaq_core::{
     body::Body,
-    id::{ContentId, ReleaseId},
+    id::{ContentId, ContentPrefix, ReleaseId},
     merkle,
     release::SignedRelease,
     stix::observable::Observable,
@@ -234,6 +234,28 @@ impl Shared {
         }
         wanted.sort_unstable_by_key(|wanted| (wanted.extent.segment, wanted.extent.offset, wanted.position));
         Ok(wanted)
+    }
+
+    /// The contents whose ids begin so, as their bodies tell: the index knows no whole ids.
+    pub(super) fn contents_with(&self, prefixes: &[ContentPrefix]) -> Result<Vec<Option<ContentId>>, StoreError> {
+        let mut contents = vec![None; prefixes.len()];
+        let ordinals = self.index.find_beginning(prefixes)?;
+        let mut found: Vec<_> = (0..).zip(ordinals).filter_map(|(index, ordinal)| Some((ordinal?, index))).collect();
+        // Bodies of one group are read together.
+        found.sort_unstable();
+        for (ordinal, index) in found {
+            contents[index] = self.content_of(ordinal)?.filter(|content| content.prefix() == prefixes[index]);
+        }
+        Ok(contents)
+    }
+
+    /// The content id of the body with an ordinal; `None` if it is damaged.
+    fn content_of(&self, ordinal: u64) -> Result<Option<ContentId>, StoreError> {
+        let Some((extent, position)) = self.index.body_extents([ordinal].into_iter()).pop().flatten() else {
+            return Ok(None);
+        };
+        let group = self.group(&extent)?;
+        Ok(group.as_ref().and_then(|group| group.record(position)).map(ContentId::of))
     }
 
     /// The body with an ordinal that a short key has led to; `None` if the store no longer claims to have it.

@@ -6,6 +6,7 @@ mod damage;
 mod failing;
 mod losses;
 mod model;
+mod prefixes;
 mod racing;
 mod repair;
 mod search;

@@ -93,7 +93,7 @@ impl Index {
 }
 
 impl View {
-    fn runs_of(&self, table: Table) -> impl Iterator<Item = &Arc<Run>> {
+    pub(super) fn runs_of(&self, table: Table) -> impl Iterator<Item = &Arc<Run>> {
         self.runs.iter().filter(move |run| run.table() == table)
     }
 

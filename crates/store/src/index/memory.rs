@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::{
+    alike::{Alike, Beginning},
     gone::Bits,
     keyed::{KeyedMap, Seeded},
     table::{Key, Table},
@@ -55,7 +56,36 @@ impl Postings {
 pub(crate) type PendingState = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// The postings of each table.
-type Tables = [Postings; Table::COUNT];
+#[derive(Debug, Default)]
+struct Tables {
+    contents: Alike,
+    others: [Postings; Table::COUNT],
+}
+
+impl Tables {
+    /// Room for as many as others have.
+    fn like(other: &Self) -> Self {
+        Self { contents: Alike::like(&other.contents), others: other.others.each_ref().map(Postings::like) }
+    }
+
+    fn insert(&mut self, table: Table, key: Key, value: u64) {
+        match table {
+            Table::Contents => self.contents.insert(key, value),
+            other => self.others[usize::from(other.code())].insert(key, value),
+        }
+    }
+
+    fn find(&self, table: Table, key: &Key) -> impl Iterator<Item = u64> {
+        let contents = (table == Table::Contents).then(|| self.contents.find(*key));
+        contents.into_iter().flatten().chain(self.others[usize::from(table.code())].find(key))
+    }
+
+    /// All postings of a table, in any order.
+    fn all(&self, table: Table) -> impl Iterator<Item = (Key, u64)> {
+        let contents = (table == Table::Contents).then(|| self.contents.iter());
+        contents.into_iter().flatten().chain(self.others[usize::from(table.code())].iter())
+    }
+}
 
 /// Postings and state that are being written to sled: they stay as they are, and readers still find them here.
 #[derive(Debug, Default)]
@@ -67,7 +97,7 @@ pub(crate) struct Frozen {
 impl Frozen {
     /// All postings of a table in ascending order.
     pub(crate) fn sorted(&self, table: Table) -> Vec<(Key, u64)> {
-        let mut sorted: Vec<_> = self.tables[usize::from(table.code())].iter().collect();
+        let mut sorted: Vec<_> = self.tables.all(table).collect();
         sorted.sort_unstable();
         sorted
     }
@@ -92,18 +122,19 @@ pub(crate) struct Memory {
 impl Memory {
     pub(crate) fn insert(&mut self, table: Table, key: Key, value: u64) {
         self.postings += 1;
-        self.tables[usize::from(table.code())].insert(key, value);
-    }
-
-    /// What is being written of a table, then what came since.
-    fn tables(&self, table: Table) -> [&Postings; 2] {
-        [&self.frozen.tables, &self.tables].map(|tables| &tables[usize::from(table.code())])
+        self.tables.insert(table, key, value);
     }
 
     /// The postings of a key: those that are being written, then those that came since.
     pub(crate) fn find(&self, table: Table, key: &Key) -> impl Iterator<Item = u64> {
-        let [frozen, since] = self.tables(table);
-        frozen.find(key).chain(since.find(key))
+        self.frozen.tables.find(table, key).chain(self.tables.find(table, key))
+    }
+
+    /// The postings of the contents whose keys begin so.
+    pub(super) fn contents_beginning(&self, beginning: Beginning) -> impl Iterator<Item = (Key, u64)> {
+        [&self.frozen.tables, &self.tables]
+            .into_iter()
+            .flat_map(move |tables| tables.contents.beginning_with(beginning))
     }
 
     /// The first `limit` postings of a table from `from` to the key `last`, in order. For more than one key all postings of
@@ -113,7 +144,7 @@ impl Memory {
         let mut found: Vec<_> = if from.0 == last {
             self.find(table, &last).map(|value| (last, value)).filter(is_within).collect()
         } else {
-            self.tables(table).into_iter().flat_map(Postings::iter).filter(is_within).collect()
+            self.frozen.tables.all(table).chain(self.tables.all(table)).filter(is_within).collect()
         };
         if found.len() > limit {
             found.select_nth_unstable(limit);
@@ -164,7 +195,7 @@ impl Memory {
 
     /// Sets apart what is to be written.
     pub(crate) fn freeze(&mut self) -> Arc<Frozen> {
-        let (next, state) = (self.tables.each_ref().map(Postings::like), std::mem::take(&mut self.state));
+        let (next, state) = (Tables::like(&self.tables), std::mem::take(&mut self.state));
         let tables = std::mem::replace(&mut self.tables, next);
         (self.postings, self.state_bytes) = (0, 0);
         self.frozen = Arc::new(Frozen { tables, state });
@@ -186,8 +217,7 @@ impl Memory {
         }
         for table in Table::ALL {
             for tables in [&frozen.tables, &tables] {
-                let postings = tables[usize::from(table.code())].iter();
-                postings.for_each(|(key, value)| self.insert(table, key, value));
+                tables.all(table).for_each(|(key, value)| self.insert(table, key, value));
             }
         }
     }

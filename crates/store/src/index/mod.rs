@@ -5,6 +5,8 @@
 //! only in memory when a process ended is read again from the packs. So no commit waits for sled, sled holds few
 //! and large rows, and a sled that is behind, damaged or gone costs time and never data.
 
+mod alike;
+mod beginning;
 mod delta;
 mod dense;
 mod engine;

@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use super::{
-    ROW_BYTES, failed,
+    ROW_BYTES,
+    alike::{self, BEGINNING_BYTES, Beginning},
+    failed,
     filter::Filter,
     table::{Key, Table},
     unreadable,
@@ -163,6 +165,12 @@ impl Block {
         low
     }
 
+    /// Adds the postings of the keys that begin as `first`, the lowest of them, does.
+    fn find_beginning(&self, first: Key, found: &mut Vec<(Key, u64)>) {
+        let behind = (self.seek((first, 0))..self.count).map(|position| (self.key(position), self.value(position)));
+        found.extend(behind.take_while(|(key, _)| alike::beginning(key) == alike::beginning(&first)));
+    }
+
     /// Adds the values of `key` to `found`.
     fn find(&self, key: &Key, found: &mut Vec<u64>) {
         if key[..self.shared] != self.bytes[2..2 + self.shared] {
@@ -264,6 +272,26 @@ impl Reader<'_> {
         let mut block = after.saturating_sub(1);
         while self.run.fences.get(block).is_some_and(|fence| fence <= key) {
             self.block(block)?.find(key, found);
+            block += 1;
+        }
+        Ok(())
+    }
+
+    /// Adds the postings of all keys that begin so to `found`.
+    pub(super) fn find_beginning(
+        &mut self,
+        beginning: &Beginning,
+        found: &mut Vec<(Key, u64)>,
+    ) -> Result<(), StoreError> {
+        let mut first = [0; 16];
+        first[..BEGINNING_BYTES].copy_from_slice(beginning);
+        // The filter goes by no more of a key than that.
+        if !self.run.filter.may_hold(&first) {
+            return Ok(());
+        }
+        let mut block = self.run.fences.partition_point(|fence| *fence < first).saturating_sub(1);
+        while self.run.fences.get(block).is_some_and(|fence| alike::beginning(fence) <= beginning) {
+            self.block(block)?.find_beginning(first, found);
             block += 1;
         }
         Ok(())

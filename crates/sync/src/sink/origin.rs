@@ -6,7 +6,7 @@ use bytes::Bytes;
 use mithaq_core::{
     card::VerifiedCard,
     id::CertId,
-    release::{self, SignedRelease, VerifiedRelease},
+    release::{Kind, Manifest, ReleaseError, SignedManifest},
 };
 
 use super::Sink;
@@ -17,13 +17,13 @@ impl Sink {
     /// one.
     pub(super) fn origin_card(
         &mut self,
-        signed: &SignedRelease,
+        signed: &SignedManifest,
         shown: &Bytes,
     ) -> Result<Option<Arc<VerifiedCard>>, Fault> {
-        let unreadable = |error| Fault::Release(release::ReleaseError::Manifest(error));
-        let release::Manifest { origin, kind, .. } = signed.stored_manifest().map_err(unreadable)?;
+        let unreadable = |error| Fault::Release(ReleaseError::Manifest(error));
+        let Manifest { origin, kind, .. } = signed.read().map_err(unreadable)?;
         // What was taken under an earlier agreement can be taken back under one that takes nothing of others.
-        let is_taken = self.third_party || kind == release::Kind::Withdraw;
+        let is_taken = self.third_party || kind == Kind::Withdraw;
         if origin == self.peer.cert_id() || origin == self.us || !is_taken {
             // What the peer may not pass on does not verify against its own card.
             return Ok(None);
@@ -44,8 +44,7 @@ impl Sink {
     }
 
     /// Refuses what is for others, and what no CERT may send.
-    pub(super) fn check_address(&self, release: &VerifiedRelease) -> Result<(), Fault> {
-        let manifest = release.manifest();
+    pub(super) fn check_address(&self, manifest: &Manifest) -> Result<(), Fault> {
         let is_for = |recipients: &BTreeSet<CertId>| recipients.is_empty() || recipients.contains(&self.us);
         if manifest.kind.is_local() {
             return Err(Fault::Misbehaved("a release that never leaves its store"));

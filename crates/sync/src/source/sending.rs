@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, time::Duration};
 
 use bytes::Bytes;
-use mithaq_core::{card::VerifiedCard, id::ContentId, release::SignedRelease};
+use mithaq_core::{card::VerifiedCard, release::SignedRelease};
 
 use super::{Entry, Loaded, Sent, Source, State};
 use crate::{
@@ -12,9 +12,8 @@ use crate::{
     group::{self, Packed},
     io::{Channel, Outputs},
     limits::{INLINE_BYTES_MAX, LOADING_MAX, MANIFESTS_BYTES_MAX},
-    run::{Packer, Piece},
     twins::Twins,
-    wire::{self, Bodies, Gone, Kind, Manifest, Rest},
+    wire::{self, Gone, Kind, Manifest, Rest},
 };
 
 impl Source {
@@ -69,7 +68,6 @@ impl Source {
         let mut manifest = Manifest {
             index,
             signature: Bytes::copy_from_slice(release.signature.as_bytes()),
-            contents: wire::join_ids(release.contents.iter().map(ContentId::as_bytes)),
             card,
             ..Manifest::default()
         };
@@ -81,16 +79,20 @@ impl Source {
         }
         let mut window = 0;
         if fits {
+            // Who has all bodies can tell their ids.
             let Packed { group, dictionary } = group::pack(&inline, self.dictionary)?;
             (manifest.bodies, manifest.dictionary, window) = (group, dictionary, bytes);
             self.objects_sent += inline.len() as u64;
+        } else {
+            manifest.contents = wire::join_prefixes(&release.contents);
         }
         let wire = outputs.send(channel, Kind::Manifest(manifest));
         let weight = Weight { window, wire, manifests: if fits { 0 } else { wire } };
         self.unconfirmed.add(weight);
         if let Some(entry) = self.entries.get_mut(&index) {
+            let asked = fits.then(|| vec![true; release.contents.len()]);
             entry.state =
-                State::Sent(Sent { channel, contents: release.contents, wanted: VecDeque::new(), asked: fits, weight });
+                State::Sent(Sent { channel, contents: release.contents, wanted: VecDeque::new(), asked, weight });
         }
         Ok(())
     }
@@ -117,20 +119,4 @@ impl Source {
         outputs.send(channel, Kind::Gone(Gone { index, id }));
         self.begun = self.begun.filter(|begun| *begun != index);
     }
-}
-
-/// Bodies as they travel on a channel: on the backfill stream as a piece of the run, else as a group of their own.
-pub(super) fn pack_bodies(
-    index: u64,
-    bodies: &[Vec<u8>],
-    channel: Channel,
-    run: &mut Packer,
-    peer_has_dictionary: bool,
-) -> Result<Bodies, Fault> {
-    if channel == Channel::Backfill {
-        let Piece { bytes: group, size, dictionary } = run.pack(&group::join(bodies), peer_has_dictionary)?;
-        return Ok(Bodies { index, group, dictionary, size });
-    }
-    let Packed { group, dictionary } = group::pack(bodies, peer_has_dictionary)?;
-    Ok(Bodies { index, group, dictionary, size: 0 })
 }

@@ -144,8 +144,8 @@ impl World {
                 self.store(key, index, &release, bodies, cursor);
             }
             Output::Stage(parts) => self.stage(key, parts),
-            Output::CheckBodies { index, release, contents } => {
-                self.check_bodies(key, Pending::new(index, release, contents));
+            Output::CheckBodies { index, release, prefixes } => {
+                self.check_bodies(key, Pending::new(index, release, prefixes));
             }
             Output::BodiesCame { index, bodies } => self.bodies_came(key, index, bodies),
             Output::BodiesGone { index } => self.bodies_gone(key, index),

@@ -1,7 +1,7 @@
 //! Which bodies a node asks a peer for: what it holds and may say so of, and the table of claims that all of its sessions
 //! share.
 
-use mithaq_core::id::{ContentId, ReleaseId};
+use mithaq_core::id::{ContentId, ContentPrefix, ReleaseId};
 use mithaq_sync::{Input, Pending};
 
 use crate::{
@@ -14,19 +14,35 @@ use crate::{
 /// What was seen of the store before the claim.
 #[derive(Debug)]
 pub(crate) struct Look {
-    /// What of the bodies we hold and may say so.
-    told: Vec<bool>,
+    /// What of the contents we hold and may say so.
+    told: Vec<Option<ContentId>>,
     /// How often claims had been freed.
     freed: u64,
+}
+
+/// The contents that a peer means by how they begin: those of the release, unless somebody has changed that on its way.
+pub(crate) fn meant(pending: &Pending) -> Vec<ContentId> {
+    let meant = |(prefix, content): (&ContentPrefix, &ContentId)| {
+        let mut unknown = [0; 32];
+        unknown[..ContentPrefix::BYTES].copy_from_slice(prefix.as_bytes());
+        if content.prefix() == *prefix { *content } else { ContentId::from_bytes(unknown) }
+    };
+    pending.prefixes.iter().zip(POOL.contents(pending.release)).map(meant).collect()
+}
+
+fn are_some(told: &[Option<ContentId>]) -> Vec<bool> {
+    told.iter().map(Option::is_some).collect()
 }
 
 impl Node {
     /// Looks up what of a release we hold and may say so to a peer.
     fn look(&self, peer: usize, pending: &Pending) -> Look {
-        let is_told = |(place, content): (usize, &ContentId)| {
-            self.disk.has(*content) && (pending.came_elsewhere(place) || self.may_tell(peer, pending.release, *content))
+        let is_told = |(place, content): &(usize, ContentId)| {
+            self.disk.has(*content)
+                && (pending.came_elsewhere(*place) || self.may_tell(peer, pending.release, *content))
         };
-        let told = pending.contents.iter().enumerate().map(is_told).collect();
+        let told = |meant| Some(meant).filter(is_told).map(|(_, content)| content);
+        let told = meant(pending).into_iter().enumerate().map(told).collect();
         Look { told, freed: self.claims.releases() }
     }
 
@@ -56,10 +72,10 @@ impl World {
         let Some(end) = self.ends.get_mut(&key) else { return };
         let (node, index) = (&mut self.nodes[key.node], pending.index);
         let Look { mut told, freed } = look.unwrap_or_else(|| node.look(end.peer, &pending));
-        if node.claims.claim(end.seat, &mut pending, &told, self.now) {
+        if node.claims.claim(end.seat, &mut pending, &are_some(&told), self.now) {
             if node.claims.releases() != freed {
                 told = node.look(end.peer, &pending).told;
-                node.claims.narrow(end.seat, &pending, &told, self.now);
+                node.claims.narrow(end.seat, &pending, &are_some(&told), self.now);
                 self.wake(key.node);
             }
             self.requests.waits_no_more(key, index);

@@ -72,7 +72,8 @@ impl Vice {
                 Some(Input::ReleasesFound { found })
             }
             (Self::Liar, Input::BodiesHeld { index, held }) => {
-                Some(Input::BodiesHeld { index, held: made_up(held.len(), rng) })
+                let held = held.into_iter().map(|held| held.filter(|_| rng.below(2) == 0)).collect();
+                Some(Input::BodiesHeld { index, held })
             }
             (Self::Muddler, input) => Some(muddle(input, rng)),
             (Self::Grasper, Input::SketchCompared(compared)) => Some(Input::SketchCompared(grasp(compared, rng))),

@@ -11,7 +11,7 @@ use std::{
 use mithaq_core::id::{ContentId, ReleaseId};
 use mithaq_sync::{CLAIM_TTL, Pending, WAIT_MAX, wire::WantBodies};
 
-use crate::{checks::is_set, disk::Lot, driver::EndKey, pool::POOL, world::World};
+use crate::{checks::is_set, disk::Lot, driver::EndKey, fetching::meant, pool::POOL, world::World};
 
 /// For how long something may wait although nothing holds it up, beside what an answer of the store takes.
 const IDLE_MAX: Duration = Duration::from_secs(3);
@@ -77,8 +77,8 @@ impl Requests {
 
     pub(crate) fn waits(&mut self, key: EndKey, pending: &Pending, now: Duration) {
         let entry = (key, pending.index);
-        let is_elsewhere = |content: &&ContentId| self.others(entry, **content).next().is_some();
-        let elsewhere: Vec<ContentId> = pending.contents.iter().filter(is_elsewhere).copied().collect();
+        let is_elsewhere = |content: &ContentId| self.others(entry, *content).next().is_some();
+        let elsewhere: Vec<ContentId> = meant(pending).into_iter().filter(is_elsewhere).collect();
         if let Some(ask) = self.asks.get_mut(&entry) {
             ask.first_wait.get_or_insert(now);
             ask.is_waiting = true;
@@ -181,7 +181,7 @@ impl World {
     pub(crate) fn note_ask(&mut self, key: EndKey, pending: &Pending) {
         let end = self.ends.get(&key).filter(|_| self.nodes[key.node].is_honest());
         let Some(peer) = end.map(|end| end.peer) else { return };
-        let contents = pending.contents.clone();
+        let contents = meant(pending);
         let tellable = contents.iter().copied().filter(|content| self.may_tell(key.node, peer, *content)).collect();
         let ask = Ask {
             release: pending.release,

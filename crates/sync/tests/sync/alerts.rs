@@ -18,7 +18,7 @@ use mithaq_sync::{
 use crate::{
     fixtures::{Cert, Parcel, green, parcel_of, wall},
     hostile_source::some_ids,
-    lone::{Lone, group, hello, manifest, want},
+    lone::{Lone, group, hello, manifest, want, whole},
     pair::{Pair, World},
 };
 
@@ -33,7 +33,7 @@ fn paced() -> World {
 /// A pair on a slow link in the middle of a backlog that takes minutes.
 fn behind() -> Pair {
     let mut pair = Pair::new(paced());
-    for number in 0..15 {
+    for number in 0..30 {
         let parcel = parcel_of(&pair.nodes[0].cert, number * 1_000, 400, 400);
         pair.push(0, &parcel);
     }
@@ -190,7 +190,7 @@ fn what_came_ahead_cannot_be_offered_or_come_again() {
     let ahead = || {
         let mut lone = Lone::started(0);
         let bodies = group(&parcel.bodies);
-        lone.receive(Kind::Manifest(Manifest { bodies, ..manifest(index, &parcel) }));
+        lone.receive(Kind::Manifest(Manifest { contents: Bytes::new(), bodies, ..manifest(index, &parcel) }));
         assert!(matches!(lone.take_all()[..], [Output::Store { cursor, .. }] if cursor.index == 0));
         lone
     };
@@ -319,7 +319,7 @@ fn a_sketch_is_taken_behind_an_alert_that_it_does_not_have() {
         lone.receive(Kind::Hello(hello()));
         let mut lone = lone.start(0);
         let parcel = parcel_of(&lone.peer, 1, 1, 400);
-        lone.receive(Kind::Manifest(Manifest { bodies: group(&parcel.bodies), ..manifest(index, &parcel) }));
+        lone.receive(Kind::Manifest(whole(index, &parcel)));
         assert!(matches!(lone.take_all()[..], [Output::Store { .. }]));
         lone.receive(Kind::Reconcile(crate::hostile_cells::sketch(through, 32)));
         lone

@@ -13,7 +13,7 @@ use mithaq_sync::{
 
 use crate::{
     fixtures::{Cert, Parcel, at, cert, cert_with, green, parcel_of, setup, wall},
-    lone::{Lone, group, hello, manifest, want},
+    lone::{Lone, hello, manifest, want, whole},
 };
 
 fn document(kind: u32) -> Kind {
@@ -76,7 +76,7 @@ fn inline(index: u64, card: Bytes) -> Kind {
 }
 
 fn inline_of(index: u64, card: Bytes, parcel: &Parcel) -> Kind {
-    Kind::Manifest(Manifest { bodies: group(&parcel.bodies), card, ..manifest(index, parcel) })
+    Kind::Manifest(Manifest { card, ..whole(index, parcel) })
 }
 
 #[test]
@@ -171,6 +171,6 @@ fn a_withdrawal_of_a_third_where_the_agreement_takes_nothing_of_one_any_more() {
     let release = VerifiedRelease::sign(three.card.cert_id(), &three.signing, draft).unwrap();
     let parcel = Parcel { release, bodies: vec![notice.bytes().to_vec()] };
     let mut lone = Lone::started(0);
-    lone.receive(Kind::Manifest(Manifest { bodies: group(&parcel.bodies), card: shown(3), ..manifest(1, &parcel) }));
+    lone.receive(Kind::Manifest(Manifest { card: shown(3), ..whole(1, &parcel) }));
     assert!(matches!(&lone.take_all()[..], [Output::Store { card: Some(_), .. }]));
 }

@@ -207,7 +207,7 @@ fn two_missing_releases_as_one_entry() {
     for frame in [Kind::Manifest(manifest(5, &parcels[1])), gone(5, parcels[1].id())] {
         let mut lone = lacking(&parcels);
         lone.receive(Kind::Manifest(manifest(5, &parcels[0])));
-        lone.give(Input::BodiesHeld { index: 5, held: vec![true] });
+        lone.give(Input::BodiesHeld { index: 5, held: vec![Some(parcels[0].release.contents()[0])] });
         assert!(matches!(&lone.take_all()[..], [.., Output::Store { index: 5, .. }]));
         check_closes(lone, frame);
     }

@@ -4,12 +4,12 @@ use bytes::Bytes;
 use mithaq_core::{code::Code, id::ReleaseId};
 use mithaq_sync::{
     CONTROL_FRAME_BYTES_MAX, FRAME_BYTES_MAX, Input, OFFER_IDS_MAX, OFFERS_OPEN_MAX, Output,
-    wire::{self, Bodies, Gone, Kind, Manifest, Offer, Start, frame_length},
+    wire::{self, Bodies, Gone, Kind, Offer, Start, frame_length},
 };
 
 use crate::{
     fixtures::{Parcel, cert, parcel_of},
-    lone::{Lone, group, hello, manifest},
+    lone::{Lone, group, hello, manifest, whole},
 };
 
 pub(crate) fn offer(first: u64, ids: &[ReleaseId]) -> Kind {
@@ -45,7 +45,7 @@ pub(crate) fn check_closes(frames: impl IntoIterator<Item = Kind>, code: Code) {
 pub(crate) fn wanting(parcel: &Parcel) -> Lone {
     let mut lone = Lone::started(0);
     lone.receive(Kind::Manifest(manifest(1, parcel)));
-    let held = vec![false; parcel.bodies.len()];
+    let held = vec![None; parcel.bodies.len()];
     lone.give(Input::BodiesHeld { index: 1, held });
     let outputs = lone.take_all();
     assert!(matches!(outputs[..], [Output::CheckBodies { .. }, Output::Send { .. }]));
@@ -230,8 +230,7 @@ fn gone_twice() {
 fn a_release_that_came_cannot_be_gone() {
     let parcel = three();
     let mut lone = Lone::started(0);
-    let bodies = group(&parcel.bodies);
-    lone.receive(Kind::Manifest(Manifest { bodies, ..manifest(2, &parcel) }));
+    lone.receive(Kind::Manifest(whole(2, &parcel)));
     lone.take_all();
     lone.receive(gone(2, parcel.id()));
     lone.assert_closed(Code::MISBEHAVED);

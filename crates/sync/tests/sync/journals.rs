@@ -241,7 +241,7 @@ fn answers_that_nobody_asked_for_have_no_effect() {
         Input::JournalRead { ids },
         Input::ReleaseLoaded { index: 1, release: None, card: None, inline: None },
         Input::BodiesLoaded { index: 1, bodies: vec![vec![1]] },
-        Input::BodiesHeld { index: 1, held: vec![true] },
+        Input::BodiesHeld { index: 1, held: vec![None] },
         Input::Stored {
             entries: vec![(1, mithaq_core::receipt::Status::Received), (1, mithaq_core::receipt::Status::Received)],
         },

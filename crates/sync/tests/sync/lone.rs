@@ -72,8 +72,9 @@ pub(crate) fn bare(kind: Kind) -> Bytes {
     frame.slice(skip..)
 }
 
+/// How content ids begin.
 pub(crate) fn join(ids: &[ContentId]) -> Bytes {
-    ids.iter().flat_map(ContentId::as_bytes).copied().collect()
+    ids.iter().flat_map(|id| *id.prefix().as_bytes()).collect()
 }
 
 /// A group of these bodies.
@@ -99,6 +100,11 @@ pub(crate) fn manifest(index: u64, parcel: &Parcel) -> Manifest {
         dictionary: Bytes::new(),
         size: 0,
     }
+}
+
+/// The manifest frame of a release, with its bodies.
+pub(crate) fn whole(index: u64, parcel: &Parcel) -> Manifest {
+    Manifest { contents: Bytes::new(), bodies: group(&parcel.bodies), ..manifest(index, parcel) }
 }
 
 impl Lone {

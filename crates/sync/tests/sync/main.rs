@@ -20,6 +20,7 @@ mod lone;
 mod manifests;
 mod node;
 mod pair;
+mod prefixes;
 mod random;
 mod reconcile;
 mod recorded;

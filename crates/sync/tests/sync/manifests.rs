@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// How many releases the peer wants, of which each names as many objects as one may.
-const WANTED: u8 = 100;
+const WANTED: u8 = 184;
 
 fn id(number: u64) -> ReleaseId {
     ReleaseId::from_bytes([u8::try_from(number).unwrap(); 32])
@@ -20,8 +20,7 @@ fn bodies_need_not_wait_for_all_manifests() {
     let mut lone = Lone::started(WANTED.into());
     lone.give(Input::JournalRead { ids: (1..=u64::from(WANTED)).map(id).collect() });
     lone.take_all();
-    let bits: Vec<u8> = [vec![0xff; 12], vec![0x0f]].concat();
-    lone.receive(want(1, &bits, WANTED.into()));
+    lone.receive(want(1, &[0xff; WANTED as usize / 8], WANTED.into()));
     let large = parcel_of(&lone.peer, 0, 1_000, 400).release.signed().clone();
     let (sent, bytes) = lone.load_all(&large);
     let each = bytes / sent.len();

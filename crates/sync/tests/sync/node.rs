@@ -12,7 +12,7 @@ use bytes::{Buf, Bytes};
 use mithaq_core::{
     body::{BODY_BYTES_MAX, Body},
     card::VerifiedCard,
-    id::{CertId, ContentId, ReleaseId},
+    id::{CertId, ContentId, ContentPrefix, ReleaseId},
     receipt::Status,
     release::{self, SignedRelease, VerifiedRelease},
 };
@@ -46,6 +46,8 @@ pub(crate) struct Store {
     pub(crate) mistaken: Option<ReleaseId>,
     /// What the link is known to carry in a second.
     pub(crate) link: Option<u64>,
+    /// Contents that nobody released to us and that begin like some that are: somebody has made them so.
+    pub(crate) twins: BTreeMap<ContentPrefix, ContentId>,
     /// The sketch of our journal, if it was ever asked for; a daemon keeps it in memory.
     pub(crate) sketched: Option<Sketched>,
 }
@@ -215,11 +217,13 @@ impl Seat {
     /// very release that we hold, and to who was kept waiting for it.
     fn check(&mut self, mut pending: Pending, store: &Store, now: Duration) -> Input {
         let index = pending.index;
-        let held: Vec<_> = pending.contents.iter().map(|id| store.bodies.contains_key(id)).collect();
         let is_known = !store.origins.is_empty() && store.releases.contains_key(&pending.release);
-        let held = held.into_iter().enumerate();
-        let told: Vec<_> = held.map(|(place, held)| held && (is_known || pending.came_elsewhere(place))).collect();
-        if !self.claims.borrow_mut().claim(self.session, &mut pending, &told, now) {
+        let is_told = |place: usize| is_known || pending.came_elsewhere(place);
+        let prefixes = pending.prefixes.iter().enumerate();
+        let told: Vec<_> =
+            prefixes.map(|(place, prefix)| store.content_with(*prefix).filter(|_| is_told(place))).collect();
+        let are_told: Vec<_> = told.iter().map(Option::is_some).collect();
+        if !self.claims.borrow_mut().claim(self.session, &mut pending, &are_told, now) {
             self.waiting.insert(pending);
             return Input::BodiesElsewhere { index };
         }
@@ -409,14 +413,14 @@ impl Node {
             Output::FindMarks { shorts } => store.find_marks(&shorts),
             Output::ReadEntries { indexes } => store.read_entries(&indexes),
             Output::CompareSketch { key, cells } => store.compare_sketch(key, &cells),
-            Output::CheckBodies { index, release, contents } => match &mut self.seat {
-                Some(seat) => seat.check(Pending::new(index, release, contents), store, self.now),
+            Output::CheckBodies { index, release, prefixes } => match &mut self.seat {
+                Some(seat) => seat.check(Pending::new(index, release, prefixes), store, self.now),
                 None if self.held_back.is_some() => {
-                    self.held_back.get_or_insert_default().push((index, contents.len()));
+                    self.held_back.get_or_insert_default().push((index, prefixes.len()));
                     Input::BodiesElsewhere { index }
                 }
                 None => {
-                    let held = contents.iter().map(|id| store.bodies.contains_key(id)).collect();
+                    let held = prefixes.iter().map(|prefix| store.content_with(*prefix)).collect();
                     Input::BodiesHeld { index, held }
                 }
             },

@@ -13,8 +13,9 @@ use proptest::prelude::*;
 
 use crate::{
     fixtures::{BRIEFS, Rng, object, parcel, parcel_of, seeds},
-    lone::{Lone, bare, group, hello, manifest},
+    lone::{Lone, bare, group, hello, manifest, whole},
     pair::{Pair, World},
+    prefixes::twin,
     runs::Pieces,
 };
 
@@ -65,6 +66,10 @@ fn push(pair: &mut Pair, node: usize, rng: &mut Rng) {
     let count = 1 + rng.below(12);
     let objects = (0..count).map(|_| object(rng.below(80), size));
     let parcel = parcel(&pair.nodes[node].cert, objects.collect());
+    if rng.below(5) == 0 {
+        let content = rng.pick(parcel.release.contents());
+        pair.nodes[1 - node].store.twins.insert(content.prefix(), twin(content));
+    }
     if !pair.nodes[node].store.journal.contains(&parcel.id()) {
         pair.push(node, &parcel);
     }
@@ -129,7 +134,7 @@ fn valid_frames() -> Vec<Bytes> {
     let bitmap = Bytes::from_static(&[5]);
     let group = group(&parcel.bodies);
     let plain = manifest(1, &parcel);
-    let inline = Manifest { bodies: group.clone(), ..manifest(2, &parcel) };
+    let inlined = whole(2, &parcel);
     let mut packed = Pieces::default();
     let kinds = [
         Kind::Hello(hello()),
@@ -143,7 +148,7 @@ fn valid_frames() -> Vec<Bytes> {
         Kind::Bodies(packed.bodies(3, &parcel.bodies)),
         Kind::Rest(Rest {}),
         Kind::Manifest(plain),
-        Kind::Manifest(inline),
+        Kind::Manifest(inlined),
         Kind::Gone(Gone { index: 1, id }),
         Kind::WantBodies(WantBodies { index: 1, bitmap }),
         Kind::Bodies(Bodies { index: 1, group, ..Bodies::default() }),
@@ -182,8 +187,8 @@ fn answer(lone: &mut Lone) -> bool {
             Output::ClaimRelease { index, .. } => {
                 lone.give(Input::ReleaseClaimed { index, late: mithaq_sync::Late::Wanted })
             }
-            Output::CheckBodies { index, contents, .. } => {
-                lone.give(Input::BodiesHeld { index, held: vec![false; contents.len()] })
+            Output::CheckBodies { index, prefixes, .. } => {
+                lone.give(Input::BodiesHeld { index, held: vec![None; prefixes.len()] })
             }
             Output::SettleJournal => lone.give(Input::JournalSettled { head: 80 }),
             Output::OpenSketch { cells, .. } => lone.give(Input::SketchOpened {

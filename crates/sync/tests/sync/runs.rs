@@ -168,7 +168,7 @@ fn check_closes(frames: impl IntoIterator<Item = Kind>) {
     let mut lone = Lone::started(0);
     for frame in frames {
         if matches!(frame, Kind::Bodies(_)) {
-            lone.give(Input::BodiesHeld { index: 1, held: vec![false; 3] });
+            lone.give(Input::BodiesHeld { index: 1, held: vec![None; 3] });
         }
         lone.take_all();
         lone.receive(frame);
@@ -183,7 +183,7 @@ fn a_run_of_another_make_is_read() {
     for number in 1..4 {
         let parcel = parcel_of(&cert(2), 10 * number, 3, 400);
         lone.receive(Kind::Manifest(pieces.manifest(manifest(number, &parcel))));
-        lone.give(Input::BodiesHeld { index: number, held: vec![false; 3] });
+        lone.give(Input::BodiesHeld { index: number, held: vec![None; 3] });
         lone.take_all();
         lone.receive(Kind::Bodies(pieces.bodies(number, &parcel.bodies)));
         assert!(matches!(lone.take_all()[..], [mithaq_sync::Output::Store { .. }]));

@@ -291,7 +291,8 @@ fn who_waits_is_heard_of() {
         }
     }
     assert_eq!(told, 5);
-    lone.give(Input::BodiesHeld { index: 1, held: vec![true, false, true] });
+    let [first, _, third] = parcel.release.contents() else { panic!("not three") };
+    lone.give(Input::BodiesHeld { index: 1, held: vec![Some(*first), None, Some(*third)] });
     let Kind::WantBodies(want) = lone.take_frame().1 else { panic!("not a want") };
     assert_eq!(&want.bitmap[..], [0b010]);
     lone.give(Input::Tick);
@@ -305,7 +306,8 @@ fn a_release_that_came_from_elsewhere_is_acknowledged() {
     let parcel = parcel_of(&lone.peer, 1, 3, 400);
     lone.receive(Kind::Manifest(manifest(1, &parcel)));
     lone.give(Input::BodiesElsewhere { index: 1 });
-    lone.give(Input::BodiesHeld { index: 1, held: vec![true; 3] });
+    let held = parcel.release.contents().iter().copied().map(Some).collect();
+    lone.give(Input::BodiesHeld { index: 1, held });
     lone.take_all();
     lone.give(Input::Stored { entries: vec![(1, Status::Received)] });
     assert!(matches!(lone.take_frame(), (Channel::Control, Kind::Ack(_))));

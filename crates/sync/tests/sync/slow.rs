@@ -111,7 +111,7 @@ fn a_peer_that_offers_and_never_delivers_is_left() {
     lone.give(Input::ReleasesKnown { first: 1, known: vec![false] });
     lone.now += 2 * MINUTE;
     lone.receive(Kind::Manifest(manifest(1, &parcel)));
-    lone.give(Input::BodiesHeld { index: 1, held: vec![false] });
+    lone.give(Input::BodiesHeld { index: 1, held: vec![None] });
     lone.take_all();
     let closed = seconds_until_closed(&mut lone, 1000).unwrap();
     assert!((60..=300).contains(&closed), "{closed}");
@@ -127,7 +127,7 @@ fn a_store_of_our_own_that_takes_long_is_not_the_peers_fault() {
     lone.receive(Kind::Manifest(manifest(1, &parcel)));
     lone.take_all();
     assert_eq!(seconds_until_closed(&mut lone, 3600), None);
-    lone.give(Input::BodiesHeld { index: 1, held: vec![true] });
+    lone.give(Input::BodiesHeld { index: 1, held: vec![Some(parcel.release.contents()[0])] });
     assert_eq!(seconds_until_closed(&mut lone, 3600), None);
 }
 
@@ -168,7 +168,7 @@ fn who_has_no_room_for_five_minutes_is_waited_for() {
     let held_back = pair.nodes[1].held_back.take().unwrap();
     assert_eq!(held_back.len(), 8);
     for (index, count) in held_back {
-        pair.give(1, Input::BodiesHeld { index, held: vec![false; count] });
+        pair.give(1, Input::BodiesHeld { index, held: vec![None; count] });
     }
     pair.run();
     pair.assert_converged();

@@ -1,6 +1,12 @@
 //! One CERT with several sources: a pair for each, one store and one table of claims for all of them, one time.
 
-use std::{cell::RefCell, collections::BTreeMap, mem, rc::Rc, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    mem,
+    rc::Rc,
+    time::Duration,
+};
 
 use mithaq_core::id::{ContentId, ReleaseId};
 use mithaq_sync::{Claims, wire::Kind};
@@ -126,10 +132,13 @@ impl Star {
     fn note_sent(&mut self, source: usize) {
         let frames = mem::take(&mut self.pairs[source].nodes[0].sent.frames);
         let inline = frames.iter().filter_map(|(_, kind)| match kind {
-            Kind::Manifest(manifest) if !manifest.bodies.is_empty() => Some(manifest.contents.len() / 32),
+            Kind::Manifest(manifest) if !manifest.bodies.is_empty() => Some(manifest.index),
             _ => None,
         });
-        self.inlined += inline.sum::<usize>();
+        let inline: BTreeSet<_> = inline.collect();
+        let bodies = &self.pairs[source].nodes[0].sent.bodies;
+        self.inlined +=
+            bodies.iter().filter(|((index, _), _)| inline.contains(index)).map(|(_, times)| times).sum::<usize>();
         for (id, times) in mem::take(&mut self.pairs[source].nodes[0].sent.bodies) {
             *self.sent.entry(id.1).or_default() += times;
             self.shares[source] += times;

@@ -12,7 +12,7 @@ use mithaq_sync::{
 
 use crate::{
     fixtures::{BRIEFS, Cert, Parcel, at, cert, green, parcel_of, setup, wall},
-    lone::{Lone, group, hello, manifest, want},
+    lone::{Lone, hello, want, whole},
 };
 
 fn third() -> CertId {
@@ -241,7 +241,7 @@ pub(crate) fn stored_as(lone: &mut Lone) -> Manner {
 
 pub(crate) fn inline(index: u64, parcel: &Parcel) -> Kind {
     let card = cert(3).card.envelope().to_json().into();
-    Kind::Manifest(Manifest { bodies: group(&parcel.bodies), card, ..manifest(index, parcel) })
+    Kind::Manifest(Manifest { card, ..whole(index, parcel) })
 }
 
 #[test]

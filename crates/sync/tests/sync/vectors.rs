@@ -26,7 +26,7 @@ use mithaq_sync::{
 
 use crate::{
     fixtures::{AGREEMENT, BRIEFS, Parcel, SECRET, at, cert, decode, green, object, parcel, setup, wall},
-    lone::{bare, group, hello as hello_of_two, manifest, receipt},
+    lone::{bare, group, hello as hello_of_two, manifest, receipt, whole},
     runs::Pieces,
 };
 
@@ -107,9 +107,9 @@ fn tree(eager: bool) -> Tree {
 fn frames() -> Vec<(&'static str, Bytes)> {
     let id = Bytes::copy_from_slice(example().id().as_bytes());
     let plain = manifest(1, &example());
-    let inline = Manifest { bodies: group(&example().bodies), ..plain.clone() };
+    let inlined = whole(1, &example());
     let card = cert(3).card.envelope().to_json().into();
-    let passed_on = Manifest { bodies: group(&relayed().bodies), card, ..manifest(2, &relayed()) };
+    let passed_on = Manifest { card, ..whole(2, &relayed()) };
     let (mut pieces, dictionary) = (Pieces::with_dictionary(), Bytes::copy_from_slice(&sha256(DICTIONARY)[..8]));
     let piece = Manifest { dictionary: dictionary.clone(), ..pieces.manifest(plain.clone()) };
     let encode = Frame::encode_with_length;
@@ -122,7 +122,7 @@ fn frames() -> Vec<(&'static str, Bytes)> {
         ("want", encode(Kind::Want(Want { first: 1, bitmap: Bytes::from_static(&[0b1]), count: 1 }))),
         ("manifest", encode(Kind::Manifest(plain))),
         ("manifest-run", encode(Kind::Manifest(piece))),
-        ("manifest-inline", encode(Kind::Manifest(inline))),
+        ("manifest-inline", encode(Kind::Manifest(inlined))),
         ("manifest-card", encode(Kind::Manifest(passed_on))),
         ("gone", encode(Kind::Gone(Gone { index: 1, id }))),
         ("want-bodies", encode(Kind::WantBodies(WantBodies { index: 1, bitmap: Bytes::from_static(&[0b11]) }))),
@@ -404,7 +404,7 @@ fn bodies_are_understood_with_the_dictionary_and_without() {
     for name in ["bodies.hex", "bodies-dict.hex"] {
         let mut session = Session::new(setup(2, &cert(1), None), at(Duration::ZERO));
         ["hello.hex", "start.hex", "manifest.hex"].iter().for_each(|name| drop(hear(&mut session, name)));
-        give(&mut session, Input::BodiesHeld { index: 1, held: vec![false; 2] });
+        give(&mut session, Input::BodiesHeld { index: 1, held: vec![None; 2] });
         assert!(matches!(&hear(&mut session, name)[..], [Output::Store { bodies, .. }] if bodies.len() == 2));
     }
 }
@@ -426,7 +426,7 @@ fn the_lazy_offer_is_understood() {
 fn the_run_is_understood() {
     let mut session = Session::new(setup(2, &cert(1), None), at(Duration::ZERO));
     ["hello.hex", "start.hex", "manifest-run.hex"].iter().for_each(|name| drop(hear(&mut session, name)));
-    give(&mut session, Input::BodiesHeld { index: 1, held: vec![false; 2] });
+    give(&mut session, Input::BodiesHeld { index: 1, held: vec![None; 2] });
     let outputs = hear(&mut session, "bodies-run.hex");
     assert!(matches!(&outputs[..], [Output::Store { bodies, .. }] if bodies.len() == 2));
     assert!(hear(&mut session, "rest.hex").is_empty());

@@ -8,7 +8,7 @@ use mithaq_sync::{CREDIT_BODIES_MIN, Input};
 
 use super::{
     Cert,
-    staging::{bodies, ids, release, three},
+    staging::{bodies, ids, release, three, told},
 };
 use crate::{
     fetching::Seat,
@@ -33,7 +33,8 @@ impl Side {
     /// What we make of a release of these contents that the peer names as this entry.
     fn names(&self, index: u8, contents: &[ContentId]) -> Input {
         let release = ReleaseId::from_bytes([index; 32]);
-        let request = Request::CheckBodies { index: index.into(), release, contents: contents.to_vec() };
+        let prefixes = contents.iter().map(ContentId::prefix).collect();
+        let request = Request::CheckBodies { index: index.into(), release, prefixes };
         self.loader.answer(request).unwrap()
     }
 
@@ -57,7 +58,7 @@ fn arrive(us: &Cert, origin: &Cert, numbers: std::ops::Range<u32>) {
 }
 
 fn asks(index: u64) -> impl Fn(&Input) -> bool {
-    move |input| matches!(input, Input::BodiesHeld { index: at, held } if *at == index && *held == [false])
+    move |input| matches!(input, Input::BodiesHeld { index: at, held } if *at == index && *held == [None])
 }
 
 fn waits(index: u64) -> impl Fn(&Input) -> bool {
@@ -115,4 +116,19 @@ async fn who_owes_much_waits_for_what_is_held_too() {
         let _ = side.names(1, &many);
         assert!(waits(2)(&side.names(2, &ids(&bodies(0..1)))), "held: {is_held}");
     }
+}
+
+#[tokio::test]
+async fn who_passes_a_release_on_is_told_of_its_contents_and_of_nothing_else_that_it_names() {
+    let [us, guesser, other] = three();
+    let (passed_on, private) = (bodies(0..3), bodies(3..6));
+    let known = release(&other, &passed_on);
+    let arrivals = vec![Arrival { release: known.clone(), bodies: passed_on.clone() }];
+    us.node.commit(Batch { arrivals, ..Batch::default() }).unwrap();
+    arrive(&us, &other, 3..6);
+    assert_eq!(told(&us, &guesser, known.id(), &ids(&passed_on)), [true; 3]);
+    // Nobody has signed what a manifest without bodies is said to name.
+    assert_eq!(told(&us, &guesser, known.id(), &ids(&private)), [false; 3]);
+    let mixed = [ids(&private[..1]), ids(&passed_on[1..2]), ids(&private[2..])].concat();
+    assert_eq!(told(&us, &guesser, known.id(), &mixed), [false, true, false]);
 }

@@ -45,12 +45,13 @@ pub(super) fn three() -> [Cert; 3] {
 }
 
 /// What `us` tells a peer that it holds of a release.
-fn told(us: &Cert, peer: &Cert, release: ReleaseId, contents: &[ContentId]) -> Vec<bool> {
+pub(super) fn told(us: &Cert, peer: &Cert, release: ReleaseId, contents: &[ContentId]) -> Vec<bool> {
     let entry = us.node.peer(peer.id()).unwrap();
     let outbox = Outbox::new(Arc::clone(&us.node), Arc::clone(&entry)).unwrap();
     let loader = Loader::new(Arc::clone(&us.node), outbox, entry, Arc::new(Seat::new(&us.node.fetching)));
-    let held = us.node.store.has_bodies(contents).unwrap();
-    loader.told(&Pending::new(1, release, contents.to_vec()), &held).unwrap()
+    let told = loader.told(&Pending::new(1, release, contents.iter().map(ContentId::prefix).collect())).unwrap();
+    assert!(told.iter().zip(contents).all(|(told, content)| told.is_none_or(|told| told == *content)));
+    told.iter().map(Option::is_some).collect()
 }
 
 fn stage(us: &Cert, peer: &Cert, release: ReleaseId, bodies: &[Body]) -> bool {

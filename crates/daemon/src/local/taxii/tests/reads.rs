@@ -6,7 +6,7 @@ use std::{
 };
 
 use mithaq_core::{
-    id::{ContentId, ReleaseId},
+    id::{ContentId, ContentPrefix, ReleaseId},
     release::SignedRelease,
     stix::observable::Observable,
 };
@@ -49,6 +49,10 @@ impl Store for Counting {
 
     fn has_bodies(&self, ids: &[ContentId]) -> Result<Vec<bool>, StoreError> {
         self.reading().has_bodies(ids)
+    }
+
+    fn contents_with(&self, prefixes: &[ContentPrefix]) -> Result<Vec<Option<ContentId>>, StoreError> {
+        self.reading().contents_with(prefixes)
     }
 
     fn are_staged(&self, ids: &[ContentId]) -> Result<Vec<bool>, StoreError> {
