@@ -2,7 +2,7 @@
 //! rest, so that more of it goes in one frame, and that the peer may say meanwhile that it has it.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 
@@ -29,12 +29,45 @@ pub(super) struct Branches {
     /// For how long an entry rests.
     rest: Duration,
     pruned: BTreeSet<CertId>,
-    /// Entries that are to be offered lazily, and since when they rest, the first first.
-    resting: VecDeque<(Duration, u64)>,
+    /// Entries that are to be offered lazily.
+    resting: Resting,
     /// Entries that were offered lazily and of which the sink has not said whether it wants them.
     offered: BTreeSet<u64>,
     /// How many entries the sink is about to be told of as twins of its own.
     twins: usize,
+}
+
+/// Entries that rest: since when, and of which releases.
+#[derive(Debug, Default)]
+struct Resting {
+    entries: BTreeMap<(Duration, u64), ReleaseId>,
+    places: BTreeMap<ReleaseId, (Duration, u64)>,
+}
+
+impl Resting {
+    fn push(&mut self, since: Duration, index: u64, release: ReleaseId) {
+        self.entries.insert((since, index), release);
+        self.places.insert(release, (since, index));
+    }
+
+    /// Since when the first rests.
+    fn first(&self) -> Option<Duration> {
+        self.entries.first_key_value().map(|((since, _), _)| *since)
+    }
+
+    /// Takes the first if it is what is wanted.
+    fn pop_if(&mut self, is_wanted: impl FnOnce(Duration) -> bool) -> Option<u64> {
+        self.first().filter(|since| is_wanted(*since))?;
+        let ((_, index), release) = self.entries.pop_first()?;
+        self.places.remove(&release);
+        Some(index)
+    }
+
+    /// Takes the entry of a release.
+    fn take(&mut self, release: ReleaseId) -> Option<u64> {
+        let place = self.places.remove(&release)?;
+        self.entries.remove(&place).map(|_| place.1)
+    }
 }
 
 impl Branches {
@@ -44,18 +77,17 @@ impl Branches {
 
     /// How many entries wait for what is no business of the others.
     pub(super) fn waiting(&self) -> usize {
-        self.resting.len() + self.offered.len() + self.twins
+        self.resting.entries.len() + self.offered.len() + self.twins
     }
 
     /// Takes all that has rested, or all but rested, once the first has.
     fn take_rested(&mut self, now: Duration) -> Vec<u64> {
         let age = |since: Duration| now.saturating_sub(since);
-        if self.resting.front().is_none_or(|(since, _)| age(*since) < self.rest) {
+        if self.resting.first().is_none_or(|since| age(since) < self.rest) {
             return Vec::new();
         }
         let enough = self.rest.saturating_sub(LAZY_SPAN);
-        let count = self.resting.partition_point(|(since, _)| age(*since) >= enough);
-        self.resting.drain(..count).map(|(_, index)| index).collect()
+        std::iter::from_fn(|| self.resting.pop_if(|since| age(since) >= enough)).collect()
     }
 
     /// Whether an entry was offered lazily and waits for the sink.
@@ -97,8 +129,9 @@ impl Source {
 
     /// Lets an entry rest that was loaded to go unasked.
     pub(super) fn rest(&mut self, index: u64, now: Duration) {
+        let Some(release) = self.entries.get(&index).map(|entry| entry.id) else { return };
         self.stay(index, State::Resting);
-        self.branches.resting.push_back((now, index));
+        self.branches.resting.push(now, index, release);
     }
 
     /// Whether a release that was loaded to go unasked need not go: the peer has offered it to us, and is about to be told
@@ -125,9 +158,7 @@ impl Source {
 
     /// Takes an entry of this release that rests, since the peer has offered it to us.
     pub(crate) fn take_resting(&mut self, release: ReleaseId) -> Option<u64> {
-        let is_same = |(_, index): &(Duration, u64)| self.entries.get(index).is_some_and(|entry| entry.id == release);
-        let place = self.branches.resting.iter().position(is_same)?;
-        let (_, index) = self.branches.resting.remove(place)?;
+        let index = self.branches.resting.take(release)?;
         self.entries.get_mut(&index)?.state = State::Twin;
         self.branches.twins += 1;
         Some(index)
@@ -144,7 +175,7 @@ impl Source {
 
     /// When what rests is to be offered.
     pub(crate) fn rests_until(&self) -> Option<Duration> {
-        self.branches.resting.front().map(|(since, _)| *since + self.branches.rest)
+        self.branches.resting.first().map(|since| since + self.branches.rest)
     }
 
     /// Offers lazily what has rested.
@@ -186,11 +217,28 @@ mod tests {
         let mut branches = Branches::new(LAZY_REST);
         let young = LAZY_SPAN + MOMENT;
         for (since, index) in [(Duration::ZERO, 7), (LAZY_SPAN, 9), (young, 8)] {
-            branches.resting.push_back((since, index));
+            branches.resting.push(since, index, ReleaseId::from_bytes([u8::try_from(index).unwrap(); 32]));
         }
         assert!(branches.take_rested(LAZY_REST - MOMENT).is_empty());
         assert_eq!(branches.take_rested(LAZY_REST), [7, 9]);
         assert_eq!(branches.take_rested(young + LAZY_REST), [8]);
         assert!(branches.take_rested(Duration::from_secs(9)).is_empty());
+    }
+
+    #[test]
+    fn what_a_peer_has_offered_too_rests_no_longer() {
+        let mut resting = Resting::default();
+        let release = |number: u8| ReleaseId::from_bytes([number; 32]);
+        (1..=3).for_each(|number| resting.push(MOMENT, number.into(), release(number)));
+        assert_eq!(
+            (resting.take(release(2)), resting.take(release(2)), resting.take(release(9))),
+            (Some(2), None, None)
+        );
+        assert_eq!(resting.pop_if(|since| since > MOMENT), None);
+        assert_eq!(
+            (resting.pop_if(|_| true), resting.pop_if(|_| true), resting.pop_if(|_| true)),
+            (Some(1), Some(3), None)
+        );
+        assert!(resting.places.is_empty());
     }
 }
