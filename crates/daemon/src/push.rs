@@ -523,8 +523,8 @@ fn store(
     Ok(())
 }
 
-/// Signs groups and commits them together. The commit is closed once its bodies reach so many bytes, so that peers get the
-/// first releases while the last are still being signed, and the next alert waits for no more than this.
+/// Signs groups and commits them together. The commit is closed once its bodies reach so many bytes, so that peers get
+/// the first releases while the last are still being signed, and the next alert waits for no more than this.
 fn store_piece(
     node: &Node,
     groups: &mut impl Iterator<Item = Group>,

@@ -34,8 +34,8 @@ fn give_way() {
 #[cfg(not(target_os = "linux"))]
 fn give_way() {}
 
-/// Runs something short that blocks on this very thread, while another takes over what else this one had to do; `None` if
-/// it panicked, which has been told then.
+/// Runs something short that blocks on this very thread, while another takes over what else this one had to do; `None`
+/// if it panicked, which has been told then.
 pub(crate) fn at_once<T>(work: impl FnOnce() -> T) -> Option<T> {
     let work = || catch_unwind(AssertUnwindSafe(work)).ok();
     match Handle::current().runtime_flavor() {

@@ -160,8 +160,8 @@ async fn push_objects(
     Ok(answer::stream(move |context| receiver.poll_recv(context)))
 }
 
-/// Takes the whole body, and no more than a push may have, with the right to carry it out. A small body needs that right
-/// only once it is whole, so that clients that fall silent do not keep others from pushing.
+/// Takes the whole body, and no more than a push may have, with the right to carry it out. A small body needs that
+/// right only once it is whole, so that clients that fall silent do not keep others from pushing.
 async fn collect(body: Body, pushes: Arc<Semaphore>) -> Result<(Vec<u8>, OwnedSemaphorePermit), Failed> {
     let stopping = || Failed::from(Problem::new(Code::INTERNAL, "the daemon is stopping"));
     let mut permit = None;

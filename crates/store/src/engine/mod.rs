@@ -87,8 +87,8 @@ struct Shared {
     care: Mutex<()>,
     /// Held by whoever commits, or moves what commits have written.
     writing: Mutex<()>,
-    /// Held for reading from the look at the index until the packs were read, and for writing while what the index says of
-    /// the packs and the packs change together.
+    /// Held for reading from the look at the index until the packs were read, and for writing while what the index says
+    /// of the packs and the packs change together.
     places: RwLock<()>,
     /// Held for as long as the store is open.
     _lock: File,
@@ -478,8 +478,8 @@ impl Care for SledStore {
     }
 }
 
-/// Makes the copy of a store that lies in `dir` a store of its own, with a new id, by which peers and readers tell that it
-/// is another one. Its index, if there is one, is built again when it is opened.
+/// Makes the copy of a store that lies in `dir` a store of its own, with a new id, by which peers and readers tell that
+/// it is another one. Its index, if there is one, is built again when it is opened.
 ///
 /// # Errors
 /// [`StoreError::Locked`] if a process has it open, [`StoreError::Schema`] if it was written by another version,

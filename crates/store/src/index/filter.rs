@@ -1,7 +1,7 @@
 //! Filters that say of a key that a run does not have it, or that it may.
 //!
-//! Each key has one block of 32 bytes, and a bit in each of the block's eight words: whatever the answer is, it costs one
-//! look at memory, and while the processor waits for that it goes on to the next run's filter.
+//! Each key has one block of 32 bytes, and a bit in each of the block's eight words: whatever the answer is, it costs
+//! one look at memory, and while the processor waits for that it goes on to the next run's filter.
 
 use super::table::{Key, Table};
 
@@ -24,7 +24,8 @@ struct Block([u32; WORDS]);
 #[derive(Debug)]
 pub(super) struct Filter {
     blocks: Vec<Block>,
-    /// Whether keys are hashes: then blocks lie in their order, and keys that come in it find theirs one behind the other.
+    /// Whether keys are hashes: then blocks lie in their order, and keys that come in it find theirs one behind the
+    /// other.
     is_hashed: bool,
 }
 
