@@ -84,7 +84,8 @@ struct Input {
 /// Carries out a push. Blocks.
 ///
 /// # Errors
-/// When nothing at all could be done, since the store's disk is nearly full for one; what became of each object is told to `report`.
+/// When nothing at all could be done, since the store's disk is nearly full for one; what became of each object is told
+/// to `report`.
 pub(crate) fn push(
     node: &Arc<Node>,
     text: &[u8],

@@ -1,7 +1,8 @@
 //! On which thread work runs that blocks: the short steps of an alert where it is, bulk on threads of lower priority.
 //!
 //! A hop to another thread and back takes longer than most steps of an alert, and where bulk keeps the processor busy,
-//! each hop waits for it. A thread of lower priority makes room at once for one that has just woken.
+//! each hop waits for it. A thread of lower priority gets less of a processor that others want too; since the scheduler
+//! leaves it its slice all the same, bulk also stands back (`alerts.rs`).
 
 use std::{
     io,

@@ -298,7 +298,7 @@ fn random_id() -> io::Result<StoreId> {
     Ok(StoreId::from_bytes(bytes))
 }
 
-/// How much nicer than commits those threads are that nobody waits for.
+/// How much nicer than commits those threads are that write and merge the index, and that help callers to compress.
 const NICENESS: i32 = 10;
 
 /// Work of a thread behind those that commits wait for, on systems where a thread can have a priority of its own.

@@ -15,7 +15,7 @@ const BLOCK_BYTES: usize = 4 * WORDS;
 const SALTS: [u32; WORDS] =
     [0x733b_a43b, 0xe13b_ecb9, 0x7bde_a469, 0xdf17_aa73, 0xfe0a_6095, 0xf049_823f, 0x5335_5837, 0xf87f_7763];
 
-/// A block: no two of them share a line of the processor's cache.
+/// A block, which never lies across two lines of the processor's cache.
 #[derive(Debug, Clone, Copy, Default)]
 #[repr(align(32))]
 struct Block([u32; WORDS]);
