@@ -140,7 +140,7 @@ async fn push_objects(
     let (text, permit) = collect(body, control.pushes).await?;
     let (chunks, mut receiver) = mpsc::unbounded_channel();
     let node = Arc::clone(&control.node);
-    let is_alert = text.len() <= push::ALERT_BYTES_MAX;
+    let is_alert = text.len() <= push::ALERT_TEXT_BYTES_MAX;
     let work = move || {
         let mut lines = Lines { text: Vec::new(), chunks };
         let last = match push::push(&node, &text, &query, &mut lines) {
