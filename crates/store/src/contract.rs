@@ -420,8 +420,8 @@ pub trait Store: Send + Sync + 'static {
     /// A release by its id, with its place in the log.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] if it is damaged. From then on it is new to a commit that brings it again, which gives it
-    /// a new row.
+    /// [`StoreError::Corrupt`] if it is damaged. From then on it is new to a commit that brings it again, which gives
+    /// it a new row.
     fn release(&self, id: ReleaseId) -> Result<Option<(u64, SignedRelease)>, StoreError>;
 
     /// At most `limit` rows of the log after row `after`, in order.
@@ -471,8 +471,8 @@ pub trait Store: Send + Sync + 'static {
     /// [`FIND_LIMIT_MAX`](crate::FIND_LIMIT_MAX) at most.
     ///
     /// # Errors
-    /// When the index cannot be read or a body is damaged, as for [`Self::bodies`]; [`StoreError::Misuse`] for more than
-    /// [`FIND_QUERIES_MAX`](crate::FIND_QUERIES_MAX) queries or a place that is none.
+    /// When the index cannot be read or a body is damaged, as for [`Self::bodies`]; [`StoreError::Misuse`] for more
+    /// than [`FIND_QUERIES_MAX`](crate::FIND_QUERIES_MAX) queries or a place that is none.
     fn find(&self, any: &[Query], after: Option<&Place>, limit: usize) -> Result<FoundPage, StoreError>;
 
     /// The value of a state key.
@@ -534,7 +534,8 @@ pub trait Care: Send + Sync {
     /// written to them once more, as far as the index has it. What is lacking then is told.
     ///
     /// # Errors
-    /// When the store cannot be read or written; what was set aside until then stays so, and a repair may be tried again.
+    /// When the store cannot be read or written; what was set aside until then stays so, and a repair may be tried
+    /// again.
     fn repair(&self, now: Time) -> Result<Repaired, StoreError>;
 
     /// The packs as they are now, for whoever copies them.
