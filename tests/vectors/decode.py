@@ -33,8 +33,6 @@ RELEASES = {"Manifest", "Bodies", "Gone"}
 CHANNELS = {"control": frames.NAMES - {"Manifest", "Bodies", "Rest"}, "urgent": RELEASES, "live": RELEASES,
             "backfill": RELEASES | {"Rest"}}
 BEFORE_START = {"Hello", "Start", "Want", "WantBodies", "WantCells", "Missing", "Ack", "Document", "Tree", "Twins"}
-# Without zstandard nobody can tell which bodies are still to come.
-BODIES_TO_COME = ("asked",) if frames.zstandard else ("asked", "delivered")
 
 
 class Follower(Bodies, Reconciling, Trees):

@@ -146,8 +146,8 @@ impl Facts {
     }
 }
 
-/// Whatever an object refers to under any name is a part of what it tells: the id of an address is a hash of the address,
-/// and a custom property must not hide a reference. Who made an object and how it is marked are no subjects.
+/// Whatever an object refers to under any name is a part of what it tells: the id of an address is a hash of the
+/// address, and a custom property must not hide a reference. Who made an object and how it is marked are no subjects.
 fn subject_refs(object: &Object<'_>) -> Vec<String> {
     let about =
         |id: &StixIdRef<'_>| !matches!(id.object_type(), "identity" | "marking-definition" | "extension-definition");
@@ -247,8 +247,8 @@ impl Body {
         if found == expected { Self::parse(found, bytes) } else { Err(BodyError::Hash { expected, found }) }
     }
 
-    /// Checks bytes from a peer against the prefix that their content id should have. Whether they are what was meant is
-    /// told by all ids of the release together.
+    /// Checks bytes from a peer against the prefix that their content id should have. Whether they are what was meant
+    /// is told by all ids of the release together.
     ///
     /// # Errors
     /// When they are too large, hash to another prefix, or are not the canonical form of a STIX object.

@@ -236,8 +236,8 @@ impl ContentId {
     }
 }
 
-/// The first bytes of a content id, by which a release without its bodies names its contents. With some effort two contents
-/// can be made that have the same: what they name is sure only once the whole ids have been checked.
+/// The first bytes of a content id, by which a release without its bodies names its contents. With some effort two
+/// contents can be made that have the same: what they name is sure only once the whole ids have been checked.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ContentPrefix([u8; Self::BYTES]);
 

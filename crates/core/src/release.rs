@@ -39,8 +39,8 @@ pub const CLOCK_SKEW_MAX: Duration = Duration::from_secs(5 * 60);
 pub enum Kind {
     /// It publishes the objects that it names.
     Publish,
-    /// It publishes how often something was seen, and nothing else of it: for CERTs whose agreement lets sightings go as
-    /// counts alone (see [`sighting`](crate::sighting)).
+    /// It publishes how often something was seen, and nothing else of it: for CERTs whose agreement lets sightings go
+    /// as counts alone (see [`sighting`](crate::sighting)).
     Tally,
     /// It takes back what the origin published: its one object is a [`Notice`](crate::notice::Notice) that names the
     /// contents.
@@ -54,8 +54,8 @@ pub enum Kind {
     /// It shows the readers of one collection contents of others that enough CERTs have seen by now; its one recipient
     /// stands for the collection's rule. It never leaves the store that it was made for.
     Corroborate,
-    /// It tells our own readers that the time until which its contents are valid is over. It never leaves the store that
-    /// it was made for.
+    /// It tells our own readers that the time until which its contents are valid is over. It never leaves the store
+    /// that it was made for.
     Expire,
 }
 
@@ -157,8 +157,8 @@ pub struct SignedManifest {
     pub signature: Signature,
 }
 
-/// A release whose signature and limits were checked, and of which nobody knows yet whether its contents are those that were
-/// signed.
+/// A release whose signature and limits were checked, and of which nobody knows yet whether its contents are those that
+/// were signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedManifest {
     id: ReleaseId,

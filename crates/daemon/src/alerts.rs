@@ -1,5 +1,5 @@
-//! Whether alerts are about. While they are, bulk is done in smaller pieces, and none is begun while an alert passes: it waits
-//! for one piece where it must wait at all, and finds the processor free. A bulk alone goes at full speed.
+//! Whether alerts are about. While they are, bulk is done in smaller pieces, and none is begun while an alert passes:
+//! it waits for one piece where it must wait at all, and finds the processor free. A bulk alone goes at full speed.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -30,8 +30,8 @@ const PASSING: Duration = Duration::from_millis(15);
 /// How long a piece of bulk stands back at the most, however many alerts come.
 const STANDS_BACK_MAX: Duration = Duration::from_millis(75);
 
-/// When something last passed here that nobody may wait for: a small push of our own, or a withdrawal of anybody's. A small
-/// release of a peer is no sign: a bulk has many of those.
+/// When something last passed here that nobody may wait for: a small push of our own, or a withdrawal of anybody's. A
+/// small release of a peer is no sign: a bulk has many of those.
 #[derive(Debug, Default)]
 pub(crate) struct Alerts {
     /// Microseconds of the daemon's clock, and one; 0 if none did.

@@ -397,7 +397,8 @@ impl Node {
         current.values().cloned().collect()
     }
 
-    /// Ends the tasks of one peer and returns the entry that is to be served in its place; none if it was replaced already.
+    /// Ends the tasks of one peer and returns the entry that is to be served in its place; none if it was replaced
+    /// already.
     pub(crate) fn renew_peer(&self, old: &Arc<PeerEntry>) -> Option<Arc<PeerEntry>> {
         let mut current = self.peers.write().unwrap_or_else(PoisonError::into_inner);
         let entry = current.get_mut(&old.cert()).filter(|entry| Arc::ptr_eq(entry, old))?;

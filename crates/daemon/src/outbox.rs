@@ -36,7 +36,8 @@ use crate::{
 /// How many rows of the log are read at a time.
 const ROWS: usize = 256;
 
-/// How many objects a release has at most that may travel with its bodies: they are read to find out how large they are.
+/// How many objects a release has at most that may travel with its bodies: they are read to find out how large they
+/// are.
 pub(crate) const PROMPT_OBJECTS_MAX: usize = 128;
 
 /// For how long rows of bulk are gathered before they are written into the journal.
@@ -187,8 +188,8 @@ impl Outbox {
     /// Asks the rule of every row of the log after `from`, and writes what may go into the journal, durably. Blocks.
     pub(crate) fn extend(&self, from: Position) -> Result<Position, StoreError> {
         let mut position = from;
-        // Before it begins, an agreement lets nothing go, and what is passed by now would not be asked of again later. Once
-        // it is over, what it let go can still be taken back.
+        // Before it begins, an agreement lets nothing go, and what is passed by now would not be asked of again later.
+        // Once it is over, what it let go can still be taken back.
         while self.agreement.agreement().valid_from <= clock::wall() && !self.entry.cancel.is_cancelled() {
             let rows = self.node.store.log(position.scanned, ROWS)?;
             let Some(last) = rows.last() else {
@@ -247,8 +248,8 @@ impl Outbox {
         changes.extend(held.to_changes());
         let expect = stored.map_or(Expect::Absent, Expect::Value);
         changes.push(StateChange { key, expect, value: Some(position.to_bytes()) });
-        // A withdrawal must reach the peer however full our disk is, and may come behind any number of other rows: what all
-        // of them take is bounded by the log.
+        // A withdrawal must reach the peer however full our disk is, and may come behind any number of other rows: what
+        // all of them take is bounded by the log.
         ledger.append_in(&disclosures, Batch { state: changes, takes_back: true, ..Batch::default() })?;
         held.note(&self.node);
         released.iter().for_each(|disclosed| steps::passed(Step::Disclosed, disclosed.release, 0));
@@ -339,8 +340,8 @@ impl Outbox {
         Ok(scanned >= head || next.is_none_or(|next| next > head))
     }
 
-    /// Of at most `limit` entries after entry `after` those that need not wait for older ones, and the last that was looked
-    /// at. Blocks.
+    /// Of at most `limit` entries after entry `after` those that need not wait for older ones, and the last that was
+    /// looked at. Blocks.
     pub(crate) fn read_tail(&self, after: u64, limit: usize) -> Result<(u64, Vec<Prompt>), StoreError> {
         let prefix = [ENTRIES, &self.key[..]].concat();
         let rows = self.node.store.state_range(&prefix, Some(&self.entry_key(after)), limit)?;
@@ -511,8 +512,8 @@ pub(crate) async fn follow(outbox: Outbox) {
     }
 }
 
-/// Waits for more rows, unless an alert is among those behind `scanned`: each write into the journal is a commit that alerts
-/// wait for, and those of a bulk come one after the other.
+/// Waits for more rows, unless an alert is among those behind `scanned`: each write into the journal is a commit that
+/// alerts wait for, and those of a bulk come one after the other.
 async fn gather(alerts: &mut watch::Receiver<u64>, scanned: u64, until: Instant) {
     if until > Instant::now() {
         // If nobody tells of alerts any more, the daemon has stopped.

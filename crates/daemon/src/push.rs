@@ -38,7 +38,7 @@ use crate::{
 };
 
 /// A push of no more bytes is an alert, and carried out where it came in; more is bulk.
-pub(crate) const ALERT_BYTES_MAX: usize = INLINE_BYTES_MAX;
+pub(crate) const ALERT_TEXT_BYTES_MAX: usize = INLINE_BYTES_MAX;
 
 /// Where the lines of the answer go.
 pub(crate) trait Report {
@@ -84,7 +84,8 @@ struct Input {
 /// Carries out a push. Blocks.
 ///
 /// # Errors
-/// When nothing at all could be done, since the store's disk is nearly full for one; what became of each object is told to `report`.
+/// When nothing at all could be done, since the store's disk is nearly full for one; what became of each object is told
+/// to `report`.
 pub(crate) fn push(
     node: &Arc<Node>,
     text: &[u8],
@@ -94,7 +95,7 @@ pub(crate) fn push(
     if !query.dry_run {
         node.room.check(&*node.store)?;
     }
-    if text.len() <= ALERT_BYTES_MAX {
+    if text.len() <= ALERT_TEXT_BYTES_MAX {
         node.alerts.note();
     }
     let recipients = recipients(node, query)?;
@@ -126,7 +127,7 @@ fn carry_out(
 ) -> Result<PushSummary, Problem> {
     let started = Instant::now();
     let default = default_level(node, query)?;
-    let is_bulk = text.len() > ALERT_BYTES_MAX;
+    let is_bulk = text.len() > ALERT_TEXT_BYTES_MAX;
     let read = || read(node, text, query.force);
     let mut input = if is_bulk { node.alerts.piece(read) } else { read() }?;
     let _turn = node.publishing.turn(input.taken.iter().map(|taken| taken.body.id()).collect());
@@ -523,8 +524,8 @@ fn store(
     Ok(())
 }
 
-/// Signs groups and commits them together. The commit is closed once its bodies reach so many bytes, so that peers get the
-/// first releases while the last are still being signed, and the next alert waits for no more than this.
+/// Signs groups and commits them together. The commit is closed once its bodies reach so many bytes, so that peers get
+/// the first releases while the last are still being signed, and the next alert waits for no more than this.
 fn store_piece(
     node: &Node,
     groups: &mut impl Iterator<Item = Group>,

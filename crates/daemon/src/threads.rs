@@ -1,7 +1,8 @@
 //! On which thread work runs that blocks: the short steps of an alert where it is, bulk on threads of lower priority.
 //!
 //! A hop to another thread and back takes longer than most steps of an alert, and where bulk keeps the processor busy,
-//! each hop waits for it. A thread of lower priority makes room at once for one that has just woken.
+//! each hop waits for it. A thread of lower priority gets less of a processor that others want too; since the scheduler
+//! leaves it its slice all the same, bulk also stands back (`alerts.rs`).
 
 use std::{
     io,
@@ -34,8 +35,8 @@ fn give_way() {
 #[cfg(not(target_os = "linux"))]
 fn give_way() {}
 
-/// Runs something short that blocks on this very thread, while another takes over what else this one had to do; `None` if
-/// it panicked, which has been told then.
+/// Runs something short that blocks on this very thread, while another takes over what else this one had to do; `None`
+/// if it panicked, which has been told then.
 pub(crate) fn at_once<T>(work: impl FnOnce() -> T) -> Option<T> {
     let work = || catch_unwind(AssertUnwindSafe(work)).ok();
     match Handle::current().runtime_flavor() {

@@ -65,19 +65,19 @@ pub const PURGE_ITEMS_MAX: usize = 10_000;
 /// What the store is to hold no longer: retention is over, or it was withdrawn.
 ///
 /// It applies to what was held before the batch, and what is not held is passed over. From the commit on none of it is
-/// read or found any more; [`Care::compact`] gives its space back. What is purged may come again and is then new: who must
-/// not take it again refuses it before the store sees it.
+/// read or found any more; [`Care::compact`] gives its space back. What is purged may come again and is then new: who
+/// must not take it again refuses it before the store sees it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Purge {
-    /// Releases. Their rows are left out of the log, where no other row takes their numbers, and the bodies that no other
-    /// release names go with them.
+    /// Releases. Their rows are left out of the log, where no other row takes their numbers, and the bodies that no
+    /// other release names go with them.
     pub releases: Vec<ReleaseId>,
     /// Contents, whichever releases name them. Those releases stay, and go on naming them.
     pub contents: Vec<ContentId>,
     /// Bodies that were staged and still wait for a release; what a release has taken meanwhile stays.
     pub staged: Vec<ContentId>,
-    /// Releases that were found damaged, which a repair takes out: they go as [`Self::releases`] do, but count as lost and not
-    /// as purged, so that they are asked for again.
+    /// Releases that were found damaged, which a repair takes out: they go as [`Self::releases`] do, but count as lost
+    /// and not as purged, so that they are asked for again.
     pub damaged: Vec<ReleaseId>,
 }
 
@@ -109,9 +109,9 @@ pub struct Batch {
     /// them is committed, which then need not bring them. Nobody may rely on it: what is held, what a release names,
     /// and what the batch purges is passed over, and arrivals of the same batch do not find them.
     pub staged: Vec<Body>,
-    /// Whether it is taken below the store's low-water floor too, as a purge is: it takes something back, or is one of the few
-    /// bytes without which what does could not be told, and must not wait for room. Nothing but a disk that is full refuses
-    /// it.
+    /// Whether it is taken below the store's low-water floor too, as a purge is: it takes something back, or is one of
+    /// the few bytes without which what does could not be told, and must not wait for room. Nothing but a disk that is
+    /// full refuses it.
     pub takes_back: bool,
 }
 
@@ -391,8 +391,8 @@ pub trait Store: Send + Sync + 'static {
     /// When the index cannot be read.
     fn has_bodies(&self, ids: &[ContentId]) -> Result<Vec<bool>, StoreError>;
 
-    /// The one content that the store holds, the staged ones among them, whose id begins with each of these; `None` where
-    /// there is none, or are more.
+    /// The one content that the store holds, the staged ones among them, whose id begins with each of these; `None`
+    /// where there is none, or are more.
     ///
     /// # Errors
     /// When the index or the packs cannot be read. A body that is found damaged on the way is not held.
@@ -420,8 +420,8 @@ pub trait Store: Send + Sync + 'static {
     /// A release by its id, with its place in the log.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] if it is damaged. From then on it is new to a commit that brings it again, which gives it
-    /// a new row.
+    /// [`StoreError::Corrupt`] if it is damaged. From then on it is new to a commit that brings it again, which gives
+    /// it a new row.
     fn release(&self, id: ReleaseId) -> Result<Option<(u64, SignedRelease)>, StoreError>;
 
     /// At most `limit` rows of the log after row `after`, in order.
@@ -465,13 +465,14 @@ pub trait Store: Send + Sync + 'static {
 
     /// A page of at most `limit` contents that meet any of these queries, behind the place where another page ended.
     ///
-    /// Each content is found once, in an order that is the store's own and stays as it is, whatever comes meanwhile: it may
-    /// be found or not. A page looks at a bounded part of the index; it may find less than `limit`, or nothing, and say
-    /// all the same that there is a next. `limit` counts as 1 at least and [`FIND_LIMIT_MAX`](crate::FIND_LIMIT_MAX) at most.
+    /// Each content is found once, in an order that is the store's own and stays as it is, whatever comes meanwhile: it
+    /// may be found or not. A page looks at a bounded part of the index; it may find less than `limit`, or nothing, and
+    /// say all the same that there is a next. `limit` counts as 1 at least and
+    /// [`FIND_LIMIT_MAX`](crate::FIND_LIMIT_MAX) at most.
     ///
     /// # Errors
-    /// When the index cannot be read or a body is damaged, as for [`Self::bodies`]; [`StoreError::Misuse`] for more than
-    /// [`FIND_QUERIES_MAX`](crate::FIND_QUERIES_MAX) queries or a place that is none.
+    /// When the index cannot be read or a body is damaged, as for [`Self::bodies`]; [`StoreError::Misuse`] for more
+    /// than [`FIND_QUERIES_MAX`](crate::FIND_QUERIES_MAX) queries or a place that is none.
     fn find(&self, any: &[Query], after: Option<&Place>, limit: usize) -> Result<FoundPage, StoreError>;
 
     /// The value of a state key.
@@ -533,7 +534,8 @@ pub trait Care: Send + Sync {
     /// written to them once more, as far as the index has it. What is lacking then is told.
     ///
     /// # Errors
-    /// When the store cannot be read or written; what was set aside until then stays so, and a repair may be tried again.
+    /// When the store cannot be read or written; what was set aside until then stays so, and a repair may be tried
+    /// again.
     fn repair(&self, now: Time) -> Result<Repaired, StoreError>;
 
     /// The packs as they are now, for whoever copies them.

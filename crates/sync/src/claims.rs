@@ -1,16 +1,17 @@
 //! Who fetches which body: a table that all sessions of one CERT share, so that no body comes twice and several peers
 //! serve one backfill together.
 //!
-//! A session that has a release's manifest claims the bodies that it lacks, all at once or none: an entry that waits for
-//! another holds nothing that another could wait for, and takes no room in its peer's window. So what waits, waits for
-//! something that only its own peer can delay, and there is no circle of waits.
+//! A session that has a release's manifest claims the bodies that it lacks, all at once or none: an entry that waits
+//! for another holds nothing that another could wait for, and takes no room in its peer's window. So what waits, waits
+//! for something that only its own peer can delay, and there is no circle of waits.
 //!
-//! Claims are made lazily, within a credit that grows with what the peer has delivered: what a slow peer was not asked for
-//! yet another can be asked for. Claims count for the others as long as their peer delivers ([`CLAIM_TTL`]), and nobody waits longer
-//! than [`WAIT_MAX`], for however many one after another; whoever takes a body over then may get it twice.
+//! Claims are made lazily, within a credit that grows with what the peer has delivered: what a slow peer was not asked
+//! for yet another can be asked for. Claims count for the others as long as their peer delivers ([`CLAIM_TTL`]), and
+//! nobody waits longer than [`WAIT_MAX`], for however many one after another; whoever takes a body over then may get it
+//! twice.
 //!
-//! What we hold and may not tell a peer counts here as what we lack: it is claimed, waited for and owed like the rest. Else
-//! the peer would learn of it from when it is asked for what.
+//! What we hold and may not tell a peer counts here as what we lack: it is claimed, waited for and owed like the rest.
+//! Else the peer would learn of it from when it is asked for what.
 
 use std::{
     collections::BTreeMap,
@@ -115,8 +116,8 @@ pub struct Pending {
     pub index: u64,
     /// The release.
     pub release: ReleaseId,
-    /// How its content ids begin: that is what claims are of. Contents that begin alike, which somebody may have made so, wait
-    /// for each other.
+    /// How its content ids begin: that is what claims are of. Contents that begin alike, which somebody may have made
+    /// so, wait for each other.
     pub prefixes: Vec<ContentPrefix>,
     /// Which of them were on their way from elsewhere when this entry asked, and whether they came.
     elsewhere: Vec<Option<Arrived>>,
@@ -136,8 +137,8 @@ impl Pending {
         Self { index, release, prefixes, elsewhere, lacking: 0, blocker: None, since: None }
     }
 
-    /// Whether the content at `position` was on its way from elsewhere at some time while this waited, and came. What was
-    /// given up is asked for, whether it is held by then or not.
+    /// Whether the content at `position` was on its way from elsewhere at some time while this waited, and came. What
+    /// was given up is asked for, whether it is held by then or not.
     #[must_use]
     pub fn came_elsewhere(&self, position: usize) -> bool {
         self.elsewhere.get(position).and_then(Option::as_ref).is_some_and(Arrived::is_so)
@@ -189,9 +190,9 @@ impl Claims {
         self.holders.len()
     }
 
-    /// Claims for a session what a release lacks, and says whether it may be asked for: not while any of it is on its way
-    /// from elsewhere, nor beyond the session's credit. `held` tells what we hold and may say so of, in the order of the
-    /// contents.
+    /// Claims for a session what a release lacks, and says whether it may be asked for: not while any of it is on its
+    /// way from elsewhere, nor beyond the session's credit. `held` tells what we hold and may say so of, in the order
+    /// of the contents.
     pub fn claim(&mut self, session: SessionId, pending: &mut Pending, held: &[bool], now: Duration) -> bool {
         let lacking: Vec<_> = pending.lacking(held).collect();
         let mut blocker = None;
@@ -341,8 +342,8 @@ impl Waiting {
         self.0.insert(pending.index, pending);
     }
 
-    /// Takes those out for which it is worth to claim again: what they waited for is settled, has expired or was given up,
-    /// or, for one of them, the session has credit again.
+    /// Takes those out for which it is worth to claim again: what they waited for is settled, has expired or was given
+    /// up, or, for one of them, the session has credit again.
     pub fn take_ready(&mut self, session: SessionId, claims: &Claims, now: Duration) -> Vec<Pending> {
         let mut room_was_seen = false;
         let mut is_ready = |pending: &Pending| match pending.blocker {

@@ -89,8 +89,8 @@ pub enum Input {
     BodiesLoaded {
         /// The entry.
         index: u64,
-        /// The first of the bodies asked for, in order, as many as [`group_bytes`](crate::group_bytes) lets go at a time, at
-        /// least one; none if the rule lets them go no longer or they cannot be read.
+        /// The first of the bodies asked for, in order, as many as [`group_bytes`](crate::group_bytes) lets go at a
+        /// time, at least one; none if the rule lets them go no longer or they cannot be read.
         bodies: Vec<Vec<u8>>,
     },
     /// Answer to [`Output::CheckReleases`].
@@ -123,7 +123,8 @@ pub enum Input {
     BodiesHeld {
         /// The entry.
         index: u64,
-        /// The contents that we hold and may say so of, in the order asked for; `None` where there is none, or are more.
+        /// The contents that we hold and may say so of, in the order asked for; `None` where there is none, or are
+        /// more.
         held: Vec<Option<ContentId>>,
     },
     /// Answer to [`Output::CheckBodies`]: bodies are on their way from elsewhere, or enough was asked for.
@@ -299,8 +300,8 @@ pub enum Output {
         /// Each entry, and what stands for its release.
         offered: Vec<(u64, Brief)>,
     },
-    /// Find out once more whether we hold a release and may say so, as [`Output::FindReleases`] does; if not, claim it in
-    /// [`Trees`](crate::Trees).
+    /// Find out once more whether we hold a release and may say so, as [`Output::FindReleases`] does; if not, claim it
+    /// in [`Trees`](crate::Trees).
     ClaimRelease {
         /// The entry.
         index: u64,
@@ -346,8 +347,8 @@ pub enum Output {
         manner: Manner,
     },
     /// Keep bodies of releases that are not complete, so that they need not come again after a cut. Until all of a
-    /// release is here nothing else may show them, only its peer may be told that they are held, and they may be dropped
-    /// at any time: the [`Output::Store`] of their release brings them again. Answered with [`Input::Staged`].
+    /// release is here nothing else may show them, only its peer may be told that they are held, and they may be
+    /// dropped at any time: the [`Output::Store`] of their release brings them again. Answered with [`Input::Staged`].
     Stage(Vec<Part>),
     /// Store a cursor that moved without a release, in the order of these outputs. It may wait for the next release:
     /// a cursor that is lost costs one more offer, no more. It may go back, when the peer's journal has started anew.

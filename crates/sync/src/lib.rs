@@ -22,8 +22,8 @@
 //!
 //! What a backlog's manifests and bodies have in common is told once, in a run that ends with it.
 //!
-//! Sessions know nothing of each other; what one fetches and others need not is told in a table beside them, [`Claims`], and
-//! from which peer the fresh releases of a third CERT come first in another, [`Trees`].
+//! Sessions know nothing of each other; what one fetches and others need not is told in a table beside them,
+//! [`Claims`], and from which peer the fresh releases of a third CERT come first in another, [`Trees`].
 //!
 //! A release that appears while the sink has everything goes out at once as a manifest, its bodies inline when they
 //! are small. One that is small or takes something back does so even while the sink lacks much that is older. What the

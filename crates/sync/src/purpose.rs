@@ -11,7 +11,7 @@ use crate::wire::kind_of;
 pub enum Purpose {
     /// Finding out what the other side lacks: hello, reconciliation, offers, wants.
     Control,
-    /// Manifests with their signatures and content ids, and the cards of their origins.
+    /// Manifests with their signatures and the prefixes of content ids, and the cards of their origins.
     Manifests,
     /// Bodies.
     Bodies,

@@ -190,8 +190,8 @@ impl Session {
         self.outputs.pop()
     }
 
-    /// Ends the session, whose connection is gone: what came of releases that are not complete comes out for staging, and
-    /// nothing after it has any effect.
+    /// Ends the session, whose connection is gone: what came of releases that are not complete comes out for staging,
+    /// and nothing after it has any effect.
     pub fn abandon(&mut self) {
         self.closed = true;
         self.outputs.retain_stores();

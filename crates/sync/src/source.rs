@@ -77,7 +77,8 @@ pub(crate) struct Loaded {
 #[derive(Debug)]
 pub(crate) struct Source {
     opened: bool,
-    /// Whether it is known up to where the journal is no news. One that is made anew grows by what the peer has long had.
+    /// Whether it is known up to where the journal is no news. One that is made anew grows by what the peer has long
+    /// had.
     knows_news: bool,
     /// The last entry of the journal.
     head: u64,

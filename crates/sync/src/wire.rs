@@ -122,7 +122,8 @@ pub struct Hello {
     /// How many entries the sender's ledger towards the receiver has.
     #[prost(uint64, tag = "11")]
     pub ledger_size: u64,
-    /// The last checkpoint of the receiver's ledger towards the sender that the sender has accepted, 20 bytes, or empty.
+    /// The last checkpoint of the receiver's ledger towards the sender that the sender has accepted, 20 bytes, or
+    /// empty.
     #[prost(bytes = "bytes", tag = "12")]
     pub seen: Bytes,
     /// About how many of the receiver's releases the sender has; 0 if it has none or wants them offered one by one.
@@ -237,8 +238,8 @@ pub struct Bodies {
     pub size: u32,
 }
 
-/// Entries that the sink is done with. Signed, it is the receipt for releases that are durable; unsigned, it takes note of
-/// entries that are gone.
+/// Entries that the sink is done with. Signed, it is the receipt for releases that are durable; unsigned, it takes note
+/// of entries that are gone.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct Ack {
     /// The entries' numbers.
@@ -352,8 +353,8 @@ impl Frame {
     }
 }
 
-/// The number of the field with which a frame begins, and what stands behind its key, if that is a message with its length
-/// before it. A key is a varint in its shortest form: the number above the wire type, which is 2.
+/// The number of the field with which a frame begins, and what stands behind its key, if that is a message with its
+/// length before it. A key is a varint in its shortest form: the number above the wire type, which is 2.
 pub(crate) fn kind_of(frame: &[u8]) -> Option<(u16, &[u8])> {
     let (key, message) = match frame {
         [key @ 0..0x80, message @ ..] => (u16::from(*key), message),

@@ -53,7 +53,8 @@ pub(crate) fn legs(logs: [&str; 2], runs: &[(&str, &[Timed])]) -> anyhow::Result
     for (name, pushes) in runs {
         let mut legs: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
         for push in *pushes {
-            // A bulk may have releases of one object too: the push's is the one that was shown last when its line was read.
+            // A bulk may have releases of one object too: the push's is the one that was shown last when its line was
+            // read.
             let shown = |line: &&&Line| seen.get(&(1, "shown", line.release.as_str())).copied();
             let is_within = |line: &&&Line| line.timestamp.as_micros() >= push.pushed;
             let is_read = |line: &&&Line| shown(line).is_some_and(|at| at <= push.read());

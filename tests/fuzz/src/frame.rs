@@ -47,8 +47,8 @@ fn at() -> Now {
     Now { wall: now(), monotonic: Duration::ZERO }
 }
 
-/// What CERT 2 sends, frame by frame, to a store that lacks everything: what is held on its behalf stays bounded, and after
-/// the session has closed nothing happens any more.
+/// What CERT 2 sends, frame by frame, to a store that lacks everything: what is held on its behalf stays bounded, and
+/// after the session has closed nothing happens any more.
 pub fn frame(data: &[u8]) {
     let mut session = session();
     let mut rest = Bytes::copy_from_slice(data);

@@ -423,7 +423,8 @@ fn run_of(own: &Manifest) -> [Kind; 2] {
     [Kind::Manifest(manifest), Kind::Bodies(bodies)]
 }
 
-/// One body as a zstd frame with a raw block, whose header states its size: what a compressor gave would change with it.
+/// One body as a zstd frame with a raw block, whose header states its size: what a compressor gave would change with
+/// it.
 fn group(body: &Body) -> Bytes {
     let length = u32::try_from(body.bytes().len()).unwrap();
     let content = [&length.to_be_bytes()[..], body.bytes()].concat();

@@ -140,7 +140,7 @@ async fn push_objects(
     let (text, permit) = collect(body, control.pushes).await?;
     let (chunks, mut receiver) = mpsc::unbounded_channel();
     let node = Arc::clone(&control.node);
-    let is_alert = text.len() <= push::ALERT_BYTES_MAX;
+    let is_alert = text.len() <= push::ALERT_TEXT_BYTES_MAX;
     let work = move || {
         let mut lines = Lines { text: Vec::new(), chunks };
         let last = match push::push(&node, &text, &query, &mut lines) {
@@ -160,8 +160,8 @@ async fn push_objects(
     Ok(answer::stream(move |context| receiver.poll_recv(context)))
 }
 
-/// Takes the whole body, and no more than a push may have, with the right to carry it out. A small body needs that right
-/// only once it is whole, so that clients that fall silent do not keep others from pushing.
+/// Takes the whole body, and no more than a push may have, with the right to carry it out. A small body needs that
+/// right only once it is whole, so that clients that fall silent do not keep others from pushing.
 async fn collect(body: Body, pushes: Arc<Semaphore>) -> Result<(Vec<u8>, OwnedSemaphorePermit), Failed> {
     let stopping = || Failed::from(Problem::new(Code::INTERNAL, "the daemon is stopping"));
     let mut permit = None;

@@ -38,8 +38,8 @@ use crate::{
     steps::{self, Step},
 };
 
-/// Frames of the control stream, and of the urgent and live ones together, that wait to be handled; a full queue holds up
-/// the streams, and so the peer.
+/// Frames of the control stream, and of the urgent and live ones together, that wait to be handled; a full queue holds
+/// up the streams, and so the peer.
 const FRAMES: usize = 64;
 
 /// Frames of the backfill stream that wait to be handled: they are large, and come last.
@@ -48,7 +48,8 @@ const BACKFILL_FRAMES: usize = 2;
 /// The least that a connection is given to send before it is acknowledged.
 const SEND_WINDOW_MIN: u64 = 64 * 1024;
 
-/// Bytes that may wait on the control stream: twice what all that a sketch can show to lack takes when it is named at once.
+/// Bytes that may wait on the control stream: twice what all that a sketch can show to lack takes when it is named at
+/// once.
 const CONTROL_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Bytes of a short id.
@@ -457,8 +458,8 @@ impl Pump {
         Ok(())
     }
 
-    /// How much goes into the next group of bodies: little on a slow link, where a cut could waste much of a large one, and
-    /// where an alert would wait for it.
+    /// How much goes into the next group of bodies: little on a slow link, where a cut could waste much of a large one,
+    /// and where an alert would wait for it.
     fn group_bytes(&self) -> usize {
         let for_link = mithaq_sync::group_bytes(self.entry.pace.bytes_per_second().or_else(|| self.bytes_per_second()));
         for_link.min(self.node.alerts.piece_bytes())
@@ -528,8 +529,8 @@ impl Pump {
         });
     }
 
-    /// Refreshes what `status` shows, and how much the connection is given to send: twice what it may have in flight keeps it
-    /// busy, and what it was given can neither be overtaken by our rule nor by more than QUIC itself orders.
+    /// Refreshes what `status` shows, and how much the connection is given to send: twice what it may have in flight
+    /// keeps it busy, and what it was given can neither be overtaken by our rule nor by more than QUIC itself orders.
     fn refresh(&mut self) {
         let window = self.connection.stats().path.cwnd.saturating_mul(2);
         let window = window.clamp(SEND_WINDOW_MIN, u64::from(CONNECTION_WINDOW));

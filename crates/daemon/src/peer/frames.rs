@@ -156,8 +156,8 @@ impl Queue {
 
 /// Writes frames to a stream until the session ends, each slice of them once nothing waits of what is `before` it.
 ///
-/// QUIC sends the more urgent stream first of what it was given. But what it takes at all is bounded for the connection as a
-/// whole, and a large frame must not take all of that, again and again, from an alert that waits to be given.
+/// QUIC sends the more urgent stream first of what it was given. But what it takes at all is bounded for the connection
+/// as a whole, and a large frame must not take all of that, again and again, from an alert that waits to be given.
 pub(super) async fn write(
     mut stream: SendStream,
     mut waiting: Waiting,

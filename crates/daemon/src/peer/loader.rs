@@ -36,8 +36,8 @@ const REQUESTS: usize = 64;
 /// How many requests of backfill are taken at a time.
 const BULK_REQUESTS: usize = 8;
 
-/// With more than this waiting to be written to the backfill stream, nothing is loaded for it: what was loaded has passed
-/// the rule, and the rule may change.
+/// With more than this waiting to be written to the backfill stream, nothing is loaded for it: what was loaded has
+/// passed the rule, and the rule may change.
 const BACKFILL_WAITING_MAX: usize = 64 * 1024;
 
 /// How many bodies are read from the store at a time.
@@ -135,7 +135,8 @@ impl Requests {
     }
 }
 
-/// Starts to answer requests, each lane in order, until the session ends. `backfill` is what waits for the backfill stream.
+/// Starts to answer requests, each lane in order, until the session ends. `backfill` is what waits for the backfill
+/// stream.
 pub(super) fn start(loader: Loader, backfill: Arc<Backlog>, answers: &mpsc::Sender<Result<Input, End>>) -> Requests {
     let (node, loader) = (Arc::clone(&loader.node), Arc::new(loader));
     let lane = |requests_max, backfill, follows| {
@@ -319,7 +320,8 @@ impl Loader {
         Ok(Input::ReleaseLoaded { index, release, card, inline })
     }
 
-    /// What is done about a release that was offered lazily. What is here and may not be told is asked for like what is not.
+    /// What is done about a release that was offered lazily. What is here and may not be told is asked for like what is
+    /// not.
     fn claim_release(&self, brief: Brief, key: &BriefKey) -> Result<Late, StoreError> {
         if let Some(release) = held::find(&self.node, self.entry.cert(), brief, key)? {
             return Ok(Late::Held(release));
@@ -344,8 +346,8 @@ impl Loader {
         Ok(bodies.filter(|bodies| bodies.iter().map(Vec::len).sum::<usize>() <= INLINE_BYTES_MAX))
     }
 
-    /// The first of the bodies asked for, as many as make a group; none if the rule no longer lets the release go, or one
-    /// of them is damaged.
+    /// The first of the bodies asked for, as many as make a group; none if the rule no longer lets the release go, or
+    /// one of them is damaged.
     fn load_bodies(
         &self,
         index: u64,
@@ -391,13 +393,13 @@ impl Loader {
         Ok(Input::BodiesHeld { index, held: told })
     }
 
-    /// Which of the bodies that we hold we may say so of: those that the peer itself released to us, in whole or in part, or
-    /// that it may see of ours; of a release that it passes on and that we hold, what belongs to it; and those that it was
-    /// kept waiting for, since they were on their way from another and came. What it gave in part for this release it knows
-    /// that we hold, also once another CERT's release has taken it. Else it would learn from our silence what others gave
-    /// us: whoever guesses a body can name it in a release of its own, but nobody can make up a release that another CERT
-    /// signed, and whoever guesses at the moment at which a body is on its way has to sign a release for it, which does not
-    /// verify if it is not of that body, and is not answered twice.
+    /// Which of the bodies that we hold we may say so of: those that the peer itself released to us, in whole or in
+    /// part, or that it may see of ours; of a release that it passes on and that we hold, what belongs to it; and those
+    /// that it was kept waiting for, since they were on their way from another and came. What it gave in part for this
+    /// release it knows that we hold, also once another CERT's release has taken it. Else it would learn from our
+    /// silence what others gave us: whoever guesses a body can name it in a release of its own, but nobody can make up
+    /// a release that another CERT signed, and whoever guesses at the moment at which a body is on its way has to sign
+    /// a release for it, which does not verify if it is not of that body, and is not answered twice.
     pub(super) fn told(&self, pending: &Pending) -> Result<Vec<Option<ContentId>>, StoreError> {
         let mut held = self.node.store.contents_with(&pending.prefixes)?;
         let passed_on =
@@ -417,8 +419,8 @@ impl Loader {
         Ok(held)
     }
 
-    /// The contents of a release that we hold and another than the peer signed, in order. The prefixes that the peer names
-    /// them by are signed by nobody: they may be a guess at something else.
+    /// The contents of a release that we hold and another than the peer signed, in order. The prefixes that the peer
+    /// names them by are signed by nobody: they may be a guess at something else.
     fn contents_of_third(&self, id: ReleaseId) -> Result<Vec<ContentId>, StoreError> {
         let Some((_, release)) = self.node.store.release(id)? else { return Ok(Vec::new()) };
         let is_of_third = |manifest: Manifest| manifest.origin != self.entry.cert();

@@ -1,8 +1,8 @@
 //! How bulk is given to a connection whose link has a configured rate: as fast as the link carries it, and no faster.
 //!
-//! QUIC sends the most urgent stream first of what it was given, but its pacer sends ten packets at a time, and then none
-//! until it may send ten again: over 10 Mbit/s that is 12 ms, for which an alert waits behind bulk that fills the link. Bulk
-//! that comes no faster than the link carries it never lets the pacer run dry.
+//! QUIC sends the most urgent stream first of what it was given, but its pacer sends ten packets at a time, and then
+//! none until it may send ten again: over 10 Mbit/s that is 12 ms, for which an alert waits behind bulk that fills the
+//! link. Bulk that comes no faster than the link carries it never lets the pacer run dry.
 
 use std::{sync::Arc, time::Duration};
 

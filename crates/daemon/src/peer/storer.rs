@@ -35,8 +35,8 @@ use crate::{
 /// The most items of one commit.
 const ITEMS: usize = 256;
 
-/// How many commits are made in one turn: whoever publishes the same contents or objects meanwhile waits for no more of them,
-/// however many withdrawals or releases of ever other origins a peer sends at once.
+/// How many commits are made in one turn: whoever publishes the same contents or objects meanwhile waits for no more of
+/// them, however many withdrawals or releases of ever other origins a peer sends at once.
 const COMMITS_MAX: usize = 16;
 
 /// What a withdrawal takes in the store beside its objects, their ids and the notes that it makes: more than its
@@ -101,8 +101,8 @@ impl Item {
     }
 }
 
-/// Takes what a session verifies, in four lanes: what takes something back waits neither for what is small nor for room,
-/// and what is small not for what is large.
+/// Takes what a session verifies, in four lanes: what takes something back waits neither for what is small nor for
+/// room, and what is small not for what is large.
 #[derive(Debug)]
 pub(super) struct Storer {
     order: Arc<Mutex<Order>>,
@@ -129,14 +129,15 @@ impl Storer {
         let _ = lane.send(Item::Release(lock(&self.order).begin(received.cursor), Box::new(received)));
     }
 
-    /// Takes bodies of releases that are not whole. The session hands over no more before it hears that they are durable.
+    /// Takes bodies of releases that are not whole. The session hands over no more before it hears that they are
+    /// durable.
     pub(super) fn stage(&mut self, parts: Vec<Part>) {
         self.parted = parts.iter().map(|part| part.release).collect();
         let _ = self.bulk.send(Item::Parts(parts));
     }
 
-    /// Takes a cursor that moved without a release. It waits for the next release or the end: a peer must not be able to
-    /// cause a commit for each frame, and a cursor that is behind costs an offer that is answered from the index.
+    /// Takes a cursor that moved without a release. It waits for the next release or the end: a peer must not be able
+    /// to cause a commit for each frame, and a cursor that is behind costs an offer that is answered from the index.
     pub(super) fn save(&self, cursor: Cursor) {
         let mut order = lock(&self.order);
         let number = order.begin(cursor);
@@ -289,8 +290,8 @@ struct Work {
 }
 
 impl Work {
-    /// Takes from `items` what is stored in one turn, at least one, until it has so many bytes; what takes something back
-    /// goes with nothing that waits for room.
+    /// Takes from `items` what is stored in one turn, at least one, until it has so many bytes; what takes something
+    /// back goes with nothing that waits for room.
     fn next(items: &mut Peekable<impl Iterator<Item = Item>>, bytes_max: usize) -> Self {
         let (mut work, mut bytes, mut takes_back) = (Self::default(), 0, None);
         while bytes < bytes_max
@@ -348,7 +349,8 @@ impl Work {
         let mut successors = Vec::new();
         let mut received = self.received.into_iter().peekable();
         while let Some(first) = received.next() {
-            // What is judged together is of one origin, and a withdrawal is judged alone: each sees what came before it.
+            // What is judged together is of one origin, and a withdrawal is judged alone: each sees what came before
+            // it.
             let mut part = vec![first];
             while let Some(next) = received.next_if(|next| part.last().is_some_and(|last| next.is_judged_with(last))) {
                 part.push(next);

@@ -1,7 +1,7 @@
 //! What callers wait for.
 //!
-//! To wake a thread costs as much as to plan a commit, and a group of small commits has many callers. So the committer wakes
-//! one of them, which wakes others, while the committer goes on to the next group.
+//! To wake a thread costs as much as to plan a commit, and a group of small commits has many callers. So the committer
+//! wakes one of them, which wakes others, while the committer goes on to the next group.
 
 use std::{
     collections::VecDeque,

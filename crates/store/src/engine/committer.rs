@@ -214,7 +214,8 @@ impl Committer {
         // Behind the checkpoint of the index no tombstone is noted again, unless it says that notes lack.
         marks.write();
         let waiting = index.begin_flush(marks.lacks());
-        // None waits there: a flush begins when no other is under way. A flusher that has panicked leaves the packs right.
+        // None waits there: a flush begins when no other is under way. A flusher that has panicked leaves the packs
+        // right.
         let _flusher_lives = self.flusher.send(waiting);
     }
 }
@@ -242,8 +243,8 @@ impl Flusher {
     }
 }
 
-/// Cuts a group where a commit purges: that one must know what the others before it have brought, and they what it drops.
-/// And where one takes something back: it must not wait for room together with others.
+/// Cuts a group where a commit purges: that one must know what the others before it have brought, and they what it
+/// drops. And where one takes something back: it must not wait for room together with others.
 fn apart(group: Vec<Job>) -> Vec<Vec<Job>> {
     let mut groups: Vec<Vec<Job>> = Vec::new();
     let mut is_open = false;

@@ -87,8 +87,8 @@ struct Shared {
     care: Mutex<()>,
     /// Held by whoever commits, or moves what commits have written.
     writing: Mutex<()>,
-    /// Held for reading from the look at the index until the packs were read, and for writing while what the index says of
-    /// the packs and the packs change together.
+    /// Held for reading from the look at the index until the packs were read, and for writing while what the index says
+    /// of the packs and the packs change together.
     places: RwLock<()>,
     /// Held for as long as the store is open.
     _lock: File,
@@ -298,7 +298,7 @@ fn random_id() -> io::Result<StoreId> {
     Ok(StoreId::from_bytes(bytes))
 }
 
-/// How much nicer than commits those threads are that nobody waits for.
+/// How much nicer than commits those threads are that write and merge the index, and that help callers to compress.
 const NICENESS: i32 = 10;
 
 /// Work of a thread behind those that commits wait for, on systems where a thread can have a priority of its own.
@@ -478,8 +478,8 @@ impl Care for SledStore {
     }
 }
 
-/// Makes the copy of a store that lies in `dir` a store of its own, with a new id, by which peers and readers tell that it
-/// is another one. Its index, if there is one, is built again when it is opened.
+/// Makes the copy of a store that lies in `dir` a store of its own, with a new id, by which peers and readers tell that
+/// it is another one. Its index, if there is one, is built again when it is opened.
 ///
 /// # Errors
 /// [`StoreError::Locked`] if a process has it open, [`StoreError::Schema`] if it was written by another version,

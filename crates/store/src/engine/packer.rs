@@ -1,7 +1,7 @@
 //! Compresses the bodies that commits bring.
 //!
-//! Whoever commits does that for himself, beside the other commits. One thread helps him while it is idle: where a single
-//! caller commits, a core would be.
+//! Whoever commits does that for himself, beside the other commits. One thread helps him while it is idle: where a
+//! single caller commits, a core would be.
 
 use std::{
     io,
@@ -17,8 +17,8 @@ use mithaq_core::body::Body;
 
 use crate::pack::group::{GROUP_BYTES, GroupKind, Packed, RawGroup, Zip};
 
-/// From this many bytes of new bodies on, they are compressed before the committer takes them. Fewer are left to it, which
-/// puts what several commits bring into groups that compress better.
+/// From this many bytes of new bodies on, they are compressed before the committer takes them. Fewer are left to it,
+/// which puts what several commits bring into groups that compress better.
 const PACK_BYTES_MIN: usize = 32 * 1024;
 
 /// Bodies of one arrival, and the places of those that are new.

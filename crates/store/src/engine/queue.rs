@@ -36,7 +36,8 @@ struct Lanes<T> {
     /// How many groups of small ones have gone while a large one waited.
     overtaken: u32,
     closed: bool,
-    /// Whether the committer waits for something to come, and how many callers wait for room: nobody else needs to be woken.
+    /// Whether the committer waits for something to come, and how many callers wait for room: nobody else needs to be
+    /// woken.
     is_idle: bool,
     held_back: usize,
 }
@@ -72,8 +73,8 @@ impl<T: Weighed> Queue<T> {
         Ok(())
     }
 
-    /// Takes what is committed together next, up to so many bytes, all of it small or all of it large; none once the queue is
-    /// closed and empty. Blocks.
+    /// Takes what is committed together next, up to so many bytes, all of it small or all of it large; none once the
+    /// queue is closed and empty. Blocks.
     pub(super) fn take(&self, small_bytes_max: usize, large_bytes_max: usize) -> Vec<T> {
         let is_idle = |lanes: &mut Lanes<T>| {
             lanes.is_idle = !lanes.closed && lanes.small.is_empty() && lanes.large.is_empty();

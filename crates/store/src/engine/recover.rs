@@ -25,8 +25,8 @@ use crate::{
     },
 };
 
-/// How many frames at the end of the packs are believed to be lost, if notes say so: more than any segments that are lost
-/// with them held, and few enough for a repair to fill their numbers.
+/// How many frames at the end of the packs are believed to be lost, if notes say so: more than any segments that are
+/// lost with them held, and few enough for a repair to fill their numbers.
 const FRAMES_LOST_MAX: u64 = 1 << 24;
 
 /// Reads the packs from the index's checkpoint on; gives what was found damaged.
@@ -178,7 +178,8 @@ impl Recovery<'_> {
         }
         let lost_tombstones = |(entry, _, group): &ReadGroup| entry.kind == GroupKind::Purges && group.is_none();
         if number > expected || std::mem::take(&mut self.is_lossy) || groups.iter().any(lost_tombstones) {
-            // Those of this frame too: it drops nothing that it brings itself, and one dropped twice is gone all the same.
+            // Those of this frame too: it drops nothing that it brings itself, and one dropped twice is gone all the
+            // same.
             self.take_noted(expected, number)?;
         }
         let mut delta = Delta::default();
@@ -386,7 +387,8 @@ impl Recovery<'_> {
         Ok(())
     }
 
-    /// The packs end before a purge that was acknowledged: what it took out stays out, and no other frame takes its number.
+    /// The packs end before a purge that was acknowledged: what it took out stays out, and no other frame takes its
+    /// number.
     fn take_noted_behind(&mut self) -> Result<(), StoreError> {
         let reached = self.index.reached();
         let last = self.marks.last().min(reached.frame + FRAMES_LOST_MAX);

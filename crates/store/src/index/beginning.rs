@@ -6,7 +6,8 @@ use super::{Index, View, range::Posting, run::Reader, table::Table};
 use crate::contract::StoreError;
 
 impl Index {
-    /// The ordinal of the newest sound body of the one content whose id begins so; `None` if there is none, or are more.
+    /// The ordinal of the newest sound body of the one content whose id begins so; `None` if there is none, or are
+    /// more.
     pub(crate) fn find_beginning(&self, prefixes: &[ContentPrefix]) -> Result<Vec<Option<u64>>, StoreError> {
         let view = self.view();
         let mut readers: Vec<_> = view.runs_of(Table::Contents).map(|run| run.reader(&self.engine.tree)).collect();

@@ -1,7 +1,7 @@
 //! Filters that say of a key that a run does not have it, or that it may.
 //!
-//! Each key has one block of 32 bytes, and a bit in each of the block's eight words: whatever the answer is, it costs one
-//! look at memory, and while the processor waits for that it goes on to the next run's filter.
+//! Each key has one block of 32 bytes, and a bit in each of the block's eight words: whatever the answer is, it costs
+//! one look at memory, and while the processor waits for that it goes on to the next run's filter.
 
 use super::table::{Key, Table};
 
@@ -15,7 +15,7 @@ const BLOCK_BYTES: usize = 4 * WORDS;
 const SALTS: [u32; WORDS] =
     [0x733b_a43b, 0xe13b_ecb9, 0x7bde_a469, 0xdf17_aa73, 0xfe0a_6095, 0xf049_823f, 0x5335_5837, 0xf87f_7763];
 
-/// A block: no two of them share a line of the processor's cache.
+/// A block, which never lies across two lines of the processor's cache.
 #[derive(Debug, Clone, Copy, Default)]
 #[repr(align(32))]
 struct Block([u32; WORDS]);
@@ -24,7 +24,8 @@ struct Block([u32; WORDS]);
 #[derive(Debug)]
 pub(super) struct Filter {
     blocks: Vec<Block>,
-    /// Whether keys are hashes: then blocks lie in their order, and keys that come in it find theirs one behind the other.
+    /// Whether keys are hashes: then blocks lie in their order, and keys that come in it find theirs one behind the
+    /// other.
     is_hashed: bool,
 }
 

@@ -22,8 +22,8 @@ impl Index {
         contents.iter().map(newest).collect()
     }
 
-    /// The ordinals of sound bodies of each content, of any copy: quicker than [`Self::find_bodies`], which has to look at
-    /// all runs to know the newest.
+    /// The ordinals of sound bodies of each content, of any copy: quicker than [`Self::find_bodies`], which has to look
+    /// at all runs to know the newest.
     pub(crate) fn find_any_bodies(&self, contents: &[ContentId]) -> Result<Vec<Option<u64>>, StoreError> {
         let view = self.view();
         let recent =

@@ -21,8 +21,8 @@ use crate::contract::StoreError;
 pub(super) const BODIES: u8 = b'e';
 pub(super) const RELEASES: u8 = b'f';
 
-/// How many damaged bodies are written down: the row that they are in must not become one that sled keeps in a file of its
-/// own. What a repair sets aside is known from its copies, and any other damage is found again.
+/// How many damaged bodies are written down: the row that they are in must not become one that sled keeps in a file of
+/// its own. What a repair sets aside is known from its copies, and any other damage is found again.
 const DAMAGED_WRITTEN_MAX: usize = 16_384;
 
 /// How much may wait in memory.
@@ -114,15 +114,15 @@ impl Index {
         self.written().lacks_notes
     }
 
-    /// Writes everything that waits, and then, at once, the manifest that makes it count, and that says whether notes of
-    /// what was purged lack.
+    /// Writes everything that waits, and then, at once, the manifest that makes it count, and that says whether notes
+    /// of what was purged lack.
     pub(crate) fn flush(&self, lacks_notes: bool) -> Result<(), StoreError> {
         let waiting = self.begin_flush(lacks_notes);
         self.end_flush(&waiting)
     }
 
-    /// Sets apart what waits, to be written by [`Self::end_flush`]. Only the thread that applies may begin, and no flush may
-    /// be under way; from then on it may apply further, but nothing may be moved until the flush has ended.
+    /// Sets apart what waits, to be written by [`Self::end_flush`]. Only the thread that applies may begin, and no
+    /// flush may be under way; from then on it may apply further, but nothing may be moved until the flush has ended.
     pub(crate) fn begin_flush(&self, lacks_notes: bool) -> Waiting {
         *self.flushing.lock().unwrap_or_else(PoisonError::into_inner) = true;
         let (bodies, releases) = {
@@ -146,7 +146,8 @@ impl Index {
         }
     }
 
-    /// Writes what was set apart, and then, at once, the manifest that makes it count. What fails to be written waits again.
+    /// Writes what was set apart, and then, at once, the manifest that makes it count. What fails to be written waits
+    /// again.
     pub(crate) fn end_flush(&self, waiting: &Waiting) -> Result<(), StoreError> {
         let _flushing = Flushing(self);
         let written = self.write(waiting);

@@ -1,5 +1,5 @@
-//! Maps by keys of one size, of what others choose: quicker than the standard library's, and seeded all the same, so that
-//! nobody can pile keys up in one place.
+//! Maps by keys of one size, of what others choose: quicker than the standard library's, and seeded all the same, so
+//! that nobody can pile keys up in one place.
 
 use std::collections::{HashMap, HashSet};
 

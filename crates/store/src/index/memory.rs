@@ -137,8 +137,8 @@ impl Memory {
             .flat_map(move |tables| tables.contents.beginning_with(beginning))
     }
 
-    /// The first `limit` postings of a table from `from` to the key `last`, in order. For more than one key all postings of
-    /// the table are looked at, of which no more wait than may wait for a flush.
+    /// The first `limit` postings of a table from `from` to the key `last`, in order. For more than one key all
+    /// postings of the table are looked at, of which no more wait than may wait for a flush.
     pub(crate) fn range(&self, table: Table, from: (Key, u64), last: Key, limit: usize) -> Vec<(Key, u64)> {
         let is_within = |posting: &(Key, u64)| *posting >= from && posting.0 <= last;
         let mut found: Vec<_> = if from.0 == last {

@@ -58,8 +58,8 @@ use crate::{contract::StoreError, pack::group::GroupKind};
 
 /// How many bytes a row has in sled, about.
 ///
-/// sled keeps up to 16 rows in a page, so that small rows cost it more than they hold; and it writes pages of more than a
-/// quarter of its segments, 128 KB, to a file each, which it never syncs.
+/// sled keeps up to 16 rows in a page, so that small rows cost it more than they hold; and it writes pages of more than
+/// a quarter of its segments, 128 KB, to a file each, which it never syncs.
 const ROW_BYTES: usize = 4 * 1024;
 
 /// What readers see, all of one moment.

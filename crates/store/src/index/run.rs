@@ -1,6 +1,6 @@
 //! Runs: the postings of one table, sorted, written once and never changed.
 //!
-//! A run is some blocks of 4 KB, and a head with the first key of each block and a Bloom filter, which are kept in
+//! A run is some blocks of 4 KB, and a head with the first key of each block and a filter, which are kept in
 //! memory. A key that a run does not have costs a few bit tests, one that it has costs one read from sled.
 
 use std::sync::Arc;

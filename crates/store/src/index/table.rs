@@ -1,5 +1,5 @@
-//! The tables of postings and their keys. A key is a cut hash, or what `ordered` makes of it: keys that must never be mistaken for another are
-//! long, and where the answer is compared with the stored object anyway they are short.
+//! The tables of postings and their keys. A key is a cut hash, or what `ordered` makes of it: keys that must never be
+//! mistaken for another are long, and where the answer is compared with the stored object anyway they are short.
 
 use mithaq_core::id::{ContentId, ReleaseId, sha256, sha256_of};
 
@@ -67,8 +67,8 @@ impl Table {
         !matches!(self, Self::Ipv4 | Self::Ipv6 | Self::Names)
     }
 
-    /// How many bits of filter a posting has. With 10 of them one key in a hundred that is not there looks as if it were,
-    /// with 20 one in two thousand; each costs a read of sled, and of what comes new every run is asked.
+    /// How many bits of filter a posting has. With 10 of them one key in a hundred that is not there looks as if it
+    /// were, with 20 one in two thousand; each costs a read of sled, and of what comes new every run is asked.
     pub(super) fn filter_bits(self) -> u64 {
         if matches!(self, Self::Contents | Self::Releases) { 20 } else { 10 }
     }

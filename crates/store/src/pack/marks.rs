@@ -104,9 +104,9 @@ struct State {
 }
 
 impl Marks {
-    /// Opens the notes in the folder of a store; says whether all may be there that were made. They are not if the file is
-    /// missing, empty or torn: it is to be filled from the packs, and then to be begun. What keeps it from being opened is
-    /// told in the log, and costs no more than what the notes are for.
+    /// Opens the notes in the folder of a store; says whether all may be there that were made. They are not if the file
+    /// is missing, empty or torn: it is to be filled from the packs, and then to be begun. What keeps it from being
+    /// opened is told in the log, and costs no more than what the notes are for.
     pub(crate) fn open(dir: &Path, disk: Arc<dyn Disk>) -> (Self, bool) {
         let path = dir.join(MARKS);
         let (state, is_whole) = open(&path).unwrap_or_else(|error| {
@@ -267,7 +267,8 @@ impl Reader {
         self.damaged
     }
 
-    /// The next note of the frames from `first` to `last`; those of frames before them are passed over, those behind stay.
+    /// The next note of the frames from `first` to `last`; those of frames before them are passed over, those behind
+    /// stay.
     pub(crate) fn next_within(&mut self, first: u64, last: u64) -> Option<Note> {
         while let Some(note) = self.ahead.take().or_else(|| self.next()) {
             if note.frame > last {

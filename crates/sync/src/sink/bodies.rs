@@ -1,9 +1,9 @@
 //! Bodies: which of them we ask for, and what of a release is checked once they are here.
 //!
-//! A manifest that travels alone names its contents by how their ids begin. What we take for held by that may be another
-//! content that begins alike, which takes no more than some effort to make. So the tree hash, which was signed, is asked
-//! when all ids are known: if they do not fit, what was taken for held is asked for too, and then nobody but the peer is
-//! to blame.
+//! A manifest that travels alone names its contents by how their ids begin. What we take for held by that may be
+//! another content that begins alike, which takes no more than some effort to make. So the tree hash, which was signed,
+//! is asked when all ids are known: if they do not fit, what was taken for held is asked for too, and then nobody but
+//! the peer is to blame.
 
 use std::{sync::Arc, time::Duration};
 
@@ -195,8 +195,8 @@ impl Sink {
         Ok(())
     }
 
-    /// Hands a release over to the store once all of its bodies are here and its contents are those that were signed. If
-    /// they are not, what we took for held may be something else.
+    /// Hands a release over to the store once all of its bodies are here and its contents are those that were signed.
+    /// If they are not, what we took for held may be something else.
     fn finish_if_complete(&mut self, index: u64, outputs: &mut Outputs) -> Result<(), Fault> {
         let Some(open) = self.open_entry(index).filter(|open| open.wanted.as_ref().is_some_and(Vec::is_empty)) else {
             return Ok(());

@@ -1,5 +1,5 @@
-//! Which bodies a node asks a peer for: what it holds and may say so of, and the table of claims that all of its sessions
-//! share.
+//! Which bodies a node asks a peer for: what it holds and may say so of, and the table of claims that all of its
+//! sessions share.
 
 use mithaq_core::id::{ContentId, ContentPrefix, ReleaseId};
 use mithaq_sync::{Input, Pending};
@@ -46,8 +46,8 @@ impl Node {
         Look { told, freed: self.claims.releases() }
     }
 
-    /// Whether a peer may be told that we hold a body of a release: it is the peer's own, or the peer may have it, or it
-    /// gave it in part, or passes on a release of another that we hold.
+    /// Whether a peer may be told that we hold a body of a release: it is the peer's own, or the peer may have it, or
+    /// it gave it in part, or passes on a release of another that we hold.
     fn may_tell(&self, peer: usize, release: ReleaseId, content: ContentId) -> bool {
         let may_know = |id: &ReleaseId| POOL.sample(*id).origin == peer || self.may_go(peer, *id);
         let is_passed_on = self.disk.releases.contains(&release) && POOL.sample(release).origin != peer;
@@ -56,8 +56,8 @@ impl Node {
 }
 
 impl World {
-    /// Has it found out which bodies to ask a peer for. Now and then others claim and store between the look at the store
-    /// and our own claim.
+    /// Has it found out which bodies to ask a peer for. Now and then others claim and store between the look at the
+    /// store and our own claim.
     pub(crate) fn check_bodies(&mut self, key: EndKey, pending: Pending) {
         let Some(end) = self.ends.get_mut(&key) else { return };
         end.asked += 1;

@@ -1,7 +1,8 @@
-//! What bodies are asked for, waited for, and come: on request each comes once, unless whoever was asked first was given
-//! up; nothing waits for nothing; and what came is not lost by a cut.
+//! What bodies are asked for, waited for, and come: on request each comes once, unless whoever was asked first was
+//! given up; nothing waits for nothing; and what came is not lost by a cut.
 //!
-//! All of this is told from frames and from what sessions put out, and not by the table that the nodes themselves go by.
+//! All of this is told from frames and from what sessions put out, and not by the table that the nodes themselves go
+//! by.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

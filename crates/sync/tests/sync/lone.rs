@@ -158,8 +158,8 @@ impl Lone {
         std::iter::from_fn(|| self.session.poll_output()).collect()
     }
 
-    /// Answers each request for a release with this one, until there is none; says as which entries it was sent, and in how
-    /// many bytes.
+    /// Answers each request for a release with this one, until there is none; says as which entries it was sent, and in
+    /// how many bytes.
     pub(crate) fn load_all(&mut self, release: &SignedRelease) -> (Vec<u64>, usize) {
         let (mut sent, mut bytes) = (Vec::new(), 0);
         loop {

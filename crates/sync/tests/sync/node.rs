@@ -213,8 +213,8 @@ impl Seat {
         Self { claims: Rc::clone(claims), session, waiting: Waiting::default() }
     }
 
-    /// Which bodies to ask for, or that it is to wait. What we hold is told to whom it may be known: to who passes on the
-    /// very release that we hold, and to who was kept waiting for it.
+    /// Which bodies to ask for, or that it is to wait. What we hold is told to whom it may be known: to who passes on
+    /// the very release that we hold, and to who was kept waiting for it.
     fn check(&mut self, mut pending: Pending, store: &Store, now: Duration) -> Input {
         let index = pending.index;
         let is_known = !store.origins.is_empty() && store.releases.contains_key(&pending.release);

@@ -1,5 +1,5 @@
-//! Contents that are named by how their ids begin: what is taken for held by that and is something else is found out, and
-//! costs no more than its bodies.
+//! Contents that are named by how their ids begin: what is taken for held by that and is something else is found out,
+//! and costs no more than its bodies.
 
 use std::time::Duration;
 

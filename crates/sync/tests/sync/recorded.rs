@@ -37,8 +37,8 @@ struct Recording {
 }
 
 impl Recording {
-    /// Begins with what a reader must know: both cards, the clock, the secret of the connections, and whether releases of
-    /// third origins are taken.
+    /// Begins with what a reader must know: both cards, the clock, the secret of the connections, and whether releases
+    /// of third origins are taken.
     fn new(about: &str, adjust: fn(&mut Setup)) -> Self {
         Self::in_world(World::default(), about, adjust)
     }
@@ -71,8 +71,8 @@ impl Recording {
         writeln!(self.text, "holds B {}", digits(held)).unwrap();
     }
 
-    /// Tells which contents each side holds of what the other is about to release to it: their whole ids, which frames do not
-    /// tell.
+    /// Tells which contents each side holds of what the other is about to release to it: their whole ids, which frames
+    /// do not tell.
     fn tell_contents(&mut self) {
         let [a, b] = &self.pair.nodes;
         for (name, sink, source) in [(SIDES[0], a, b), (SIDES[1], b, a)] {

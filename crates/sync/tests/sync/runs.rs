@@ -76,8 +76,8 @@ fn backlog(releases: u64, objects: u64) -> Pair {
     pair
 }
 
-/// What goes on the backfill stream of the first side in a session: how many pieces, of which that many begin a run, and how
-/// many ends of runs; the last of all frames on it is one.
+/// What goes on the backfill stream of the first side in a session: how many pieces, of which that many begin a run,
+/// and how many ends of runs; the last of all frames on it is one.
 fn check_runs(pair: &Pair, pieces: usize, begun: usize, ended: usize) {
     let frames: Vec<_> =
         pair.nodes[0].sent.packed.iter().filter(|(channel, _)| *channel == Channel::Backfill).collect();

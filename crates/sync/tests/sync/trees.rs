@@ -1,4 +1,5 @@
-//! Trees of third origins, as one session sees them: what a source offers in place of sending, and what a sink asks for late.
+//! Trees of third origins, as one session sees them: what a source offers in place of sending, and what a sink asks for
+//! late.
 
 use std::{sync::Arc, time::Duration};
 
@@ -186,7 +187,8 @@ fn an_origin_of_the_wrong_length() {
     lone.assert_closed(Code::MISBEHAVED);
 }
 
-/// A sink that takes releases of others, and whose peer lets rest what it offers for the shorter or for the longer time.
+/// A sink that takes releases of others, and whose peer lets rest what it offers for the shorter or for the longer
+/// time.
 pub(crate) fn sink() -> Lone {
     sink_of(2, 1)
 }

@@ -64,7 +64,8 @@ fn termination() -> Vec<u8> {
     VerifiedTermination::sign(statement, &one.signing).unwrap().envelope().to_json()
 }
 
-/// Our first frame as CERT 1, which has entries in its ledger and has accepted some of the peer's, from the session itself.
+/// Our first frame as CERT 1, which has entries in its ledger and has accepted some of the peer's, from the session
+/// itself.
 fn hello() -> Bytes {
     let seen = Some(Seen::of(5, &[2; 16], &[0x55; 32]));
     let setup = Setup { held: 2, ledger_size: 3, seen, ..setup(1, &cert(2), Some(cursor())) };

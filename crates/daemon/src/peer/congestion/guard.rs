@@ -1,8 +1,8 @@
 //! What keeps a configured rate from harming: the signs that the link carries less than was said.
 //!
 //! A rate is paced by the window: rate times the link's own round trip, so that what is under way just fills the link
-//! and no queue builds up in front of it. Loss alone changes nothing, since on a bad link it says nothing of the load. The
-//! share of the rate that is used falls while all packets of a round trip come late, which is what a standing queue
+//! and no queue builds up in front of it. Loss alone changes nothing, since on a bad link it says nothing of the load.
+//! The share of the rate that is used falls while all packets of a round trip come late, which is what a standing queue
 //! does and jitter does not, or while more is lost than a usable link loses; it grows again in a few round trips.
 
 use std::time::{Duration, Instant};
@@ -19,7 +19,8 @@ const GROWTH_MIN: u64 = WHOLE / 64;
 /// For how long the least delay that was seen counts as the link's own, at least; twice that at the most.
 const BASE_AGE: Duration = Duration::from_secs(30);
 
-/// How much later than the link's own round trip packets may come before that counts as a queue, beside an eighth of it.
+/// How much later than the link's own round trip packets may come before that counts as a queue, beside an eighth of
+/// it.
 const DELAY_SLACK: Duration = Duration::from_millis(10);
 
 /// How many packets a round needs to say anything of delay: fewer may all be late by chance.

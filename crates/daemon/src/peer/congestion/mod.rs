@@ -1,7 +1,7 @@
 //! How much may be under way to a peer: by the configured rate of its link, or by what a stock controller finds out.
 //!
-//! Stock controllers take loss for congestion, and a lossy long link for a congested one: they leave most of it unused. An
-//! operator who knows the link's rate says it, and then loss no longer counts ([`Guard`] says what does).
+//! Stock controllers take loss for congestion, and a lossy long link for a congested one: they leave most of it unused.
+//! An operator who knows the link's rate says it, and then loss no longer counts ([`Guard`] says what does).
 
 mod guard;
 #[cfg(test)]
@@ -72,7 +72,8 @@ impl Pace {
         Some(self.bytes_per_second.load(Ordering::Relaxed)).filter(|rate| *rate > 0)
     }
 
-    /// What the link carries, in bytes of packets a second; `None` while its rate is not configured, or nothing has gone.
+    /// What the link carries, in bytes of packets a second; `None` while its rate is not configured, or nothing has
+    /// gone.
     pub(super) fn carries(&self) -> Option<u64> {
         self.bytes_per_second()?;
         Some(self.carries.load(Ordering::Relaxed)).filter(|rate| *rate > 0)

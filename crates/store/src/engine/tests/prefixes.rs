@@ -1,5 +1,5 @@
-//! Contents whose ids begin alike: two that somebody has made, and as many as it takes of which the index alone is told,
-//! since nobody can make them for a test in a moment.
+//! Contents whose ids begin alike: two that somebody has made, and as many as it takes of which the index alone is
+//! told, since nobody can make them for a test in a moment.
 
 use mithaq_core::id::{ContentId, ContentPrefix};
 

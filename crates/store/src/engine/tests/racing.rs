@@ -1,5 +1,5 @@
-//! Pushes that race to bring the same bodies, of so many bytes that each caller compresses them before the committer knows
-//! whose come first.
+//! Pushes that race to bring the same bodies, of so many bytes that each caller compresses them before the committer
+//! knows whose come first.
 
 use super::*;
 

@@ -306,7 +306,8 @@ fn frames_of(store: &SledStore) -> Vec<(Range<usize>, bool)> {
     frames
 }
 
-/// Header, directory or group of a frame with tombstones is hit, or all of it is overwritten, or the pack ends before it.
+/// Header, directory or group of a frame with tombstones is hit, or all of it is overwritten, or the pack ends before
+/// it.
 #[test]
 fn what_was_purged_stays_gone_though_damage_takes_what_says_so() {
     type Spoil = fn(&mut Vec<u8>, Range<usize>);

@@ -11,8 +11,8 @@ use super::{GATHERED_BYTES, Marks, NOTE_BYTES, Note, State};
 use crate::pack::disk::Disk;
 
 impl Marks {
-    /// Writes the notes anew: those that can be read of frames up to `last`, and those that `from_packs` gives, in the order
-    /// of their frames. What is behind `last` no frame can have brought. What is noted meanwhile, of frames that
+    /// Writes the notes anew: those that can be read of frames up to `last`, and those that `from_packs` gives, in the
+    /// order of their frames. What is behind `last` no frame can have brought. What is noted meanwhile, of frames that
     /// `from_packs` must not give, goes to the old file at once, and to the new one at the end.
     pub(crate) fn rewrite(
         &self,
