@@ -308,7 +308,7 @@ fn behind(work: impl FnOnce() + Send + 'static) -> Box<dyn FnOnce() + Send> {
         if let Err(error) = rustix::process::getpriority_process(None)
             .and_then(|niceness| rustix::process::setpriority_process(None, niceness + NICENESS))
         {
-            tracing::debug!(%error, "the index is written at the priority of everything else");
+            tracing::debug!(%error, "a thread runs at the priority of those that commits wait for");
         }
         work();
     })

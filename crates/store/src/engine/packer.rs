@@ -142,7 +142,8 @@ impl Packer {
         meanwhile: impl FnOnce() -> T,
     ) -> (io::Result<Vec<Packed>>, T) {
         let (done, packed) = channel();
-        if load.is_packed() {
+        // Of a small load the caller must not wait for a thread that has to give way.
+        if load.groups.len() > 1 {
             // A thread that is busy, or gone, leaves all to the caller.
             let _is_taken = self.offers.try_send(Some((Arc::clone(load), done.clone())));
         }
