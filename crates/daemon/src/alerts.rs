@@ -10,7 +10,7 @@ use std::{
 use mithaq_store::Batch;
 use tokio::sync::watch;
 
-use crate::clock;
+use crate::{clock, outbox::PROMPT_OBJECTS_MAX};
 
 /// Releases of so many bytes together are an alert, by their size; more are most often a part of a bulk.
 pub(crate) const ALERT_BYTES_MAX: usize = 16 * 1024;
@@ -43,7 +43,9 @@ pub(crate) struct Alerts {
 /// Whether a commit brings releases that nobody should wait for.
 pub(crate) fn is_alert(batch: &Batch) -> bool {
     let bodies = batch.arrivals.iter().flat_map(|arrival| &arrival.bodies);
-    !batch.arrivals.is_empty() && bodies.map(|body| body.bytes().len()).sum::<usize>() <= ALERT_BYTES_MAX
+    let objects = batch.arrivals.iter().map(|arrival| arrival.release.contents().len()).sum::<usize>();
+    (1..=PROMPT_OBJECTS_MAX).contains(&objects)
+        && bodies.map(|body| body.bytes().len()).sum::<usize>() <= ALERT_BYTES_MAX
 }
 
 impl Alerts {

@@ -182,7 +182,7 @@ impl Outbox {
 
     /// Whether so little of the log is behind a position that an alert may be what comes next.
     fn is_near(&self, position: Option<Position>) -> bool {
-        position.is_some_and(|position| self.node.store.head() - position.scanned <= ROWS as u64)
+        position.is_some_and(|position| self.node.store.head().saturating_sub(position.scanned) <= ROWS as u64)
     }
 
     /// Asks the rule of every row of the log after `from`, and writes what may go into the journal, durably. Blocks.
@@ -475,7 +475,7 @@ pub(crate) async fn follow(outbox: Outbox) {
             // Only now is there one in their place.
             Ok::<_, StoreError>((extended, has_older && worker.remove_older()))
         };
-        let extended = match outbox.is_near(position) {
+        let extended = match !has_older && outbox.is_near(position) {
             true => threads::at_once(extend),
             false => node.spawn_bulk(extend).await.ok(),
         };

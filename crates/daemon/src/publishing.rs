@@ -19,15 +19,14 @@ pub(crate) struct Publishing {
 #[derive(Debug)]
 pub(crate) struct Turn<'a> {
     publishing: &'a Publishing,
-    contents: Vec<ContentId>,
+    contents: HashSet<ContentId>,
 }
 
 impl Publishing {
     /// Waits until no other push publishes any of these contents, and claims them all at once, so that no two pushes
     /// can wait for each other. Blocks.
-    pub(crate) fn turn(&self, mut contents: Vec<ContentId>) -> Turn<'_> {
-        contents.sort_unstable();
-        contents.dedup();
+    pub(crate) fn turn(&self, contents: impl IntoIterator<Item = ContentId>) -> Turn<'_> {
+        let contents: HashSet<_> = contents.into_iter().collect();
         let is_taken = |taken: &mut HashSet<ContentId>| contents.iter().any(|content| taken.contains(content));
         let taken = self.changed.wait_while(self.lock(), is_taken);
         taken.unwrap_or_else(PoisonError::into_inner).extend(&contents);
@@ -39,10 +38,25 @@ impl Publishing {
     }
 }
 
+impl Turn<'_> {
+    /// Gives the right to publish these contents back before the others: they are published, or will not be.
+    pub(crate) fn give_back(&mut self, contents: impl IntoIterator<Item = ContentId>) {
+        let mut taken = self.publishing.lock();
+        for content in contents {
+            if self.contents.remove(&content) {
+                taken.remove(&content);
+            }
+        }
+        drop(taken);
+        self.publishing.changed.notify_all();
+    }
+}
+
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
+        let left = std::mem::take(&mut self.contents);
         let mut taken = self.publishing.lock();
-        for content in &self.contents {
+        for content in &left {
             taken.remove(content);
         }
         drop(taken);
@@ -76,5 +90,20 @@ mod tests {
         assert_eq!(worst.load(Ordering::SeqCst), 1);
         let _one = publishing.turn(vec![id(1)]);
         let _other = publishing.turn(vec![id(2)]);
+    }
+
+    #[test]
+    fn what_is_given_back_others_publish_and_nothing_else() {
+        let publishing = Publishing::default();
+        let id = |byte| ContentId::from_bytes([byte; 32]);
+        let mut bulk = publishing.turn([id(1), id(2), id(3)]);
+        let other = publishing.turn([id(4)]);
+        bulk.give_back([id(1), id(4)]);
+        let alert = publishing.turn([id(1)]);
+        assert_eq!(*publishing.lock(), HashSet::from([1, 2, 3, 4].map(id)), "what is not the bulk's stays taken");
+        drop(bulk);
+        assert_eq!(*publishing.lock(), HashSet::from([1, 4].map(id)), "what was given back is another's now");
+        drop((alert, other));
+        assert!(publishing.lock().is_empty());
     }
 }

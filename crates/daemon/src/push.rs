@@ -130,7 +130,7 @@ fn carry_out(
     let is_bulk = text.len() > ALERT_TEXT_BYTES_MAX;
     let read = || read(node, text, query.force);
     let mut input = if is_bulk { node.alerts.piece(read) } else { read() }?;
-    let _turn = node.publishing.turn(input.taken.iter().map(|taken| taken.body.id()).collect());
+    let mut turn = node.publishing.turn(input.taken.iter().map(|taken| taken.body.id()));
     let labels = labels(node, &mut input, default).map_err(|error| store_problem(&error))?;
     address(&mut input.taken, &recipients, narrowing).map_err(|error| store_problem(&error))?;
     let mut summary = PushSummary { refused: input.refused.len(), ..PushSummary::default() };
@@ -146,6 +146,8 @@ fn carry_out(
         summary.forced = listed.filter(|taken| taken.listed.forced).count();
         let fresh = fresh(node, &input.taken, &labels, &mut summary, report);
         let fresh = fresh.map_err(|error| store_problem(&error))?;
+        // A bulk takes long, and nearly every push has the same identity.
+        turn.give_back(stale(&input.taken, &fresh));
         let groups = group(input.taken, labels, fresh);
         if query.dry_run {
             summary.stored = groups.iter().map(|group| group.taken.len()).sum();
@@ -411,6 +413,13 @@ fn fresh(
         }
     }
     Ok(fresh)
+}
+
+/// The contents that are not released at all this time.
+fn stale(taken: &[Taken], fresh: &[bool]) -> Vec<ContentId> {
+    let ids = || taken.iter().map(|taken| taken.body.id());
+    let going: HashSet<_> = ids().zip(fresh).filter_map(|(id, fresh)| fresh.then_some(id)).collect();
+    ids().filter(|id| !going.contains(id)).collect()
 }
 
 /// Our own releases, as far as they were read: what was released together is mostly pushed again together.

@@ -190,6 +190,9 @@ fn finish(entry: &PeerEntry, connection: &Connection, end: &End, session: Option
     }
 }
 
+/// How many questions that an alert needs answered are answered before it is looked whether something else is due.
+const PROMPT_ANSWERS: usize = 8;
+
 /// How many streams we send on.
 const CHANNELS: usize = 4;
 
@@ -360,6 +363,10 @@ impl Pump {
                     }
                     Input::Tick
                 }
+                () = std::future::ready(()), if self.requests.has_prompt() => match self.requests.answer_prompt() {
+                    Some(answer) => answer?,
+                    None => continue,
+                },
                 Some(frame) = self.frames.backfill.recv() => self.arrived(frame),
             };
             if let Input::Stored { entries } = &input {
@@ -370,13 +377,14 @@ impl Pump {
         }
     }
 
-    /// Has the machine take an input, and performs all that follows at once.
+    /// Has the machine take an input, and performs what follows at once.
     fn take(&mut self, input: Input) -> Result<(), End> {
-        let mut next = Some(input);
-        while let Some(input) = next {
-            self.session.handle(input, clock::now());
+        self.session.handle(input, clock::now());
+        self.perform()?;
+        for _ in 0..PROMPT_ANSWERS {
+            let Some(answer) = self.requests.answer_prompt() else { break };
+            self.session.handle(answer?, clock::now());
             self.perform()?;
-            next = self.requests.answer_prompt().transpose()?;
         }
         Ok(())
     }

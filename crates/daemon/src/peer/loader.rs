@@ -109,6 +109,11 @@ impl Requests {
         let _ = lane.send(request);
     }
 
+    /// Whether a question waits that an alert needs answered.
+    pub(super) fn has_prompt(&self) -> bool {
+        !self.prompt.is_empty()
+    }
+
     /// Answers the next question that an alert needs answered; `None` if there is none. Blocks for as long as the store
     /// takes to read a little.
     pub(super) fn answer_prompt(&mut self) -> Option<Result<Input, End>> {

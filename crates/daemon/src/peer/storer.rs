@@ -26,6 +26,7 @@ use crate::{
     held,
     node::Node,
     origins::Successor,
+    outbox::PROMPT_OBJECTS_MAX,
     staging,
     standing::{self, Judgement},
     steps::{self, Step},
@@ -71,6 +72,11 @@ impl Received {
     /// Whether it overtakes what is large.
     fn is_prompt(&self) -> bool {
         self.bytes() <= INLINE_BYTES_MAX
+    }
+
+    /// Whether it may be an alert: it is small, and names little.
+    fn is_alert(&self) -> bool {
+        self.bytes() <= ALERT_BYTES_MAX && self.release.contents().len() <= PROMPT_OBJECTS_MAX
     }
 
     /// Whether it withdraws something, which the store takes however full its disk is, so many bytes of a peer.
@@ -122,7 +128,7 @@ impl Storer {
         let lane = match () {
             () if is_parted => &self.bulk,
             () if received.takes_back() => &self.back,
-            () if received.bytes() <= ALERT_BYTES_MAX => &self.alert,
+            () if received.is_alert() => &self.alert,
             () if received.is_prompt() => &self.prompt,
             () => &self.bulk,
         };

@@ -52,7 +52,7 @@ pub(crate) fn withdraw(node: &Node, contents: &BTreeSet<ContentId>, reason: &str
     let _alone = node.standing.retracting.lock().unwrap_or_else(PoisonError::into_inner);
     let failed = |error| push::store_problem(&error);
     let contents = &with_counts(node, contents).map_err(failed)?;
-    let _turn = node.publishing.turn(contents.iter().copied().collect());
+    let _turn = node.publishing.turn(contents.iter().copied());
     let mut sources: BTreeMap<ReleaseId, Source> = BTreeMap::new();
     let mut was_withdrawn = false;
     let mut groups: BTreeMap<BTreeSet<ReleaseId>, BTreeSet<ContentId>> = BTreeMap::new();

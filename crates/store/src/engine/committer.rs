@@ -95,14 +95,14 @@ impl Committer {
         let mut failure = None;
         let takes_back = group.iter().all(|job| job.batch.takes_back || !job.batch.purge.is_empty());
         for mut job in group {
-            let purge = std::mem::take(&mut job.batch.purge);
+            let (purge, bytes) = (std::mem::take(&mut job.batch.purge), job.batch.bytes);
             match self.add(&mut plan, job.batch, &purge) {
-                _ if failure.is_some() => planned.push((job.waits, Vec::new())),
-                Ok(committed) => planned.push((job.waits, committed)),
+                _ if failure.is_some() => planned.push((bytes, job.waits, Vec::new())),
+                Ok(committed) => planned.push((bytes, job.waits, committed)),
                 Err(PlanError::Batch(error)) => refused.push_back(Due { waits: job.waits, outcome: Err(error) }),
                 Err(PlanError::Group(error)) => {
                     failure = Some(GroupError::NotStored(error));
-                    planned.push((job.waits, Vec::new()));
+                    planned.push((bytes, job.waits, Vec::new()));
                 }
             }
         }
@@ -111,7 +111,9 @@ impl Committer {
             Some(error) => Err(error),
             None => plan.finish().map_err(GroupError::NotStored).and_then(|plan| self.write(plan, takes_back)),
         };
-        let due = planned.into_iter().map(|(waits, committed)| {
+        // Whoever is woken first wakes the others: let that be an alert, not a piece of a bulk.
+        planned.sort_by_key(|(bytes, ..)| *bytes);
+        let due = planned.into_iter().map(|(_, waits, committed)| {
             let outcome = written.as_ref().map(|()| committed).map_err(|error| self.explain(error));
             Due { waits, outcome }
         });

@@ -214,7 +214,7 @@ impl SledStore {
         let threads = vec![
             spawn("store-pack", behind(move || offers.serve(&packing.zip)))?,
             spawn("store-commit", Box::new(serve))?,
-            spawn("store-flush", behind(move || flusher.run(&waiting)))?,
+            spawn("store-flush", Box::new(move || flusher.run(&waiting)))?,
             spawn("store-merge", behind(move || woken.iter().for_each(|()| merging.merge())))?,
         ];
         // An earlier process may have left something to merge. The merger lives as long as the committer.
@@ -298,7 +298,11 @@ fn random_id() -> io::Result<StoreId> {
     Ok(StoreId::from_bytes(bytes))
 }
 
-/// How much nicer than commits those threads are that write and merge the index, and that help callers to compress.
+/// How many contents are looked up by their prefixes at once: commits wait while the index is looked at, and each content may
+/// be in another group of the packs.
+const PREFIXES_AT_ONCE: usize = 64;
+
+/// How much nicer than commits those threads are that merge the index's runs, and that help callers to compress.
 const NICENESS: i32 = 10;
 
 /// Work of a thread behind those that commits wait for, on systems where a thread can have a priority of its own.
@@ -349,8 +353,12 @@ impl Store for SledStore {
     }
 
     fn contents_with(&self, prefixes: &[ContentPrefix]) -> Result<Vec<Option<ContentId>>, StoreError> {
-        let _places = self.shared.places();
-        self.shared.contents_with(prefixes)
+        let mut contents = Vec::with_capacity(prefixes.len());
+        for prefixes in prefixes.chunks(PREFIXES_AT_ONCE) {
+            let _places = self.shared.places();
+            contents.append(&mut self.shared.contents_with(prefixes)?);
+        }
+        Ok(contents)
     }
 
     fn are_staged(&self, ids: &[ContentId]) -> Result<Vec<bool>, StoreError> {
