@@ -304,14 +304,14 @@ fn a_backup_copies_what_it_lacks_and_follows_a_compaction() {
     fs::OpenOptions::new().append(true).open(&tail).unwrap().write_all(&[7; 1000]).unwrap();
     fs::create_dir(dir.join("home-4")).unwrap();
     fs::create_dir(dir.join("home-99")).unwrap();
-    for name in ["packs/pack-00000009-01234567-0.seg", "manifest.new"] {
+    for name in ["packs/pack-00000009-01234567-0.seg", "manifest.new", "backup.running"] {
         fs::write(dir.join(name), "half").unwrap();
     }
     verify(&dir).exits(0);
     settle(pk, cn, 30);
     backup(pk, &dir, &[]);
     verify(&dir).exits(0);
-    assert!(files(&dir).iter().all(|file| !text(file).ends_with(".new")));
+    assert!(files(&dir).iter().all(|file| !text(file).ends_with(".new") && !text(file).ends_with(".running")));
     assert!(dir.join("home-99").exists(), "what no backup has made stays");
     assert_eq!(fs::read_dir(dir.join("packs")).unwrap().count(), 2);
 

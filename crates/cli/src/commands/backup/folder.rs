@@ -52,7 +52,7 @@ impl Folder {
     /// # Errors
     /// When the folder has what neither the backup before nor a run that was cut off has made.
     pub(super) fn begin(&self, before: Option<&Manifest>) -> Result<(), BackupError> {
-        let was_cut_off = self.is_plain(Path::new(manifest::UNFINISHED), fs::FileType::is_file);
+        let was_cut_off = self.is_plain(Path::new(manifest::RUNNING), fs::FileType::is_file);
         if before.is_none() {
             self.require_empty(was_cut_off)?;
         }
@@ -61,7 +61,7 @@ impl Folder {
             return Err(self.foreign(&next));
         }
         if !was_cut_off {
-            self.create(Path::new(manifest::UNFINISHED))?;
+            self.create(Path::new(manifest::RUNNING))?;
         }
         files::sync_dir(&self.dir)?;
         self.make_dir(Path::new(PACKS))?;
@@ -86,7 +86,7 @@ impl Folder {
             let name = PathBuf::from(entry.map_err(io_error("list", &self.dir))?.file_name());
             let is_own = match name.to_str() {
                 Some(LOST_FOUND) => true,
-                Some(manifest::UNFINISHED) => was_cut_off,
+                Some(manifest::RUNNING | manifest::UNFINISHED) => was_cut_off,
                 Some(PACKS) => self.has_copies_only(was_cut_off)?,
                 _ => was_cut_off && name == home_dir(1) && self.is_plain(&name, fs::FileType::is_dir),
             };
@@ -179,8 +179,11 @@ impl Folder {
                 remove(&self.path(&home_dir(generation)), |path| fs::remove_dir_all(path))?;
             }
         }
-        // The last of all: as long as it is there, the rest is known to be a run's.
-        remove(&self.path(Path::new(manifest::UNFINISHED)), |path| fs::remove_file(path))
+        // The last of all is what tells that the rest is a run's.
+        for name in [manifest::UNFINISHED, manifest::RUNNING] {
+            remove(&self.path(Path::new(name)), |path| fs::remove_file(path))?;
+        }
+        Ok(())
     }
 
     fn tidy_packs(&self, kept: Option<&Manifest>) -> Result<(), BackupError> {
@@ -288,15 +291,18 @@ mod tests {
             write(&place.path().join(name));
             assert!(matches!(begin(place.path()), Err(BackupError::Foreign { .. })), "{name}");
             assert!(place.path().join(name).exists(), "{name}");
-            assert!(!place.path().join(manifest::UNFINISHED).exists(), "{name}");
+            assert!(!place.path().join(manifest::RUNNING).exists(), "{name}");
         }
     }
 
     #[test]
     fn what_a_run_left_that_was_cut_off_goes_and_nothing_else() {
         let place = tempfile::tempdir().unwrap();
-        let own = ["manifest.new", "home-1/card.json", "packs/pack-00000000-01010101-0.seg"];
+        let own = ["backup.running", "manifest.new", "home-1/card.json", "packs/pack-00000000-01010101-0.seg"];
         own.iter().for_each(|name| write(&place.path().join(name)));
+        drop(begin(place.path()).unwrap());
+        // Cut off just as it was about to write its manifest.
+        fs::remove_file(place.path().join(manifest::UNFINISHED)).unwrap();
         let folder = begin(place.path()).unwrap();
         let others = ["home-/x", "home-3/x", "packs/mine.seg", "packs/pack-00000000.seg", "packs/pack-1-0-0.seg"];
         others.iter().for_each(|name| write(&place.path().join(name)));
@@ -313,7 +319,7 @@ mod tests {
         let live = other.join("pack-00000000-01010101-0.seg");
         let folder = begin(&dir).unwrap();
         let path = Path::new("packs/pack-00000000-01010101-0.seg");
-        for planted in ["manifest.new", "packs/pack-00000000-01010101-0.seg"] {
+        for planted in ["backup.running", "manifest.new", "packs/pack-00000000-01010101-0.seg"] {
             let _ = fs::remove_file(dir.join(planted));
             symlink(&live, dir.join(planted)).unwrap();
             assert!(folder.open_file(Path::new(planted), OFlags::WRONLY).is_err(), "{planted}");

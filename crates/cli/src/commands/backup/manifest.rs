@@ -30,6 +30,9 @@ pub(crate) const FILE: &str = "manifest.jsonl";
 /// The name under which it is written until it is whole.
 pub(crate) const UNFINISHED: &str = "manifest.new";
 
+/// The file that says that a run is under way, or was cut off: what else it has made is known by that.
+pub(crate) const RUNNING: &str = "backup.running";
+
 /// The schema that manifests name.
 const SCHEMA: &str = "mithaq-backup/1";
 
