@@ -12,6 +12,7 @@
 
 mod alerts;
 mod audience;
+mod bulk;
 mod clock;
 mod collections;
 mod consents;

@@ -30,6 +30,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     alerts::{self, Alerts},
+    bulk::Bulk,
     clock,
     collections::Collections,
     consents::Consents,
@@ -66,6 +67,8 @@ pub(crate) struct Node {
     pub(crate) bulk: Option<Handle>,
     /// Whether alerts are about.
     pub(crate) alerts: Alerts,
+    /// What came as a part of a bulk.
+    pub(crate) in_bulk: Bulk,
     pub(crate) shutdown: CancellationToken,
     pub(crate) started: Instant,
     /// What our own pushes are looked up in.
@@ -177,6 +180,7 @@ impl Node {
             tasks: TaskTracker::new(),
             bulk: None,
             alerts: Alerts::default(),
+            in_bulk: Bulk::default(),
             shutdown: CancellationToken::new(),
             started: Instant::now(),
             publishing: Publishing::default(),

@@ -49,6 +49,7 @@ const REVIEW: Duration = Duration::from_secs(1);
 /// What a row of the journal tells of how urgent its release is, so that a session can pick out what need not wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Hint {
+    /// It is large itself, or a part of a bulk.
     Large = 0,
     Small = 1,
     Urgent = 2,
@@ -261,7 +262,7 @@ impl Outbox {
     fn disclosed(&self, id: ReleaseId) -> Result<Option<Disclosed>, StoreError> {
         let disclosed = self.load_with_origin(id).and_then(|loaded| {
             let Some((release, origin)) = loaded else { return Ok(None) };
-            Ok(Some(Disclosed { release: id, origin, hint: self.hint_of(&release)? }))
+            Ok(Some(Disclosed { release: id, origin, hint: self.hint_of(id, &release)? }))
         });
         match disclosed {
             Err(StoreError::Corrupt { what }) => {
@@ -272,11 +273,11 @@ impl Outbox {
         }
     }
 
-    fn hint_of(&self, release: &SignedRelease) -> Result<Hint, StoreError> {
+    fn hint_of(&self, id: ReleaseId, release: &SignedRelease) -> Result<Hint, StoreError> {
         if release.stored_manifest().is_ok_and(|manifest| manifest.kind == Kind::Withdraw) {
             return Ok(Hint::Urgent);
         }
-        if release.contents.len() > PROMPT_OBJECTS_MAX {
+        if self.node.in_bulk.has(id) || release.contents.len() > PROMPT_OBJECTS_MAX {
             return Ok(Hint::Large);
         }
         let bodies = self.node.store.bodies(&release.contents)?;
@@ -353,6 +354,12 @@ impl Outbox {
             }
         }
         Ok((after + rows.len() as u64, prompt))
+    }
+
+    /// Whether an entry need not wait for older ones. Blocks.
+    pub(crate) fn is_prompt(&self, index: u64) -> Result<bool, StoreError> {
+        let value = self.node.store.state(&self.entry_key(index))?;
+        Ok(value.is_some_and(|value| Hint::of_row(&value) != Hint::Large))
     }
 
     /// Where the journal goes on for a peer with this cursor: at the cursor if it is into this very journal, else at

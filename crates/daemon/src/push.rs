@@ -511,7 +511,7 @@ fn group(taken: Vec<Taken>, labels: Vec<Label>, fresh: Vec<bool>) -> Vec<Group> 
 struct Pace {
     /// All in one.
     is_atomic: bool,
-    /// With rests.
+    /// With rests, and sent to peers behind all else.
     is_bulk: bool,
 }
 
@@ -526,7 +526,7 @@ fn store(
     let mut groups = groups.into_iter().peekable();
     while groups.peek().is_some() {
         let bytes_max = if pace.is_atomic { usize::MAX } else { node.alerts.piece_bytes() };
-        let mut piece = || store_piece(node, &mut groups, bytes_max, summary);
+        let mut piece = || store_piece(node, &mut groups, bytes_max, pace.is_bulk, summary);
         let told = if pace.is_bulk { node.alerts.piece(piece) } else { piece() }?;
         told.iter().for_each(|object| report.object(object));
     }
@@ -539,6 +539,7 @@ fn store_piece(
     node: &Node,
     groups: &mut impl Iterator<Item = Group>,
     bytes_max: usize,
+    is_bulk: bool,
     summary: &mut PushSummary,
 ) -> Result<Vec<PushedObject>, Problem> {
     let counts_go = node.shares_counts();
@@ -554,6 +555,9 @@ fn store_piece(
     let signed: Vec<_> =
         arrivals.iter().map(|arrival| (arrival.release.id(), arrival.release.contents().len())).collect();
     signed.iter().for_each(|(id, objects)| steps::passed(Step::Signed, *id, *objects));
+    if is_bulk {
+        node.in_bulk.note(signed.iter().map(|(id, _)| *id));
+    }
     node.commit(Batch { arrivals, ..Batch::default() }).map_err(|error| store_problem(&error))?;
     signed.iter().for_each(|(id, objects)| steps::passed(Step::Stored, *id, *objects));
     summary.releases += releases;

@@ -71,7 +71,7 @@ pub enum Input {
     TailRead {
         /// The last entry that was looked at.
         through: u64,
-        /// Those of them that are small or urgent, in order.
+        /// Those of them that are urgent, or small and no part of a bulk, in order.
         entries: Vec<Prompt>,
     },
     /// Answer to [`Output::LoadRelease`].
@@ -82,7 +82,7 @@ pub enum Input {
         release: Option<SignedRelease>,
         /// The card of its origin, if that is not ourselves.
         card: Option<Arc<VerifiedCard>>,
-        /// All of its bodies, if they were asked for inline and are small.
+        /// All of its bodies, if they were asked for inline, are small and are no part of a bulk.
         inline: Option<Vec<Vec<u8>>>,
     },
     /// Answer to [`Output::LoadBodies`].
@@ -223,7 +223,7 @@ pub enum Output {
         /// At most so many.
         limit: usize,
     },
-    /// Look for small and urgent releases among entries of our journal.
+    /// Look for what need not wait among entries of our journal.
     ReadTail {
         /// After this entry.
         after: u64,
@@ -273,7 +273,7 @@ pub enum Output {
         index: u64,
         /// The release.
         id: ReleaseId,
-        /// Whether to load its bodies too if they are small.
+        /// Whether to load its bodies too if it need not wait.
         inline: bool,
     },
     /// Load bodies of one of our releases, after asking the rule again.
@@ -345,6 +345,8 @@ pub enum Output {
         cursor: Cursor,
         /// How it came.
         manner: Manner,
+        /// Whether its bodies came with its manifest.
+        inline: bool,
     },
     /// Keep bodies of releases that are not complete, so that they need not come again after a cut. Until all of a
     /// release is here nothing else may show them, only its peer may be told that they are held, and they may be

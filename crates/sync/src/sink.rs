@@ -297,7 +297,7 @@ impl Sink {
         };
         manifest.check_count(prefixes.len()).map_err(Fault::Release)?;
         let (index, release) = (frame.index, manifest.id());
-        let open = Open::new(manifest, card, manner, prefixes.clone());
+        let open = Open::new(manifest, card, manner, inline.is_some(), prefixes.clone());
         self.put(index, release, State::Open(Box::new(open)));
         match inline {
             Some(bodies) => self.take_inline(index, bodies, INLINE_BYTES_MAX, outputs)?,

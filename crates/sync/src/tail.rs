@@ -57,25 +57,25 @@ impl Tail {
         unsettled.min(self.ahead_max.saturating_sub(self.ahead.len()))
     }
 
-    /// The entry after which to read, and how many, if there is anything to read up to `head`. Of more than may go ahead it
-    /// is the newest that do; the journal's reader comes to the others in time.
+    /// The entry after which to read, and how many, if there is anything to read up to `head`. If that is more than is read
+    /// at a time it is the newest; the journal's reader comes to the others in time.
     pub(crate) fn begin(&mut self, head: u64) -> Option<(u64, usize)> {
-        let room = self.room().min(OFFER_IDS_MAX);
-        if self.reading || self.next == 0 || self.next > head || room == 0 {
+        if self.reading || self.next == 0 || self.next > head || self.room() == 0 {
             return None;
         }
         self.reading = true;
-        Some((head.saturating_sub(room as u64).max(self.next - 1), room))
+        Some((head.saturating_sub(OFFER_IDS_MAX as u64).max(self.next - 1), OFFER_IDS_MAX))
     }
 
     /// The entries up to `through` were looked at. Gives those that go ahead, of which the journal's reader, before entry
-    /// `next`, knows none.
-    pub(crate) fn take(&mut self, through: u64, entries: Vec<Prompt>, next: u64) -> Vec<Prompt> {
+    /// `next`, knows none: if they are more than may, first what takes something back, then the newest.
+    pub(crate) fn take(&mut self, through: u64, mut entries: Vec<Prompt>, next: u64) -> Vec<Prompt> {
         if !std::mem::take(&mut self.reading) {
             return Vec::new();
         }
         let mut taken = Vec::new();
-        for entry in entries {
+        entries.sort_unstable_by_key(|entry| (entry.urgent, entry.index));
+        for entry in entries.into_iter().rev() {
             if entry.index >= self.next.max(next) && self.room() > 0 {
                 self.ahead.insert(entry.index);
                 self.open.insert(entry.index);

@@ -421,10 +421,11 @@ impl Pump {
             match output {
                 Output::Send { channel, frame } => self.send(channel, frame)?,
                 Output::Established => self.establish(),
-                Output::Store { index, release, bodies, card, cursor, manner } => {
+                Output::Store { index, release, bodies, card, cursor, manner, inline } => {
                     steps::passed(Step::Verified, release.id(), release.contents().len());
                     let release = *release;
-                    self.storer.store(Received { index, release, bodies, card, cursor, manner, changes: Vec::new() });
+                    let changes = Vec::new();
+                    self.storer.store(Received { index, release, bodies, card, cursor, manner, inline, changes });
                 }
                 Output::Stage(parts) => self.storer.stage(parts),
                 Output::Greeted(greeting) => self.deliver(Work::Greeted(greeting)),

@@ -314,7 +314,7 @@ impl Loader {
     fn load_release(&self, index: u64, id: ReleaseId, inline: bool) -> Result<Input, StoreError> {
         let release = unless_damaged(self.outbox.load(id))?;
         let inline = match &release {
-            Some(release) if inline => unless_damaged(self.small_bodies(release))?,
+            Some(release) if inline && self.outbox.is_prompt(index)? => unless_damaged(self.small_bodies(release))?,
             _ => None,
         };
         steps::passed(Step::Loaded, id, release.as_ref().map_or(0, |release| release.contents.len()));

@@ -54,6 +54,8 @@ pub(super) struct Received {
     pub(super) card: Option<Arc<VerifiedCard>>,
     pub(super) cursor: Cursor,
     pub(super) manner: Manner,
+    /// Whether its bodies came with its manifest.
+    pub(super) inline: bool,
     /// What is to be committed with it.
     pub(super) changes: Vec<StateChange>,
 }
@@ -74,9 +76,14 @@ impl Received {
         self.bytes() <= INLINE_BYTES_MAX
     }
 
-    /// Whether it may be an alert: it is small, and names little.
+    /// Whether it was sent as a part of a backlog or of a bulk.
+    fn is_bulk(&self) -> bool {
+        self.manner == Manner::Asked || !self.inline
+    }
+
+    /// Whether it may be an alert: it came as one, is small, and names little.
     fn is_alert(&self) -> bool {
-        self.bytes() <= ALERT_BYTES_MAX && self.release.contents().len() <= PROMPT_OBJECTS_MAX
+        !self.is_bulk() && self.bytes() <= ALERT_BYTES_MAX && self.release.contents().len() <= PROMPT_OBJECTS_MAX
     }
 
     /// Whether it withdraws something, which the store takes however full its disk is, so many bytes of a peer.
@@ -396,6 +403,7 @@ fn store_part(
     batch.state.extend(successor.as_ref().map(Successor::to_change));
     let mut entries = Vec::with_capacity(part.len());
     let mut held = held::Rows::default();
+    let bulk: Vec<_> = part.iter().filter(|one| one.is_bulk()).map(|one| one.release.id()).collect();
     for Received { index, release, bodies, changes, .. } in part {
         let judgement = match release.manifest().kind {
             Kind::Withdraw => {
@@ -410,6 +418,7 @@ fn store_part(
         batch.arrivals.push(Arrival { release, bodies });
     }
     batch.state.extend(held.to_changes());
+    node.in_bulk.note(bulk);
     let settled: Vec<_> =
         batch.arrivals.iter().map(|arrival| (arrival.release.id(), arrival.release.contents().len())).collect();
     let taken_back = batch.takes_back.then(|| weight(&batch));
@@ -485,6 +494,7 @@ mod tests {
             card: None,
             cursor: Cursor::start([0; 16]),
             manner: Manner::Unasked,
+            inline: true,
             changes: Vec::new(),
         };
         Item::Release(number.into(), Box::new(received))

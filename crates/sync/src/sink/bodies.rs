@@ -31,6 +31,8 @@ pub(super) struct Open {
     /// The card of its origin, if that is not the peer.
     pub(super) card: Option<Arc<VerifiedCard>>,
     pub(super) manner: Manner,
+    /// Whether its bodies came with its manifest.
+    inline: bool,
     /// How its content ids begin.
     prefixes: Vec<ContentPrefix>,
     /// Its contents, as far as they are known.
@@ -50,11 +52,12 @@ impl Open {
         manifest: VerifiedManifest,
         card: Option<Arc<VerifiedCard>>,
         manner: Manner,
+        inline: bool,
         prefixes: Vec<ContentPrefix>,
     ) -> Self {
         let contents = vec![None; prefixes.len()];
         let (held, bodies) = (Vec::new(), Vec::new());
-        Self { manifest, card, manner, prefixes, contents, held, wanted: None, bodies, staged: 0, bytes: 0 }
+        Self { manifest, card, manner, inline, prefixes, contents, held, wanted: None, bodies, staged: 0, bytes: 0 }
     }
 
     /// Which of its bodies to ask for, by position.
@@ -232,6 +235,7 @@ impl Sink {
             card: open.card,
             cursor: self.cursor,
             manner: open.manner,
+            inline: open.inline,
         });
     }
 }

@@ -134,7 +134,7 @@ impl World {
             Output::Greeted(greeting) => self.greet(key, &greeting),
             Output::Document { kind, body } => self.take_document(key, kind, &body),
             Output::Receipt(_) => self.counts.receipts += 1,
-            Output::Store { index, release, bodies, card, cursor, manner } => {
+            Output::Store { index, release, bodies, card, cursor, manner, .. } => {
                 if card.is_some_and(|card| card.card().serial > 1) {
                     let origin = POOL.sample(release.id()).origin;
                     self.nodes[key.node].disk.renewed.insert(origin);
