@@ -1,11 +1,13 @@
 //! An alert while a bulk is under way: it is in the peer's stream before the bulk is over, and nothing of either is lost.
 
-use std::{io::BufRead, thread};
+use std::{io::BufRead, ops::Range, thread, time::Duration};
 
+use mithaq_relay::{Link, Way};
 use serde_json::Value;
 
-use crate::harness::{
-    Cert, Daemon, Place, bundle, id_of, indicator, indicators, open_stream, read_stream, settle, two_peers,
+use crate::{
+    harness::{Cert, Daemon, Place, bundle, id_of, indicator, indicators, open_stream, read_stream, settle, two_peers},
+    links::{linked, until_connected},
 };
 
 /// Objects of a bulk.
@@ -66,6 +68,33 @@ fn an_alert_comes_while_a_bulk_of_large_releases_is_under_way() {
 #[test]
 fn an_alert_comes_while_a_bulk_of_small_releases_is_under_way() {
     check_during_bulk(20);
+}
+
+/// Indicators that become four releases, none of them large.
+fn of_four_labels(numbers: Range<u32>) -> Vec<Value> {
+    let mut objects = indicators(1, numbers);
+    for (object, label) in objects.iter_mut().zip((0..4).cycle()) {
+        object["confidence"] = (label * 25).into();
+    }
+    objects
+}
+
+/// Over a link that takes seconds for the bulk. Its releases are small, and the first of them are as fresh as the alert.
+#[test]
+fn an_alert_overtakes_on_a_slow_link_the_bulk_that_was_pushed_just_before() {
+    let place = Place::new();
+    let slow = Way { rate: Some(200_000), delay: Duration::from_millis(20), ..Way::default() };
+    let ([pk, cn], _relay) = linked(&place, Link::both(slow, 1));
+    let _daemons = [&pk, &cn].map(Daemon::start);
+    until_connected(&pk, &cn);
+    let lines = follow(&cn);
+    for first in (0..BULK).step_by(300) {
+        pk.push(bundle(&of_four_labels(first..first + 300)), &[]).exits(0);
+    }
+    let (before, behind) = lines_around_alert(lines, || drop(pk.push(bundle(&[alert()]), &[]).exits(0)));
+    assert!(behind >= BEHIND_MIN, "{before} lines of the bulk came before the alert");
+    settle(&pk, &cn, 1);
+    assert_eq!(read_stream(&cn, None, 1_000).len(), BULK as usize + 2);
 }
 
 /// A peer that was away gets what is new before what it missed.

@@ -40,7 +40,7 @@ fn push_bulk(cert: &Cert, family: u32) {
 }
 
 #[track_caller]
-fn until_connected(cert: &Cert, peer: &Cert) {
+pub(crate) fn until_connected(cert: &Cert, peer: &Cert) {
     until(&format!("{} is connected", cert.name), || cert.peer(peer).filter(|peer| peer["state"] == "connected"));
 }
 
