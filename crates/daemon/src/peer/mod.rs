@@ -17,7 +17,7 @@ mod order;
 mod sketches;
 mod storer;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tls;
 
 pub(crate) use congestion::Pace;

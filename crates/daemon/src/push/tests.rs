@@ -1,0 +1,70 @@
+//! What a push does to others that go on beside it.
+
+use std::{sync::mpsc, thread, time::Duration};
+
+use serde_json::json;
+
+use super::*;
+use crate::peer::tests::Cert;
+
+/// Hears what became of objects.
+struct Hears<F>(F);
+
+impl<F: FnMut(&PushedObject)> Report for Hears<F> {
+    fn object(&mut self, object: &PushedObject) {
+        (self.0)(object);
+    }
+}
+
+fn identity() -> serde_json::Value {
+    json!({
+        "type": "identity", "spec_version": "2.1", "id": "identity--00000000-0000-4000-8000-000000000000",
+        "created": "2026-01-01T00:00:00.000Z", "modified": "2026-01-01T00:00:00.000Z", "name": "CERT of Testland",
+        "identity_class": "organization",
+    })
+}
+
+/// The identity, and the indicators of these numbers.
+fn bundle(numbers: std::ops::Range<u32>) -> String {
+    let indicator = |number: u32| {
+        json!({
+            "type": "indicator", "spec_version": "2.1",
+            "id": format!("indicator--00000000-0000-4000-8000-{number:012x}"),
+            "created": "2026-01-01T00:00:00.000Z", "modified": "2026-01-01T00:00:00.000Z",
+            "created_by_ref": identity()["id"], "pattern": "[ipv4-addr:value = '192.0.2.1']",
+            "pattern_type": "stix", "valid_from": "2026-01-01T00:00:00Z",
+        })
+    };
+    let objects: Vec<_> = [identity()].into_iter().chain(numbers.map(indicator)).collect();
+    json!({"type": "bundle", "id": "bundle--00000000-0000-4000-8000-000000000000", "objects": objects}).to_string()
+}
+
+/// Pushes a bundle; says what became of each object.
+fn statuses(node: &Arc<Node>, text: &str, query: &PushQuery) -> Vec<PushStatus> {
+    let mut statuses = Vec::new();
+    push(node, text.as_bytes(), query, &mut Hears(|object: &PushedObject| statuses.push(object.status))).unwrap();
+    statuses
+}
+
+#[tokio::test]
+async fn an_alert_with_the_identity_of_a_bulk_waits_for_its_first_piece_alone() {
+    let cert = Cert::new(50);
+    let (node, objects) = (&cert.node, u32::try_from(RELEASE_OBJECTS_MAX).unwrap() + 1);
+    let (told, heard) = mpsc::channel();
+    let (mut during, mut stored) = (None, 0);
+    thread::scope(|scope| {
+        let mut report = Hears(|object: &PushedObject| {
+            stored += u32::from(object.status == PushStatus::Stored);
+            during.get_or_insert_with(|| {
+                let told = told.clone();
+                scope.spawn(move || {
+                    let _ = told.send(statuses(node, &bundle(objects..objects + 1), &PushQuery::default()));
+                });
+                heard.recv_timeout(Duration::from_secs(10))
+            });
+        });
+        push(node, bundle(0..objects).as_bytes(), &PushQuery::default(), &mut report).unwrap();
+    });
+    assert_eq!(during, Some(Ok(vec![PushStatus::Duplicate, PushStatus::Stored])));
+    assert_eq!(stored, objects + 1);
+}
