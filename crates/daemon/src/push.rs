@@ -97,9 +97,9 @@ pub(crate) fn push(
 ) -> Result<PushSummary, Problem> {
     if !query.dry_run {
         node.room.check(&*node.store)?;
-    }
-    if text.len() <= ALERT_TEXT_BYTES_MAX {
-        node.alerts.note();
+        if text.len() <= ALERT_TEXT_BYTES_MAX {
+            node.alerts.note();
+        }
     }
     let recipients = recipients(node, query)?;
     carry_out(node, text, query, recipients, Some(Narrowing::new(node)), report)

@@ -5,7 +5,7 @@ use std::{sync::mpsc, thread, time::Duration};
 use serde_json::json;
 
 use super::*;
-use crate::peer::tests::Cert;
+use crate::{peer::tests::Cert, standing};
 
 /// Hears what became of objects.
 struct Hears<F>(F);
@@ -67,4 +67,27 @@ async fn an_alert_with_the_identity_of_a_bulk_waits_for_its_first_piece_alone() 
     });
     assert_eq!(during, Some(Ok(vec![PushStatus::Duplicate, PushStatus::Stored])));
     assert_eq!(stored, objects + 1);
+}
+
+#[tokio::test]
+async fn bulk_gives_way_to_a_push_and_not_to_what_is_only_tried() {
+    let cert = Cert::new(50);
+    let alone = cert.node.alerts.piece_bytes();
+    let tried = PushQuery { dry_run: true, ..PushQuery::default() };
+    assert_eq!(statuses(&cert.node, &bundle(0..1), &tried), [PushStatus::Stored; 2]);
+    assert_eq!(cert.node.alerts.piece_bytes(), alone);
+    assert_eq!(statuses(&cert.node, &bundle(0..1), &PushQuery::default()), [PushStatus::Stored; 2]);
+    assert!(cert.node.alerts.piece_bytes() < alone);
+}
+
+#[tokio::test]
+async fn bulk_gives_way_to_a_withdrawal_of_ours() {
+    let cert = Cert::new(50);
+    let alone = cert.node.alerts.piece_bytes();
+    let (mut contents, query) = (BTreeSet::new(), PushQuery::default());
+    let mut report = Hears(|object: &PushedObject| contents.extend(object.content));
+    push_to(&cert.node, bundle(0..1).as_bytes(), &query, BTreeSet::new(), &mut report).unwrap();
+    assert_eq!(cert.node.alerts.piece_bytes(), alone);
+    standing::withdraw(&cert.node, &contents, "wrong").unwrap();
+    assert!(cert.node.alerts.piece_bytes() < alone);
 }
