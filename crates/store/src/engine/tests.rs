@@ -11,6 +11,7 @@ mod racing;
 mod repair;
 mod search;
 mod staging;
+mod threads;
 
 use std::{
     fs,
