@@ -16,6 +16,7 @@ mod meter;
 mod order;
 mod sketches;
 mod storer;
+mod streams;
 #[cfg(test)]
 pub(crate) mod tests;
 mod tls;
