@@ -2,11 +2,16 @@
 //! it waits for one piece where it must wait at all, and finds the processor free. A bulk alone goes at full speed.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    collections::HashMap,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
     time::Duration,
 };
 
+use mithaq_core::id::CertId;
 use mithaq_store::Batch;
 use tokio::sync::watch;
 
@@ -30,12 +35,20 @@ const PASSING: Duration = Duration::from_millis(15);
 /// How long a piece of bulk stands back at the most, however many alerts come.
 const STANDS_BACK_MAX: Duration = Duration::from_millis(75);
 
+/// For how many withdrawals of one peer bulk stands back however fast they come.
+const BURST_OF_PEER: u32 = 16;
+
+/// How often it does so for one peer in the long run: a tenth of its time is all that a peer can take from it so.
+const PAUSE_OF_PEER: Duration = PASSING.saturating_mul(10);
+
 /// When something last passed here that nobody may wait for: a small push of our own, or a withdrawal of anybody's. A
 /// small release of a peer is no sign: a bulk has many of those.
 #[derive(Debug, Default)]
 pub(crate) struct Alerts {
     /// Microseconds of the daemon's clock, and one; 0 if none did.
     last: AtomicU64,
+    /// When each peer may have bulk stand back for a whole burst again. Only peers have an entry.
+    spent: Mutex<HashMap<CertId, Duration>>,
     /// The row of the log that the last one has, or one of the rows behind it.
     row: watch::Sender<u64>,
 }
@@ -49,9 +62,14 @@ pub(crate) fn is_alert(batch: &Batch) -> bool {
 }
 
 impl Alerts {
-    /// Notes that an alert passes.
+    /// Notes that an alert of our own passes.
     pub(crate) fn note(&self) {
         self.note_at(clock::now().monotonic);
+    }
+
+    /// Notes that a peer's alert passes, unless too many of this peer did of late.
+    pub(crate) fn note_of(&self, peer: CertId) {
+        self.note_of_at(peer, clock::now().monotonic);
     }
 
     /// Notes that the log has an alert, at this row at the latest.
@@ -98,6 +116,16 @@ impl Alerts {
         self.last.store(micros + 1, Ordering::Relaxed);
     }
 
+    fn note_of_at(&self, peer: CertId, now: Duration) {
+        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = spent.entry(peer).or_default();
+        let next = now.max(*until) + PAUSE_OF_PEER;
+        if next <= now + PAUSE_OF_PEER * BURST_OF_PEER {
+            *until = next;
+            self.note_at(now);
+        }
+    }
+
     fn are_about(&self, now: Duration) -> bool {
         self.last().is_some_and(|last| now.saturating_sub(last) < RECENT)
     }
@@ -130,6 +158,39 @@ mod tests {
         alerts.note_at(ms(1_070));
         assert_eq!(alerts.stands_back(ms(1_000), ms(1_070)), Some(ms(5)), "its time is up before the alert has passed");
         assert_eq!(alerts.stands_back(ms(1_000), ms(1_075)), None);
+    }
+
+    #[test]
+    fn a_peer_has_bulk_stand_back_for_a_burst_and_then_now_and_then() {
+        let (alerts, second) = (Alerts::default(), Duration::from_secs(1));
+        let [flood, other] = [1, 2].map(|byte| CertId::from_bytes([byte; 32]));
+        let is_noted = |peer, now| {
+            alerts.last.store(0, Ordering::Relaxed);
+            alerts.note_of_at(peer, now);
+            alerts.last() == Some(now)
+        };
+        let noted = |peer, now| (0..100).filter(|_| is_noted(peer, now)).count();
+        assert_eq!(noted(flood, second), 16);
+        assert_eq!(noted(other, second), 16, "what one peer sends is not counted against another");
+        assert_eq!(noted(flood, second + PAUSE_OF_PEER - Duration::from_millis(1)), 0);
+        assert_eq!(noted(flood, second + PAUSE_OF_PEER), 1);
+        assert_eq!(noted(flood, 10 * second), 16, "what it did not use is a burst at the most");
+    }
+
+    #[test]
+    fn a_flood_of_one_peer_takes_a_tenth_of_its_time_from_bulk_and_ours_all_that_it_may() {
+        let of_ten_seconds = |note: &dyn Fn(&Alerts, Duration)| {
+            let alerts = Alerts::default();
+            let each_ms = (0..10_000).map(Duration::from_millis);
+            let waits = each_ms.filter(|now| {
+                note(&alerts, *now);
+                alerts.stands_back(*now, *now).is_some()
+            });
+            waits.count()
+        };
+        let of_peer = of_ten_seconds(&|alerts, now| alerts.note_of_at(CertId::from_bytes([1; 32]), now));
+        assert!((900..1_100).contains(&of_peer), "{of_peer} ms");
+        assert_eq!(of_ten_seconds(&|alerts, now| alerts.note_at(now)), 10_000);
     }
 
     #[test]

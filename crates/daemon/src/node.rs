@@ -431,9 +431,6 @@ impl Node {
     pub(crate) fn commit(&self, mut batch: Batch) -> Result<Vec<Committed>, StoreError> {
         let now = clock::wall();
         let is_alert = alerts::is_alert(&batch);
-        if batch.takes_back && is_alert {
-            self.alerts.note();
-        }
         let (looks, first) = expiry::changes(&batch, now);
         batch.state.extend(looks);
         let committed = self.store.commit(batch, now)?;

@@ -1,6 +1,8 @@
 //! Taking in what our own analysts push: read, check, split by label, sign, store.
 
 mod preview;
+#[cfg(test)]
+mod tests;
 
 use std::{
     cell::RefCell,
@@ -32,6 +34,7 @@ use crate::{
     audience::{self, Audiences, Narrowing},
     clock,
     node::Node,
+    publishing::Turn,
     standing::Owners,
     steps::{self, Step},
     warnings::{self, Listed},
@@ -94,9 +97,9 @@ pub(crate) fn push(
 ) -> Result<PushSummary, Problem> {
     if !query.dry_run {
         node.room.check(&*node.store)?;
-    }
-    if text.len() <= ALERT_TEXT_BYTES_MAX {
-        node.alerts.note();
+        if text.len() <= ALERT_TEXT_BYTES_MAX {
+            node.alerts.note();
+        }
     }
     let recipients = recipients(node, query)?;
     carry_out(node, text, query, recipients, Some(Narrowing::new(node)), report)
@@ -156,7 +159,7 @@ fn carry_out(
         } else {
             record_forced(node, &groups)?;
             let pace = Pace { is_atomic: query.atomic, is_bulk };
-            store(node, groups, pace, &mut summary, report)?;
+            store(node, groups, pace, turn, &mut summary, report)?;
         }
     }
     summary.seconds = started.elapsed().as_secs_f64();
@@ -515,11 +518,13 @@ struct Pace {
     is_bulk: bool,
 }
 
-/// Commits groups piece by piece.
+/// Commits groups piece by piece, and gives back the turn on each content as soon as it is stored: it is in one group
+/// alone, since label and audiences follow from what it says.
 fn store(
     node: &Node,
     groups: Vec<Group>,
     pace: Pace,
+    mut turn: Turn<'_>,
     summary: &mut PushSummary,
     report: &mut dyn Report,
 ) -> Result<(), Problem> {
@@ -528,6 +533,7 @@ fn store(
         let bytes_max = if pace.is_atomic { usize::MAX } else { node.alerts.piece_bytes() };
         let mut piece = || store_piece(node, &mut groups, bytes_max, pace.is_bulk, summary);
         let told = if pace.is_bulk { node.alerts.piece(piece) } else { piece() }?;
+        turn.give_back(told.iter().filter_map(|object| object.content));
         told.iter().for_each(|object| report.object(object));
     }
     Ok(())

@@ -156,7 +156,7 @@ fn open_store(home: &Home, config: &Config) -> Result<Arc<dyn Store>, Failure> {
 /// How a store is opened under a configuration.
 pub(crate) fn store_options(config: &Config) -> Options {
     let free_bytes_min = config.store.free_mib_min.saturating_mul(1024 * 1024);
-    Options { free_bytes_min: Room::floor(free_bytes_min), ..Options::default() }
+    Options { free_bytes_min: Room::floor(free_bytes_min), give_way: threads::give_way, ..Options::default() }
 }
 
 async fn serve(home: Home, config: Config, store: Arc<dyn Store>, bulk: Handle) -> Result<(), Failure> {

@@ -11,7 +11,7 @@ use std::{
 
 use tokio::runtime::{Builder, Handle, Runtime, RuntimeFlavor};
 
-/// How much nicer than the daemon the threads of bulk are: beside a busy thread of usual priority they get a tenth of
+/// How much nicer than the daemon the threads are that give way: beside a busy thread of usual priority they get a tenth of
 /// a processor, and of an idle one all.
 const NICENESS: i32 = 10;
 
@@ -22,18 +22,18 @@ pub(crate) fn bulk() -> io::Result<Runtime> {
 
 /// Gives this thread a lower priority, for good: nobody but root may raise it again.
 #[cfg(target_os = "linux")]
-fn give_way() {
+pub(crate) fn give_way() {
     // By POSIX this is of the process, on Linux of the calling thread.
     let lowered = rustix::process::getpriority_process(None)
         .and_then(|niceness| rustix::process::setpriority_process(None, niceness + NICENESS));
     if let Err(error) = lowered {
-        tracing::debug!(%error, "bulk runs at the priority of everything else");
+        tracing::debug!(%error, "a thread of bulk runs at the priority of everything else");
     }
 }
 
 /// Elsewhere there is no priority of a thread that is safe to set.
 #[cfg(not(target_os = "linux"))]
-fn give_way() {}
+pub(crate) fn give_way() {}
 
 /// Runs something short that blocks on this very thread, while another takes over what else this one had to do; `None`
 /// if it panicked, which has been told then.

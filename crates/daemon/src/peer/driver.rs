@@ -14,20 +14,19 @@ use mithaq_core::{
 };
 use mithaq_store::StoreError;
 use mithaq_sync::{CELLS_MAX, Channel, Fault, Input, Output, Session, Setup, Tally, wire::frame_length};
-use quinn::{Connection, RecvStream, SendStream};
-use tokio::{sync::mpsc, task::JoinSet};
+use quinn::Connection;
+use tokio::sync::mpsc;
 use tracing::Instrument;
 
 use super::{
     cursor::CursorRow,
     documents::{self, Courier, Work},
-    endpoint::{CONNECTION_WINDOW, HANDSHAKE_TIMEOUT},
-    frames::{self, StreamError},
-    known,
+    endpoint::CONNECTION_WINDOW,
+    frames, known,
     links::{self, Claim},
     loader::{self, Loader, Request, Requests},
-    meter::Meter,
     storer::{self, Received, Storer},
+    streams::{self, Arrived, Streams},
     tls,
 };
 use crate::{
@@ -37,13 +36,6 @@ use crate::{
     outbox::Outbox,
     steps::{self, Step},
 };
-
-/// Frames of the control stream, and of the urgent and live ones together, that wait to be handled; a full queue holds
-/// up the streams, and so the peer.
-const FRAMES: usize = 64;
-
-/// Frames of the backfill stream that wait to be handled: they are large, and come last.
-const BACKFILL_FRAMES: usize = 2;
 
 /// The least that a connection is given to send before it is acknowledged.
 const SEND_WINDOW_MIN: u64 = 64 * 1024;
@@ -60,9 +52,6 @@ const _: () = assert!(CONTROL_BYTES_MAX >= 2 * CELLS_MAX * SHORT_BYTES);
 
 /// Answers of the store that wait to be handled.
 const ANSWERS: usize = 64;
-
-/// How long the reason for the end of a stream may take to arrive.
-const CLOSE_GRACE: Duration = Duration::from_secs(1);
 
 /// How long a journal that is being made anew is waited for before it is reconciled as far as it is.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(120);
@@ -99,6 +88,14 @@ pub(super) enum End {
 }
 
 impl End {
+    /// The connection was lost, or closed by the peer.
+    pub(super) fn lost(error: quinn::ConnectionError) -> Self {
+        match frames::closed_by_peer(&error) {
+            Some((code, text)) => Self::ClosedByPeer(code, text),
+            None => Self::Lost(error),
+        }
+    }
+
     fn code(&self) -> Code {
         match self {
             Self::NoAgreement => Code::AGREEMENT_MISMATCH,
@@ -193,16 +190,6 @@ fn finish(entry: &PeerEntry, connection: &Connection, end: &End, session: Option
 /// How many questions that an alert needs answered are answered before it is looked whether something else is due.
 const PROMPT_ANSWERS: usize = 8;
 
-/// How many streams we send on.
-const CHANNELS: usize = 4;
-
-/// Frames of the peer, in the order in which they are handled.
-struct Arrived {
-    control: mpsc::Receiver<Bytes>,
-    prompt: mpsc::Receiver<Bytes>,
-    backfill: mpsc::Receiver<Bytes>,
-}
-
 /// A session and all that it is pumped through.
 struct Pump {
     node: Arc<Node>,
@@ -213,13 +200,10 @@ struct Pump {
     session: Session,
     claim: Option<Claim>,
     established: bool,
-    queues: [frames::Queue; CHANNELS],
+    streams: Streams,
     /// What the connection may be given to send before it is acknowledged.
     send_window: u64,
     frames: Arrived,
-    /// Where the frames of the other streams go, by the class that they are handled in.
-    prompt_in: mpsc::Sender<Bytes>,
-    backfill_in: mpsc::Sender<Bytes>,
     answers: mpsc::Receiver<Result<Input, End>>,
     requests: Requests,
     storer: Storer,
@@ -232,7 +216,6 @@ struct Pump {
     /// Bytes of frames to and from the peer.
     sent: Tally,
     received: Tally,
-    streams: JoinSet<StreamError>,
     storing: tokio::task::JoinHandle<()>,
     delivering: tokio::task::JoinHandle<()>,
 }
@@ -271,27 +254,11 @@ impl Pump {
             third_party: agreement.agreement().third_party == ThirdParty::Accept,
             briefs: tls::brief_key(connection).map_err(End::Fault)?,
         };
-        let opening = open_streams(connection, initiator == node.us);
-        let opened = tokio::time::timeout(HANDSHAKE_TIMEOUT, opening).await.map_err(|_| End::NoStream)?;
-        let (sends, control) = opened.map_err(lost)?;
-        let mut streams = JoinSet::new();
-        let mut before = Vec::new();
-        let queues = sends.map(|stream| {
-            let (queue, waiting) = frames::queue();
-            // The last of them carries bulk.
-            let meter = if before.len() + 1 == CHANNELS { Meter::new(Arc::clone(&entry.pace)) } else { Meter::none() };
-            streams.spawn(frames::write(stream, waiting, before.clone(), meter));
-            before.push(Arc::clone(queue.backlog()));
-            queue
-        });
-        let (control_in, control_frames) = mpsc::channel(FRAMES);
-        let (prompt_in, prompt_frames) = mpsc::channel(FRAMES);
-        let (backfill_in, backfill_frames) = mpsc::channel(BACKFILL_FRAMES);
-        streams.spawn(frames::read(control, control_in));
+        let (streams, frames) = Streams::open(connection, initiator == node.us, &entry.pace).await?;
         let (answers_in, answers) = mpsc::channel(ANSWERS);
         let seat = Arc::new(Seat::new(&node.fetching));
         let loader = Loader::new(Arc::clone(node), outbox.clone(), Arc::clone(entry), Arc::clone(&seat));
-        let backfill = Arc::clone(queues[usize::from(frames::channel_number(Channel::Backfill))].backlog());
+        let backfill = Arc::clone(streams.queue(Channel::Backfill).backlog());
         let requests = loader::start(loader, backfill, &answers_in);
         let (storer, storing) = storer::start(node, entry.cert(), cursor, &seat, &answers_in);
         let (documents, documents_out) = mpsc::unbounded_channel();
@@ -307,11 +274,9 @@ impl Pump {
             session: Session::new(setup, clock::now()),
             claim: None,
             established: false,
-            queues,
+            streams,
             send_window: 0,
-            frames: Arrived { control: control_frames, prompt: prompt_frames, backfill: backfill_frames },
-            prompt_in,
-            backfill_in,
+            frames,
             answers,
             requests,
             storer,
@@ -321,7 +286,6 @@ impl Pump {
             ticks: 0,
             sent: Tally::default(),
             received: Tally::default(),
-            streams,
             storing,
             delivering,
         })
@@ -348,8 +312,8 @@ impl Pump {
                 biased;
                 () = self.entry.cancel.cancelled() => return Err(End::GoingAway),
                 () = replaced.cancelled() => return Err(End::Replaced),
-                error = self.connection.closed() => return Err(lost(error)),
-                Some(ended) = self.streams.join_next() => return Err(self.stream_ended(ended.ok()).await),
+                error = self.connection.closed() => return Err(End::lost(error)),
+                ended = self.streams.ended() => return Err(streams::why_ended(&self.connection, ended).await),
                 // Before the answers, of which a bulk has many: what it tells is most often an alert.
                 Ok(()) = journal.changed() => Input::JournalGrew { head: *journal.borrow_and_update() },
                 Some(answer) = self.answers.recv() => answer?,
@@ -396,17 +360,6 @@ impl Pump {
 
     fn deliver(&self, work: Work) {
         let _ = self.documents.send(work);
-    }
-
-    /// Why a stream ended: most often the connection is being closed, and says why a moment later.
-    async fn stream_ended(&self, ended: Option<StreamError>) -> End {
-        if let Some(StreamError::Fault(fault)) = ended {
-            return End::Fault(fault);
-        }
-        match tokio::time::timeout(CLOSE_GRACE, self.connection.closed()).await {
-            Ok(reason) => lost(reason),
-            Err(_) => End::Fault(Fault::Misbehaved("a stream that ended")),
-        }
     }
 
     /// Performs all that the machine has asked for.
@@ -499,7 +452,7 @@ impl Pump {
         if let Ok(Some((length, _))) = frame_length(&frame) {
             self.sent.count(&frame[length..]);
         }
-        let queue = &self.queues[usize::from(frames::channel_number(channel))];
+        let queue = self.streams.queue(channel);
         if channel == Channel::Control && queue.backlog().bytes() > CONTROL_BYTES_MAX {
             return Err(End::Fault(Fault::Stalled("the control stream")));
         }
@@ -507,35 +460,14 @@ impl Pump {
         Ok(())
     }
 
-    /// Reads the other streams too, now that frames on them have a meaning.
+    /// Takes the frames of the other streams too, now that they have a meaning.
     fn establish(&mut self) {
         self.established = true;
         // INVARIANT: a peer's claim is made once its hello was read, which is before the session is established.
         let number = self.claim.as_ref().map_or(0, Claim::number);
         self.entry.update(|status| status.begin_session(number));
         tracing::info!("the session is established");
-        let (connection, prompt, backfill) =
-            (self.connection.clone(), self.prompt_in.clone(), self.backfill_in.clone());
-        self.streams.spawn(async move {
-            let mut readers = JoinSet::new();
-            loop {
-                tokio::select! {
-                    stream = connection.accept_uni() => {
-                        let Ok(mut stream) = stream else { return StreamError::Ended };
-                        let (prompt, backfill) = (prompt.clone(), backfill.clone());
-                        readers.spawn(async move {
-                            match frames::read_channel(&mut stream).await {
-                                Ok(1 | 2) => frames::read(stream, prompt).await,
-                                Ok(3) => frames::read(stream, backfill).await,
-                                Ok(_) => Fault::Misbehaved("a stream of an unknown channel").into(),
-                                Err(error) => error,
-                            }
-                        });
-                    }
-                    Some(ended) = readers.join_next() => return ended.unwrap_or(StreamError::Ended),
-                }
-            }
-        });
+        self.streams.read_all(self.connection.clone());
     }
 
     /// Refreshes what `status` shows, and how much the connection is given to send: twice what it may have in flight
@@ -597,36 +529,7 @@ async fn scanned(outbox: &Outbox, entry: &PeerEntry, head: u64) {
     }
 }
 
-fn lost(error: quinn::ConnectionError) -> End {
-    match frames::closed_by_peer(&error) {
-        Some((code, text)) => End::ClosedByPeer(code, text),
-        None => End::Lost(error),
-    }
-}
-
 /// Whether an agreement has begun. Once it is over a session still carries what takes back.
 fn has_begun(agreement: &VerifiedAgreement) -> bool {
     agreement.agreement().valid_from <= clock::wall()
-}
-
-/// Opens our streams: the dialling side opens the control stream, the other takes it.
-async fn open_streams(
-    connection: &Connection,
-    dialled: bool,
-) -> Result<([SendStream; CHANNELS], RecvStream), quinn::ConnectionError> {
-    let (control, receive) = if dialled { connection.open_bi().await? } else { connection.accept_bi().await? };
-    let urgent = open_uni(connection, Channel::Urgent).await?;
-    let live = open_uni(connection, Channel::Live).await?;
-    let backfill = open_uni(connection, Channel::Backfill).await?;
-    let _ = control.set_priority(frames::priority(Channel::Control));
-    Ok(([control, urgent, live, backfill], receive))
-}
-
-async fn open_uni(connection: &Connection, channel: Channel) -> Result<SendStream, quinn::ConnectionError> {
-    let mut stream = connection.open_uni().await?;
-    let _ = stream.set_priority(frames::priority(channel));
-    match stream.write_all(&[frames::channel_number(channel)]).await {
-        Err(quinn::WriteError::ConnectionLost(error)) => Err(error),
-        _ => Ok(stream),
-    }
 }

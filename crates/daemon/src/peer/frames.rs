@@ -1,4 +1,4 @@
-//! Frames on QUIC streams: a varint length, then the frame; a unidirectional stream begins with its channel's number.
+//! Frames on QUIC streams: a varint length, then the frame.
 
 use std::{
     pin::pin,
@@ -10,7 +10,7 @@ use std::{
 
 use bytes::{Buf, Bytes, BytesMut};
 use mithaq_core::code::Code;
-use mithaq_sync::{Channel, Fault, wire::frame_length};
+use mithaq_sync::{Fault, wire::frame_length};
 use quinn::{RecvStream, SendStream};
 use tokio::sync::{Notify, mpsc};
 
@@ -30,31 +30,6 @@ pub(super) enum StreamError {
     Write(#[from] quinn::WriteError),
     #[error(transparent)]
     Fault(#[from] Fault),
-}
-
-/// The number by which a unidirectional stream names its channel.
-pub(super) fn channel_number(channel: Channel) -> u8 {
-    match channel {
-        Channel::Control => 0,
-        Channel::Urgent => 1,
-        Channel::Live => 2,
-        Channel::Backfill => 3,
-    }
-}
-
-/// How urgent a channel is among the streams of a connection; the greater the sooner.
-pub(super) fn priority(channel: Channel) -> i32 {
-    -i32::from(channel_number(channel))
-}
-
-/// Reads the number of the channel that a unidirectional stream carries.
-pub(super) async fn read_channel(stream: &mut RecvStream) -> Result<u8, StreamError> {
-    let mut number = [0];
-    match stream.read_exact(&mut number).await {
-        Ok(()) => Ok(number[0]),
-        Err(quinn::ReadExactError::FinishedEarly(_)) => Err(StreamError::Ended),
-        Err(quinn::ReadExactError::ReadError(error)) => Err(error.into()),
-    }
 }
 
 /// Passes the frames of a stream on until it ends or the session does.

@@ -16,8 +16,9 @@ mod meter;
 mod order;
 mod sketches;
 mod storer;
+mod streams;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tls;
 
 pub(crate) use congestion::Pace;

@@ -21,7 +21,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{branches, cursor::CursorRow, driver::End, order::Order};
 use crate::{
-    alerts::ALERT_BYTES_MAX,
+    alerts::{self, ALERT_BYTES_MAX},
     fetching::Seat,
     held,
     node::Node,
@@ -422,6 +422,9 @@ fn store_part(
     let settled: Vec<_> =
         batch.arrivals.iter().map(|arrival| (arrival.release.id(), arrival.release.contents().len())).collect();
     let taken_back = batch.takes_back.then(|| weight(&batch));
+    if batch.takes_back && alerts::is_alert(&batch) {
+        node.alerts.note_of(from);
+    }
     node.commit(batch)?;
     if let Some(bytes) = taken_back {
         node.room.note_taken_back(from, bytes);
@@ -474,20 +477,25 @@ mod tests {
         id::ContentId,
         keys::SecretKey,
         label::{Category, Label},
+        notice::Notice,
         release::ReleaseDraft,
         stix::Tlp,
     };
 
     use super::*;
-    use crate::clock;
+    use crate::{clock, peer::tests::Cert};
 
     /// The release of this number of an origin.
     fn item(number: u8, origin: u8, kind: Kind) -> Item {
+        let received = received(number, ContentId::from_bytes([number; 32]), origin, kind);
+        Item::Release(number.into(), Box::new(received))
+    }
+
+    fn received(number: u8, content: ContentId, origin: u8, kind: Kind) -> Received {
         let label = Label::new(Tlp::Green, Category::Threat);
-        let contents = vec![ContentId::from_bytes([number; 32])];
-        let draft = ReleaseDraft { kind, ..ReleaseDraft::publish(label, contents, clock::wall()) };
+        let draft = ReleaseDraft { kind, ..ReleaseDraft::publish(label, vec![content], clock::wall()) };
         let key = SecretKey::from_seed(&[origin; 32]).unwrap();
-        let received = Received {
+        Received {
             index: number.into(),
             release: VerifiedRelease::sign(CertId::from_bytes([origin; 32]), &key, draft).unwrap(),
             bodies: Vec::new(),
@@ -496,8 +504,7 @@ mod tests {
             manner: Manner::Unasked,
             inline: true,
             changes: Vec::new(),
-        };
-        Item::Release(number.into(), Box::new(received))
+        }
     }
 
     /// What goes into each turn.
@@ -529,5 +536,23 @@ mod tests {
         let works: Vec<_> =
             works(items).iter().map(|work| (work.numbers.clone(), work.taken_back().is_some())).collect();
         assert_eq!(works, [(vec![0, 1], false), (vec![2, 3], true), (vec![4], false)]);
+    }
+
+    #[tokio::test]
+    async fn bulk_gives_way_to_a_withdrawal_and_not_to_what_else_a_peer_sends() {
+        let cert = Cert::new(50);
+        let alone = cert.node.alerts.piece_bytes();
+        let peer = CertId::from_bytes([1; 32]);
+        let store = |kind| {
+            let notice = Notice { contents: [ContentId::from_bytes([9; 32])].into(), reason: String::new() };
+            let body = notice.to_body(clock::wall()).unwrap();
+            let received = Received { bodies: vec![body.clone()], ..received(1, body.id(), 1, kind) };
+            let row = CursorRow { key: vec![1], marks: Vec::new() };
+            store_part(&cert.node, peer, Batch::default(), vec![received], None, &row, &mut Vec::new()).unwrap();
+        };
+        store(Kind::Publish);
+        assert_eq!(cert.node.alerts.piece_bytes(), alone);
+        store(Kind::Withdraw);
+        assert!(cert.node.alerts.piece_bytes() < alone);
     }
 }

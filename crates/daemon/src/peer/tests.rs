@@ -1,6 +1,7 @@
 //! Cards and keys that change while daemons run, over real connections.
 
 mod guesses;
+mod metering;
 mod staging;
 
 use std::{fs, net::SocketAddr, sync::Arc, time::Duration};
@@ -33,9 +34,9 @@ mod sketches;
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// A CERT whose daemon's parts are there and whose tasks the tests run as they need them.
-pub(super) struct Cert {
+pub(crate) struct Cert {
     seed: u8,
-    pub(super) node: Arc<Node>,
+    pub(crate) node: Arc<Node>,
     pub(super) endpoint: Endpoint,
     _dir: tempfile::TempDir,
 }
@@ -54,7 +55,7 @@ fn dated(key: &SecretKey, from: i64, until: i64) -> DatedKey {
 
 impl Cert {
     /// A CERT with keys of seeds that follow its own.
-    fn new(seed: u8) -> Self {
+    pub(crate) fn new(seed: u8) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::at(dir.path());
         let details = CardDetails {

@@ -21,7 +21,7 @@ use mithaq_store::{Arrival, Batch, Purge, StateChange, StoreError};
 
 use super::{Cause, Hold, judge::facts_of, keepsake, kept_of, withdrawal_change};
 use crate::{
-    clock,
+    alerts, clock,
     feed::{Rank, by_time},
     node::Node,
     push,
@@ -97,6 +97,9 @@ pub(crate) fn withdraw(node: &Node, contents: &BTreeSet<ContentId>, reason: &str
     node.standing.note_withdrawing(node.us);
     sources.keys().for_each(|release| node.standing.note_held(*release));
     let line = keepsake::line(&batch.arrivals);
+    if alerts::is_alert(&batch) {
+        node.alerts.note();
+    }
     node.commit(batch).map_err(failed)?;
     keepsake::keep(node, &line);
     Ok(retraction)

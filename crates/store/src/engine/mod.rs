@@ -211,11 +211,20 @@ impl SledStore {
         };
         let (packer, offers) = Packer::new();
         let packing = Arc::clone(&shared);
+        let give_way = shared.options.give_way;
+        let pack = move || {
+            give_way();
+            offers.serve(&packing.zip);
+        };
+        let merge = move || {
+            give_way();
+            woken.iter().for_each(|()| merging.merge());
+        };
         let threads = vec![
-            spawn("store-pack", behind(move || offers.serve(&packing.zip)))?,
+            spawn("store-pack", Box::new(pack))?,
             spawn("store-commit", Box::new(serve))?,
             spawn("store-flush", Box::new(move || flusher.run(&waiting)))?,
-            spawn("store-merge", behind(move || woken.iter().for_each(|()| merging.merge())))?,
+            spawn("store-merge", Box::new(merge))?,
         ];
         // An earlier process may have left something to merge. The merger lives as long as the committer.
         let _merger_lives = wake.try_send(());
@@ -301,22 +310,6 @@ fn random_id() -> io::Result<StoreId> {
 /// How many contents are looked up by their prefixes at once: commits wait while the index is looked at, and each content may
 /// be in another group of the packs.
 const PREFIXES_AT_ONCE: usize = 64;
-
-/// How much nicer than commits those threads are that merge the index's runs, and that help callers to compress.
-const NICENESS: i32 = 10;
-
-/// Work of a thread behind those that commits wait for, on systems where a thread can have a priority of its own.
-fn behind(work: impl FnOnce() + Send + 'static) -> Box<dyn FnOnce() + Send> {
-    Box::new(move || {
-        #[cfg(target_os = "linux")]
-        if let Err(error) = rustix::process::getpriority_process(None)
-            .and_then(|niceness| rustix::process::setpriority_process(None, niceness + NICENESS))
-        {
-            tracing::debug!(%error, "a thread runs at the priority of those that commits wait for");
-        }
-        work();
-    })
-}
 
 /// Has nobody wait for a committer that is gone.
 struct Abandon(Arc<Queue<Job>>);

@@ -23,6 +23,9 @@ pub struct Options {
     pub group_cache_bytes: usize,
     /// The level of zstd: 1. Level 3 takes a third longer, and makes indicators, of which there are most, no smaller.
     pub compression_level: i32,
+    /// What the threads do first that merge the index's runs and help callers to compress: nothing. It may lower their
+    /// priority, since commits are more urgent.
+    pub give_way: fn(),
 }
 
 impl Default for Options {
@@ -37,6 +40,7 @@ impl Default for Options {
             index_state_bytes_max: 4 * 1024 * 1024,
             group_cache_bytes: 8 * 1024 * 1024,
             compression_level: 1,
+            give_way: || {},
         }
     }
 }

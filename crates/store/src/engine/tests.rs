@@ -1,5 +1,6 @@
 //! What the contract does not say: crashes, damage, failing disks, and that nothing of it is lost or served.
 
+mod answers;
 mod compaction;
 mod copies;
 mod damage;
@@ -11,6 +12,7 @@ mod racing;
 mod repair;
 mod search;
 mod staging;
+mod threads;
 
 use std::{
     fs,
