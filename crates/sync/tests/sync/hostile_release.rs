@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mithaq_core::{
+    body::Body,
     code::Code,
     id::ContentId,
     label::{Category, Label},
@@ -172,6 +173,22 @@ fn bodies_with_other_bytes() {
     let mut lone = wanting(&parcel);
     lone.receive(bodies(1, &[parcel.bodies[1].clone()]));
     lone.assert_closed(Code::BAD_RELEASE);
+}
+
+/// What came in groups before it stays, as it does in a cut.
+#[test]
+fn of_a_group_that_is_refused_nothing_is_staged() {
+    let parcel = three();
+    let mut lone = wanting(&parcel);
+    lone.receive(bodies(1, &parcel.bodies[..1]));
+    assert!(matches!(lone.take_all()[..], [Output::BodiesCame { index: 1, bodies: 1 }]));
+    lone.receive(bodies(1, &[parcel.bodies[1].clone(), object(99, 400)]));
+    lone.assert_closed(Code::BAD_RELEASE);
+    lone.session.abandon();
+    let outputs = lone.take_all();
+    let [Output::Stage(parts)] = &outputs[..] else { panic!("{outputs:?}") };
+    let staged: Vec<ContentId> = parts.iter().flat_map(|part| &part.bodies).map(Body::id).collect();
+    assert_eq!(staged, parcel.release.contents()[..1]);
 }
 
 #[test]
