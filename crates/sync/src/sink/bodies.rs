@@ -212,7 +212,12 @@ impl Sink {
         };
         match open.complete() {
             Some(Ok(release)) => self.finish(index, release, outputs),
-            Some(Err(error)) if open.held.is_empty() => return Err(Fault::Release(error)),
+            Some(Err(error)) if open.held.is_empty() => {
+                // They are not those that were signed, and none of them is staged.
+                open.bodies.clear();
+                open.staged = 0;
+                return Err(Fault::Release(error));
+            }
             Some(Err(_)) => {
                 let held = std::mem::take(&mut open.held);
                 held.iter().for_each(|position| open.contents[*position] = None);

@@ -191,6 +191,19 @@ fn of_a_group_that_is_refused_nothing_is_staged() {
     assert_eq!(staged, parcel.release.contents()[..1]);
 }
 
+/// What travels inline is held against the tree hash alone, as nothing names it beforehand.
+#[test]
+fn of_inline_bodies_that_were_not_signed_none_is_staged() {
+    let parcel = three();
+    let mut lone = Lone::started(0);
+    let other = [&parcel.bodies[..2], &[object(99, 400)]].concat();
+    lone.receive(Kind::Manifest(Manifest { bodies: group(&other), ..whole(1, &parcel) }));
+    lone.assert_closed(Code::BAD_RELEASE);
+    lone.session.abandon();
+    let outputs = lone.take_all();
+    assert!(outputs.is_empty(), "{outputs:?}");
+}
+
 #[test]
 fn bodies_that_are_no_objects_or_not_canonical() {
     for body in [&b"{}"[..], b"nonsense", b"{\"type\": \"indicator\"}"] {
