@@ -67,12 +67,18 @@ impl Open {
         bits
     }
 
-    /// Takes the next bodies that were asked for.
+    /// Takes the next bodies that were asked for: all that come together, or none, lest some of a frame that breaks the
+    /// protocol be staged.
     fn take(&mut self, bodies: Vec<Vec<u8>>) -> Result<(), Fault> {
-        for bytes in bodies {
-            let position = self.wanted.as_mut().and_then(Vec::pop).ok_or_else(not_asked)?;
+        let wanted = self.wanted.as_mut().filter(|wanted| wanted.len() >= bodies.len()).ok_or_else(not_asked)?;
+        let mut taken = Vec::with_capacity(bodies.len());
+        for (position, bytes) in wanted.iter().rev().copied().zip(bodies) {
             let body = Body::verify_prefix(self.prefixes[position], bytes).map_err(Fault::Body)?;
             check_label(self.manifest.manifest(), &body)?;
+            taken.push((position, body));
+        }
+        wanted.truncate(wanted.len() - taken.len());
+        for (position, body) in taken {
             self.contents[position] = Some(body.id());
             self.bodies.push(body);
         }
@@ -206,7 +212,12 @@ impl Sink {
         };
         match open.complete() {
             Some(Ok(release)) => self.finish(index, release, outputs),
-            Some(Err(error)) if open.held.is_empty() => return Err(Fault::Release(error)),
+            Some(Err(error)) if open.held.is_empty() => {
+                // They are not those that were signed, and none of them is staged.
+                open.bodies.clear();
+                open.staged = 0;
+                return Err(Fault::Release(error));
+            }
             Some(Err(_)) => {
                 let held = std::mem::take(&mut open.held);
                 held.iter().for_each(|position| open.contents[*position] = None);

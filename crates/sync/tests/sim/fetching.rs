@@ -119,7 +119,7 @@ impl World {
     pub(crate) fn bodies_gone(&mut self, key: EndKey, index: u64) {
         let Some(end) = self.ends.get(&key) else { return };
         self.nodes[key.node].claims.give_up(end.seat, index);
-        self.requests.done(key, index);
+        self.requests.gone(key, index);
         self.wake(key.node);
     }
 

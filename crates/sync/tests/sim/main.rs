@@ -23,7 +23,8 @@
 //!   we hold is asked for; what was acknowledged to a source does not come from it again, also not by a journal that was
 //!   made anew. A body that was asked for is asked for again only of another peer, and only once the first has delivered
 //!   nothing for as long as a claim lasts, or the release has waited for as long as any does (`requests.rs`). What came before
-//!   a cut does not come again, nor what came before a crash but for the last moments.
+//!   a cut does not come again, nor what came before a crash but for the last moments; what a sink dropped since its source
+//!   said that it is gone may.
 //! - **No idle wait.** What waits for another session is asked for as soon as that is given up or over.
 //! - **True sketches.** A sketch is that of the journal or of what is held, at every moment at which it is used.
 //! - **Bounds.** What is on its way keeps to the limits of the protocol, whatever a peer does.

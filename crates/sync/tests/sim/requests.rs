@@ -137,6 +137,17 @@ impl Requests {
         self.done(key, index);
     }
 
+    /// An entry does not come. The protocol has a sink drop what it has of it, so that may come again should the entry: all
+    /// but what was staged, which outlives this as it does a cut.
+    pub(crate) fn gone(&mut self, key: EndKey, index: u64) {
+        if let Some(Request { peer, release, contents, came, staged, .. }) = self.open.get(&(key, index)) {
+            for content in contents.iter().take(*came).filter(|content| !staged.contains(content)) {
+                self.arrived.remove(&(key.node, *peer, *release, *content));
+            }
+        }
+        self.done(key, index);
+    }
+
     /// An entry is durable, or does not come.
     pub(crate) fn done(&mut self, key: EndKey, index: u64) {
         self.asks.remove(&(key, index));

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use crate::{
     hostile::Vice,
     plan::{Action, Edge, Line, Plan, Policy, Terms},
-    pool::POOL,
+    pool::{LARGEST, POOL},
     run,
     world::World,
 };
@@ -136,6 +136,27 @@ fn what_is_taken_back_between_its_bodies_leaves_nothing_behind() {
         let world = run(Plan { seed, answer: slow, ..world(3, &[[0, 1], [1, 2]], &actions) });
         midway += world.counts.gone_midway;
         assert!(has_first(&world, 2, 0, false));
+    }
+    assert!(midway > 3, "only {midway} were taken back between their bodies");
+}
+
+/// A source takes a release back between its bodies, and is then put back to a time before that: the sink has dropped what
+/// it had of the release and not staged, and that comes again.
+#[test]
+fn what_was_dropped_as_gone_comes_again_from_a_store_that_was_put_back() {
+    let mut midway = 0;
+    for seed in 0..20 {
+        let actions = [
+            (1, Action::Regret(0)),
+            (2, Action::Backup(0)),
+            (20, Action::Restore { node: 0, fresh_id: true, down: seconds(1) }),
+        ];
+        let mut plan = Plan { seed, answer: Duration::from_millis(1_500), ..world(2, &[[0, 1]], &actions) };
+        // What says that a release is gone then comes right behind the bodies that were sent before.
+        plan.edges[0].line.rate = Some(15_000);
+        let world = run(plan);
+        midway += world.counts.gone_midway;
+        assert!(world.nodes[1].disk.holds(POOL.publication(0, LARGEST).unwrap()));
     }
     assert!(midway > 3, "only {midway} were taken back between their bodies");
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mithaq_core::{
+    body::Body,
     code::Code,
     id::ContentId,
     label::{Category, Label},
@@ -172,6 +173,35 @@ fn bodies_with_other_bytes() {
     let mut lone = wanting(&parcel);
     lone.receive(bodies(1, &[parcel.bodies[1].clone()]));
     lone.assert_closed(Code::BAD_RELEASE);
+}
+
+/// What came in groups before it stays, as it does in a cut.
+#[test]
+fn of_a_group_that_is_refused_nothing_is_staged() {
+    let parcel = three();
+    let mut lone = wanting(&parcel);
+    lone.receive(bodies(1, &parcel.bodies[..1]));
+    assert!(matches!(lone.take_all()[..], [Output::BodiesCame { index: 1, bodies: 1 }]));
+    lone.receive(bodies(1, &[parcel.bodies[1].clone(), object(99, 400)]));
+    lone.assert_closed(Code::BAD_RELEASE);
+    lone.session.abandon();
+    let outputs = lone.take_all();
+    let [Output::Stage(parts)] = &outputs[..] else { panic!("{outputs:?}") };
+    let staged: Vec<ContentId> = parts.iter().flat_map(|part| &part.bodies).map(Body::id).collect();
+    assert_eq!(staged, parcel.release.contents()[..1]);
+}
+
+/// What travels inline is held against the tree hash alone, as nothing names it beforehand.
+#[test]
+fn of_inline_bodies_that_were_not_signed_none_is_staged() {
+    let parcel = three();
+    let mut lone = Lone::started(0);
+    let other = [&parcel.bodies[..2], &[object(99, 400)]].concat();
+    lone.receive(Kind::Manifest(Manifest { bodies: group(&other), ..whole(1, &parcel) }));
+    lone.assert_closed(Code::BAD_RELEASE);
+    lone.session.abandon();
+    let outputs = lone.take_all();
+    assert!(outputs.is_empty(), "{outputs:?}");
 }
 
 #[test]
