@@ -21,7 +21,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{branches, cursor::CursorRow, driver::End, order::Order};
 use crate::{
-    alerts::{self, ALERT_BYTES_MAX},
+    alerts::ALERT_BYTES_MAX,
     fetching::Seat,
     held,
     node::Node,
@@ -116,8 +116,9 @@ impl Item {
 
 /// Takes what a session verifies, in four lanes: what takes something back waits neither for what is small nor for
 /// room, and what is small not for what is large.
-#[derive(Debug)]
 pub(super) struct Storer {
+    node: Arc<Node>,
+    from: CertId,
     order: Arc<Mutex<Order>>,
     back: mpsc::UnboundedSender<Item>,
     alert: mpsc::UnboundedSender<Item>,
@@ -132,6 +133,9 @@ impl Storer {
     /// Takes a release, with the cursor that holds once it and all that was handed over before it are durable.
     pub(super) fn store(&mut self, received: Received) {
         let is_parted = self.parted.remove(&received.release.id());
+        if received.is_alert() {
+            self.node.alerts.note_of(self.from);
+        }
         let lane = match () {
             () if is_parted => &self.bulk,
             () if received.takes_back() => &self.back,
@@ -196,7 +200,8 @@ pub(super) fn start(
             last.save_cursor().await;
         }
     });
-    (Storer { order, back, alert, prompt, bulk, parted: HashSet::new() }, task)
+    let storer = Storer { node: Arc::clone(node), from, order, back, alert, prompt, bulk, parted: HashSet::new() };
+    (storer, task)
 }
 
 struct Lane {
@@ -422,9 +427,6 @@ fn store_part(
     let settled: Vec<_> =
         batch.arrivals.iter().map(|arrival| (arrival.release.id(), arrival.release.contents().len())).collect();
     let taken_back = batch.takes_back.then(|| weight(&batch));
-    if batch.takes_back && alerts::is_alert(&batch) {
-        node.alerts.note_of(from);
-    }
     node.commit(batch)?;
     if let Some(bytes) = taken_back {
         node.room.note_taken_back(from, bytes);
@@ -477,7 +479,6 @@ mod tests {
         id::ContentId,
         keys::SecretKey,
         label::{Category, Label},
-        notice::Notice,
         release::ReleaseDraft,
         stix::Tlp,
     };
@@ -539,20 +540,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn bulk_gives_way_to_a_withdrawal_and_not_to_what_else_a_peer_sends() {
+    async fn bulk_gives_way_to_what_a_peer_sends_as_an_alert() {
         let cert = Cert::new(50);
-        let alone = cert.node.alerts.piece_bytes();
-        let peer = CertId::from_bytes([1; 32]);
-        let store = |kind| {
-            let notice = Notice { contents: [ContentId::from_bytes([9; 32])].into(), reason: String::new() };
-            let body = notice.to_body(clock::wall()).unwrap();
-            let received = Received { bodies: vec![body.clone()], ..received(1, body.id(), 1, kind) };
-            let row = CursorRow { key: vec![1], marks: Vec::new() };
-            store_part(&cert.node, peer, Batch::default(), vec![received], None, &row, &mut Vec::new()).unwrap();
-        };
-        store(Kind::Publish);
+        let (alone, peer) = (cert.node.alerts.piece_bytes(), CertId::from_bytes([1; 32]));
+        let row = CursorRow { key: vec![1], marks: Vec::new() };
+        let (answers, _heard) = mpsc::channel(8);
+        let (mut storer, _) = start(&cert.node, peer, row, &Arc::new(Seat::new(&cert.node.fetching)), &answers);
+        let release = |number, kind| received(number, ContentId::from_bytes([number; 32]), 1, kind);
+        storer.store(Received { manner: Manner::Asked, ..release(1, Kind::Publish) });
+        storer.store(Received { inline: false, ..release(2, Kind::Publish) });
         assert_eq!(cert.node.alerts.piece_bytes(), alone);
-        store(Kind::Withdraw);
+        storer.store(release(3, Kind::Withdraw));
         assert!(cert.node.alerts.piece_bytes() < alone);
     }
 }
