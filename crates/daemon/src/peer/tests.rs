@@ -1,6 +1,7 @@
 //! Cards and keys that change while daemons run, over real connections.
 
 mod guesses;
+mod passed;
 mod staging;
 
 use std::{fs, net::SocketAddr, sync::Arc, time::Duration};
