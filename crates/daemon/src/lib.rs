@@ -32,6 +32,7 @@ mod node;
 mod offline;
 mod origins;
 mod outbox;
+mod passed;
 mod peer;
 mod publishing;
 mod push;

@@ -113,6 +113,8 @@ pub(crate) struct PeerEntry {
     pub(crate) journal_head: watch::Sender<u64>,
     /// The last row of the log of which the rule was asked for it.
     pub(crate) scanned: AtomicU64,
+    /// Whether it was looked what was passed over before it was served as it is (`passed.rs`).
+    pub(crate) looked_back: AtomicBool,
     pub(crate) status: Mutex<crate::peer::LinkStatus>,
     /// Of our journal towards it, and of what it releases to us.
     pub(crate) sketches: Sketches,
@@ -131,6 +133,7 @@ impl PeerEntry {
             edition: OnceLock::new(),
             journal_head: watch::Sender::new(0),
             scanned: AtomicU64::new(0),
+            looked_back: AtomicBool::new(false),
             status,
             sketches: Sketches::default(),
             resumed: Resumed::default(),

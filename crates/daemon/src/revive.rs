@@ -11,11 +11,12 @@ use mithaq_api::{
 use mithaq_core::{code::Code, id::CertId, merkle::Frontier};
 use mithaq_store::{Batch, Options, SledStore, StateChange, Store, StoreError, adopt};
 
-use crate::{ledger, restored::Restored};
+use crate::{ledger, passed::PASSED, restored::Restored};
 
-/// Before the keys of state that goes: positions, journals and acknowledgements (`outbox.rs`), our checkpoints and their
+/// Before the keys of state that goes: positions, journals and acknowledgements (`outbox.rs`), what
+/// cursors into them must not hide (`passed.rs`), our checkpoints and their
 /// cosignatures (`ledger/checkpoints.rs`), answers of origins (`consents.rs`).
-const OLD: [&[u8]; 6] = [b"s/", b"j/", b"a/", b"lc/", ledger::COSIGNED, b"cn/"];
+const OLD: [&[u8]; 7] = [b"s/", b"j/", b"a/", PASSED, b"lc/", ledger::COSIGNED, b"cn/"];
 
 /// How many rows of state are read, or removed, at a time.
 const ROWS: usize = 1_024;

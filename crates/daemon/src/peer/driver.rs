@@ -160,12 +160,12 @@ async fn serve(node: &Arc<Node>, entry: &Arc<PeerEntry>, connection: Connection,
         Some(claim) => node.links.release(claim),
         None => !node.links.is_served(entry.cert()),
     };
-    let acknowledged = pump.session.progress().sent;
+    let progress = pump.session.progress();
     let outbox = pump.outbox.clone();
     pump.close().await;
     finish(entry, &connection, &end, session, counts);
     if established {
-        let saved = tokio::task::spawn_blocking(move || outbox.set_acknowledged(acknowledged)).await;
+        let saved = tokio::task::spawn_blocking(move || outbox.set_acknowledged(progress.sent, progress.lag)).await;
         if !matches!(saved, Ok(Ok(()))) {
             tracing::debug!("how far the peer has come could not be noted");
         }

@@ -313,6 +313,9 @@ impl Loader {
 
     fn load_release(&self, index: u64, id: ReleaseId, inline: bool) -> Result<Input, StoreError> {
         let release = unless_damaged(self.outbox.load(id))?;
+        if release.is_none() {
+            self.outbox.pass(index)?;
+        }
         let inline = match &release {
             Some(release) if inline && self.outbox.is_prompt(index)? => unless_damaged(self.small_bodies(release))?,
             _ => None,
@@ -371,6 +374,9 @@ impl Loader {
                 }
                 bodies.push(body);
             }
+        }
+        if bodies.is_empty() {
+            self.outbox.pass(index)?;
         }
         Ok(Input::BodiesLoaded { index, bodies })
     }

@@ -2,6 +2,7 @@
 
 mod guesses;
 mod metering;
+mod passed;
 mod staging;
 
 use std::{fs, net::SocketAddr, sync::Arc, time::Duration};

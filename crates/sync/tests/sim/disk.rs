@@ -73,6 +73,23 @@ pub(crate) enum Change {
 /// A release and those of its bodies that came.
 pub(crate) type Lot = (ReleaseId, Vec<ContentId>);
 
+/// The first entries that were gone in the journals towards a peer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Passed {
+    /// Since the peer is served as it is: its cursor may pass that.
+    pub(crate) here: u64,
+    /// Before: its cursor may not.
+    pub(crate) before: u64,
+    /// How many rows the log had when `before` was written.
+    pub(crate) rows: usize,
+}
+
+impl Default for Passed {
+    fn default() -> Self {
+        Self { here: u64::MAX, before: u64::MAX, rows: 0 }
+    }
+}
+
 /// The store of a node.
 #[derive(Debug, Clone)]
 pub(crate) struct Disk {
@@ -95,6 +112,8 @@ pub(crate) struct Disk {
     pub(crate) renewed: BTreeSet<usize>,
     /// What is too old to be given to anyone any more.
     pub(crate) expired: BTreeSet<ReleaseId>,
+    /// By peer: what was answered with `Gone`, which no cursor must hide.
+    pub(crate) passed: BTreeMap<usize, Passed>,
     /// Bodies that a peer gave for a release that did not come whole.
     lots: BTreeMap<(usize, ReleaseId), BTreeSet<ContentId>>,
 }
@@ -114,6 +133,7 @@ impl Disk {
             held: BTreeSet::new(),
             renewed: BTreeSet::new(),
             expired: BTreeSet::new(),
+            passed: BTreeMap::new(),
             lots: BTreeMap::new(),
         }
     }

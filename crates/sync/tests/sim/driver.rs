@@ -334,13 +334,21 @@ fn setup(node: &Node, peer: usize, cursor: Option<Cursor>, held: u64, briefs: Br
 }
 
 /// What the store of a node says to a question of a session. Journals are read at most `limit` entries at a time.
-fn look_up(node: &Node, end: &End, question: &Output, limit: usize) -> Input {
+fn look_up(node: &mut Node, end: &End, question: &Output, limit: usize) -> Input {
+    match question {
+        Output::OpenJournal { cursor } => {
+            let head = node.journal(end.peer, end.edition).map_or(0, Journal::head);
+            return Input::JournalOpened { after: node.resume_at(end.peer, end.edition, *cursor), head };
+        }
+        Output::LoadRelease { index, id, .. } | Output::LoadBodies { index, release: id, .. }
+            if !node.may_go(end.peer, *id) =>
+        {
+            node.pass(end.peer, end.edition, *index);
+        }
+        _ => {}
+    }
     let journal = node.journal(end.peer, end.edition);
     match question {
-        Output::OpenJournal { cursor } => Input::JournalOpened {
-            after: journal.map_or(0, |journal| journal.resume_at(*cursor)),
-            head: journal.map_or(0, Journal::head),
-        },
         Output::ReadJournal { after, limit: most } => {
             let after = usize::try_from(*after).unwrap();
             let ids = journal.into_iter().flat_map(Journal::ids).skip(after).take(limit.min(*most)).collect();

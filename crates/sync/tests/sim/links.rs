@@ -211,6 +211,10 @@ impl World {
     /// One end is over, and the other hears nothing of it. Says who the other is.
     pub(crate) fn lose(&mut self, key: EndKey) -> Option<usize> {
         let mut end = self.ends.remove(&key)?;
+        let progress = end.session.progress();
+        if progress.lag == 0 {
+            self.nodes[key.node].acknowledged(end.peer, end.edition, progress.sent);
+        }
         self.abandon(key, &mut end.session);
         if let Some(connection) = self.connections.get_mut(&key.connection) {
             connection.disturbed = true;

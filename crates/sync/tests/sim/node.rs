@@ -7,7 +7,7 @@ use mithaq_sync::{Claims, Cursor};
 
 use crate::{
     cast::{Cert, Rng},
-    disk::{Change, Disk, Edition, Journal},
+    disk::{Change, Disk, Edition, Journal, Passed},
     hostile::Vice,
     plan::{Policy, Terms},
     pool::{Deed, POOL, Sample},
@@ -85,6 +85,8 @@ pub(crate) struct Node {
     pub(crate) policy: Policy,
     policy_version: u32,
     outboxes: BTreeMap<usize, Outbox>,
+    /// By which edition it was looked last what was passed over before.
+    looked_back: BTreeMap<usize, Edition>,
     /// By connection. They live on until all that a session verified is stored.
     pub(crate) storers: BTreeMap<u64, Storer>,
     /// Who brings what first.
@@ -110,6 +112,7 @@ impl Node {
             policy: Policy { amber: true, onward: true },
             policy_version: 1,
             outboxes: BTreeMap::new(),
+            looked_back: BTreeMap::new(),
             storers: BTreeMap::new(),
             grove: Grove::default(),
             claims: Claims::default(),
@@ -221,6 +224,39 @@ impl Node {
         rows == 0 || outbox.is_some_and(|outbox| outbox.scanned >= rows && !outbox.writing)
     }
 
+    /// An entry is about to be answered with `Gone`.
+    pub(crate) fn pass(&mut self, peer: usize, edition: Edition, index: u64) {
+        let (is_served, rows) = (edition == self.edition(peer), self.disk.log.len());
+        let passed = self.disk.passed.entry(peer).or_default();
+        passed.here = passed.here.min(index);
+        if !is_served {
+            passed.before = passed.before.min(index);
+            passed.rows = rows;
+        }
+    }
+
+    /// Where the journal towards a peer goes on for this cursor.
+    pub(crate) fn resume_at(&mut self, peer: usize, edition: Edition, cursor: Option<Cursor>) -> u64 {
+        let rows = self.disk.log.len();
+        let passed = self.disk.passed.entry(peer).or_default();
+        if self.looked_back.insert(peer, edition) != Some(edition) && passed.here != u64::MAX {
+            *passed = Passed { here: u64::MAX, before: passed.before.min(passed.here), rows };
+        }
+        let cursor = cursor.filter(|cursor| cursor.index < passed.before);
+        self.disk.journal(peer, edition).map_or(0, |journal| journal.resume_at(cursor))
+    }
+
+    /// A session is over in which the peer has acknowledged all of a journal that was known, so many entries.
+    pub(crate) fn acknowledged(&mut self, peer: usize, edition: Edition, entries: u64) {
+        let Some(passed) = self.disk.passed.get(&peer).copied() else { return };
+        let is_looked_back = self.looked_back.get(&peer) == Some(&edition) && edition == self.edition(peer);
+        let rows = &self.disk.log[..passed.rows.min(self.disk.log.len())];
+        let next = self.disk.journal(peer, edition).and_then(|journal| journal.ids().nth(entries.try_into().unwrap()));
+        if is_looked_back && self.is_scanned(peer, edition, passed.rows) && next.is_none_or(|id| !rows.contains(&id)) {
+            self.disk.passed.insert(peer, Passed { before: u64::MAX, rows: 0, ..passed });
+        }
+    }
+
     pub(crate) fn enqueue(&mut self, job: Job) {
         self.waiting.push_back(job);
     }
@@ -252,6 +288,7 @@ impl Node {
         }
         self.waiting.clear();
         self.outboxes.clear();
+        self.looked_back.clear();
         self.storers.clear();
         self.grove = Grove::default();
         self.claims = Claims::default();

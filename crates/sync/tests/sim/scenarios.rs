@@ -73,6 +73,25 @@ fn a_new_agreement_with_an_origin_lets_go_what_was_withheld_from_third_nodes() {
     assert!(has_first(&world, 2, 0, false));
 }
 
+/// A relay falls out with an origin after it has disclosed a release and before it sends it, and agrees with it anew: the
+/// journal that then begins is like the one before as far as the cursor, which has passed what was gone.
+#[test]
+fn what_was_gone_and_may_go_again_is_behind_no_cursor() {
+    let mut gone = 0;
+    for seed in 0..20 {
+        let actions = [
+            (1, Action::Publish(0)),
+            (4, Action::Terminate { edge: 0, by: 1 }),
+            (20, Action::Renew { edge: 0, terms: OPEN, later: seconds(1) }),
+        ];
+        let slow = Duration::from_secs(2);
+        let world = run(Plan { seed, answer: slow, ..world(3, &[[0, 1], [1, 2]], &actions) });
+        gone += world.counts.gone;
+        assert!(has_first(&world, 2, 0, false));
+    }
+    assert!(gone > 0, "all went before the relay fell out");
+}
+
 /// A store that was put back goes on differently: the sink's cursor is of an entry that the journal has again, with
 /// another release in it.
 #[test]

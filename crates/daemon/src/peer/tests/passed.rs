@@ -1,0 +1,149 @@
+//! What was answered with `Gone`: no cursor hides it once the peer is served anew, and for no longer than need be.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use mithaq_core::id::ReleaseId;
+use mithaq_store::{Arrival, Batch, StateChange};
+use mithaq_sync::{Chain, Cursor, Input};
+
+use super::{
+    Cert, pair,
+    staging::{bodies, release},
+};
+use crate::{
+    fetching::Seat,
+    node::PeerEntry,
+    outbox::Outbox,
+    peer::loader::{Loader, Request},
+};
+
+/// A peer as it is served from one restart of its tasks to the next.
+struct Served {
+    entry: Arc<PeerEntry>,
+    outbox: Outbox,
+    loader: Loader,
+}
+
+impl Served {
+    /// The rule was asked of all of the log.
+    fn new(us: &Cert, peer: &Cert) -> Self {
+        let entry = us.node.peer(peer.id()).unwrap();
+        entry.scanned.store(us.node.store.head(), Ordering::Release);
+        let outbox = Outbox::new(Arc::clone(&us.node), Arc::clone(&entry)).unwrap();
+        let seat = Arc::new(Seat::new(&us.node.fetching));
+        let loader = Loader::new(Arc::clone(&us.node), outbox.clone(), Arc::clone(&entry), seat);
+        Self { entry, outbox, loader }
+    }
+
+    fn anew(us: &Cert, peer: &Cert) -> Self {
+        us.node.renew_peers();
+        Self::new(us, peer)
+    }
+
+    /// Has an entry answered with `Gone` by its manifest.
+    fn withhold(&self, index: u64) {
+        let id = ReleaseId::from_bytes([0xee; 32]);
+        let loaded = self.loader.answer(Request::LoadRelease { index, id, inline: true }).unwrap();
+        assert!(matches!(loaded, Input::ReleaseLoaded { release: None, .. }), "{loaded:?}");
+    }
+
+    /// Has an entry answered with `Gone` by its bodies.
+    fn withhold_bodies(&self, index: u64) {
+        let release = ReleaseId::from_bytes([0xee; 32]);
+        let request = Request::LoadBodies { index, release, contents: Vec::new(), group_bytes: 1 };
+        let loaded = self.loader.answer(request).unwrap();
+        assert!(matches!(&loaded, Input::BodiesLoaded { bodies, .. } if bodies.is_empty()), "{loaded:?}");
+    }
+
+    fn resumes_at(&self, cursor: Cursor) -> u64 {
+        match self.loader.answer(Request::OpenJournal { cursor: Some(cursor) }).unwrap() {
+            Input::JournalOpened { after, .. } => after,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// A CERT with so many releases in log and journal, its peer, and the cursors behind each of them.
+fn with_journal(releases: u32) -> (Cert, Cert, Vec<Cursor>) {
+    let (us, peer) = pair();
+    let outbox = Served::new(&us, &peer).outbox;
+    let (mut chain, mut cursors) = (Chain::START, Vec::new());
+    for number in 0..releases {
+        let bodies = bodies(number..number + 1);
+        let release = release(&us, &bodies);
+        let (id, index) = (release.id(), u64::from(number) + 1);
+        chain = chain.after(id);
+        cursors.push(Cursor { store: *us.node.store.id().as_bytes(), index, chain });
+        let key = [b"j/", &outbox.name()[..], &index.to_be_bytes()].concat();
+        let state = vec![StateChange::set(key, [id.as_bytes(), &chain.as_bytes()[..], &[1]].concat())];
+        let arrivals = vec![Arrival { release, bodies }];
+        us.node.commit(Batch { arrivals, state, ..Batch::default() }).unwrap();
+    }
+    (us, peer, cursors)
+}
+
+#[tokio::test]
+async fn a_cursor_that_has_passed_what_was_gone_counts_as_long_as_the_peer_is_served_as_it_was() {
+    let withholds: [fn(&Served, u64); 2] = [Served::withhold, Served::withhold_bodies];
+    for withhold in withholds {
+        let (us, peer, cursors) = with_journal(3);
+        let first = Served::new(&us, &peer);
+        assert_eq!(first.resumes_at(cursors[2]), 3);
+        withhold(&first, 3);
+        withhold(&first, 2);
+        withhold(&first, 3);
+        assert_eq!(first.resumes_at(cursors[2]), 3);
+        let second = Served::anew(&us, &peer);
+        assert_eq!([0, 1, 2].map(|place| second.resumes_at(cursors[place])), [1, 0, 0]);
+        // A daemon that is killed has asked for nothing in vain, and a peer that is served anew once more neither.
+        let third = Served::anew(&us, &peer);
+        assert_eq!([0, 1, 2].map(|place| third.resumes_at(cursors[place])), [1, 0, 0]);
+    }
+}
+
+#[tokio::test]
+async fn what_was_gone_is_forgotten_once_the_peer_has_all_that_the_log_had() {
+    let (us, peer, cursors) = with_journal(2);
+    let first = Served::new(&us, &peer);
+    first.withhold(2);
+    let second = Served::anew(&us, &peer);
+    assert_eq!(second.resumes_at(cursors[1]), 0);
+    // It lacks something; it has all of a journal that was shorter; the session is one of before.
+    second.outbox.set_acknowledged(1, 1).unwrap();
+    second.outbox.set_acknowledged(2, 1).unwrap();
+    second.outbox.set_acknowledged(1, 0).unwrap();
+    first.outbox.set_acknowledged(2, 0).unwrap();
+    assert_eq!(second.resumes_at(cursors[1]), 0);
+    // The journal may grow by what the log has already.
+    second.entry.scanned.store(1, Ordering::Release);
+    second.outbox.set_acknowledged(2, 0).unwrap();
+    assert_eq!(second.resumes_at(cursors[1]), 0);
+    second.entry.scanned.store(2, Ordering::Release);
+    second.outbox.set_acknowledged(2, 0).unwrap();
+    assert_eq!(second.resumes_at(cursors[1]), 2);
+    let prefix = [b"g/", &peer.id().as_bytes()[..]].concat();
+    assert!(us.node.store.state(&prefix).unwrap().is_none(), "nothing is left of it");
+}
+
+#[tokio::test]
+async fn what_is_gone_since_is_not_forgotten_with_what_was_before() {
+    let (us, peer, cursors) = with_journal(3);
+    Served::new(&us, &peer).withhold(3);
+    let second = Served::anew(&us, &peer);
+    assert_eq!(second.resumes_at(cursors[2]), 0);
+    second.withhold(2);
+    second.outbox.set_acknowledged(3, 0).unwrap();
+    assert_eq!(second.resumes_at(cursors[2]), 3);
+    let third = Served::anew(&us, &peer);
+    assert_eq!([0, 1, 2].map(|place| third.resumes_at(cursors[place])), [1, 0, 0]);
+}
+
+#[tokio::test]
+async fn what_a_session_answers_that_has_outlived_its_journal_counts_at_once() {
+    let (us, peer, cursors) = with_journal(2);
+    let first = Served::new(&us, &peer);
+    let second = Served::anew(&us, &peer);
+    assert_eq!(second.resumes_at(cursors[1]), 2);
+    first.withhold(2);
+    assert_eq!([0, 1].map(|place| second.resumes_at(cursors[place])), [1, 0]);
+}
