@@ -8,7 +8,8 @@ use std::{
 
 use mithaq_core::id::ReleaseId;
 
-/// How many releases are known at the most. Journals are written soon after the log; what is forgotten goes by its size.
+/// How many releases are known at the most. Journals are written soon after the log; what is forgotten goes by its
+/// size.
 const RELEASES_MAX: usize = 32 * 1024;
 
 /// The last releases that came as a part of a bulk, since the daemon started.

@@ -67,7 +67,7 @@ pub(crate) struct Node {
     pub(crate) bulk: Option<Handle>,
     /// Whether alerts are about.
     pub(crate) alerts: Alerts,
-    /// What came as a part of a bulk.
+    /// Which releases came as a part of a bulk.
     pub(crate) in_bulk: Bulk,
     pub(crate) shutdown: CancellationToken,
     pub(crate) started: Instant,

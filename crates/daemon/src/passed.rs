@@ -93,7 +93,8 @@ pub(crate) fn note(node: &Node, entry: &Arc<PeerEntry>, index: u64) -> Result<()
     Ok(())
 }
 
-/// Whether a cursor into the journal towards a peer hides nothing that may go by now. Blocks.
+/// Says whether a cursor into the journal towards a peer hides nothing that may go by now. The first time since the peer
+/// is served as it is, what was passed over until then counts as from before. Blocks.
 pub(crate) fn may_resume(node: &Node, entry: &PeerEntry, index: u64) -> Result<bool, StoreError> {
     let is_first = !entry.looked_back.load(Ordering::Acquire);
     let passed = change(node, entry, |passed| {

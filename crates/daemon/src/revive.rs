@@ -13,9 +13,9 @@ use mithaq_store::{Batch, Options, SledStore, StateChange, Store, StoreError, ad
 
 use crate::{ledger, passed::PASSED, restored::Restored};
 
-/// Before the keys of state that goes: positions, journals and acknowledgements (`outbox.rs`), what
-/// cursors into them must not hide (`passed.rs`), our checkpoints and their
-/// cosignatures (`ledger/checkpoints.rs`), answers of origins (`consents.rs`).
+/// Before the keys of state that goes: positions, journals and acknowledgements (`outbox.rs`), what cursors into them
+/// must not hide (`passed.rs`), our checkpoints and their cosignatures (`ledger/checkpoints.rs`), answers of origins
+/// (`consents.rs`).
 const OLD: [&[u8]; 7] = [b"s/", b"j/", b"a/", PASSED, b"lc/", ledger::COSIGNED, b"cn/"];
 
 /// How many rows of state are read, or removed, at a time.

@@ -275,8 +275,8 @@ impl Source {
         if !self.knows_news || self.caught_up && self.room() > 0 && !self.reconciling.holds_back() {
             return;
         }
-        if let Some((after, limit)) = self.tail.begin(self.head) {
-            outputs.push(Output::ReadTail { after, limit });
+        if let Some(after) = self.tail.begin(self.head) {
+            outputs.push(Output::ReadTail { after, limit: OFFER_IDS_MAX });
         }
     }
 

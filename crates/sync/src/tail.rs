@@ -1,8 +1,8 @@
-//! The tail of our journal: what is fresh and small goes out at once, although older entries wait to be read.
+//! The tail of our journal: what is fresh and need not wait goes out at once, although older entries wait to be read.
 //!
-//! The journal is read in order and no further than the sink's window, so that a backlog would hold up an alert that stands
-//! behind it. The tail is read beside it, from what was not there when the session began, and of it only what is small
-//! enough to travel with its manifest. What went ahead is passed over when the journal's reader comes to it.
+//! The journal is read in order and no further than the sink's window, so that a backlog would hold up an alert that
+//! stands behind it. The tail is read beside it, from what was not there when the session began; whoever reads it
+//! leaves out what is large or a part of a bulk. What went ahead is passed over when the journal's reader comes to it.
 
 use std::collections::BTreeSet;
 
@@ -57,18 +57,18 @@ impl Tail {
         unsettled.min(self.ahead_max.saturating_sub(self.ahead.len()))
     }
 
-    /// The entry after which to read, and how many, if there is anything to read up to `head`. If that is more than is read
-    /// at a time it is the newest; the journal's reader comes to the others in time.
-    pub(crate) fn begin(&mut self, head: u64) -> Option<(u64, usize)> {
+    /// The entry after which to read, if there is anything to read up to `head`: the newest [`OFFER_IDS_MAX`], if it is
+    /// more; the journal's reader comes to the others in time.
+    pub(crate) fn begin(&mut self, head: u64) -> Option<u64> {
         if self.reading || self.next == 0 || self.next > head || self.room() == 0 {
             return None;
         }
         self.reading = true;
-        Some((head.saturating_sub(OFFER_IDS_MAX as u64).max(self.next - 1), OFFER_IDS_MAX))
+        Some(head.saturating_sub(OFFER_IDS_MAX as u64).max(self.next - 1))
     }
 
     /// The entries up to `through` were looked at. Gives those that go ahead, of which the journal's reader, before entry
-    /// `next`, knows none: if they are more than may, first what takes something back, then the newest.
+    /// `next`, knows none: of more than may go, first what takes something back, then the newest.
     pub(crate) fn take(&mut self, through: u64, mut entries: Vec<Prompt>, next: u64) -> Vec<Prompt> {
         if !std::mem::take(&mut self.reading) {
             return Vec::new();

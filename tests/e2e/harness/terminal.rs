@@ -37,7 +37,7 @@ impl Terminal {
         // The terminal becomes the one that signals come from, which Rust cannot ask for without `unsafe`.
         let program = command(home, args);
         let mut on_terminal = Command::new("setsid");
-        // Tests that run in the background have their signals ignored, and so would the program.
+        // A shell has what it starts in the background ignore SIGINT, and the program would inherit that.
         on_terminal.args(["--ctty", "env", "--default-signal=INT"]);
         on_terminal.arg(program.get_program()).args(program.get_args());
         for (name, value) in program.get_envs() {

@@ -114,8 +114,8 @@ impl Item {
     }
 }
 
-/// Takes what a session verifies, in four lanes: what takes something back waits neither for what is small nor for
-/// room, and what is small not for what is large.
+/// Takes what a session verifies, in four lanes: what takes something back waits neither for alerts nor for room, an alert
+/// not for what is only small, and what is small not for what is large.
 pub(super) struct Storer {
     node: Arc<Node>,
     from: CertId,
@@ -408,7 +408,7 @@ fn store_part(
     batch.state.extend(successor.as_ref().map(Successor::to_change));
     let mut entries = Vec::with_capacity(part.len());
     let mut held = held::Rows::default();
-    let bulk: Vec<_> = part.iter().filter(|one| one.is_bulk()).map(|one| one.release.id()).collect();
+    node.in_bulk.note(part.iter().filter(|one| one.is_bulk()).map(|one| one.release.id()));
     for Received { index, release, bodies, changes, .. } in part {
         let judgement = match release.manifest().kind {
             Kind::Withdraw => {
@@ -423,7 +423,6 @@ fn store_part(
         batch.arrivals.push(Arrival { release, bodies });
     }
     batch.state.extend(held.to_changes());
-    node.in_bulk.note(bulk);
     let settled: Vec<_> =
         batch.arrivals.iter().map(|arrival| (arrival.release.id(), arrival.release.contents().len())).collect();
     let taken_back = batch.takes_back.then(|| weight(&batch));
@@ -550,7 +549,25 @@ mod tests {
         storer.store(Received { manner: Manner::Asked, ..release(1, Kind::Publish) });
         storer.store(Received { inline: false, ..release(2, Kind::Publish) });
         assert_eq!(cert.node.alerts.piece_bytes(), alone);
-        storer.store(release(3, Kind::Withdraw));
+        storer.store(release(3, Kind::Publish));
         assert!(cert.node.alerts.piece_bytes() < alone);
+    }
+
+    /// What came as a part of a bulk goes on as one.
+    #[tokio::test]
+    async fn what_is_asked_for_or_comes_without_its_bodies_is_known_as_bulk() {
+        let cert = Cert::new(50);
+        let is_known = |number, manner, inline| {
+            let release = received(number, ContentId::from_bytes([number; 32]), 1, Kind::Publish);
+            let (id, row) = (release.release.id(), CursorRow { key: vec![1], marks: Vec::new() });
+            let part = vec![Received { manner, inline, ..release }];
+            // Whether it is stored does not matter: its body is made up.
+            let from = CertId::from_bytes([1; 32]);
+            let _ = store_part(&cert.node, from, Batch::default(), part, None, &row, &mut Vec::new());
+            cert.node.in_bulk.has(id)
+        };
+        assert!(!is_known(1, Manner::Unasked, true) && !is_known(2, Manner::AskedLate, true));
+        assert!(is_known(3, Manner::Asked, true) && is_known(4, Manner::Unasked, false));
+        assert!(is_known(5, Manner::AskedLate, false));
     }
 }

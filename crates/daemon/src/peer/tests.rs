@@ -1,4 +1,4 @@
-//! Cards and keys that change while daemons run, over real connections.
+//! Peers over real connections: cards and keys that change while daemons run, and what sessions ask, store and send.
 
 mod guesses;
 mod metering;

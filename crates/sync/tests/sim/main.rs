@@ -32,6 +32,8 @@
 //! - **Peace.** Once nothing happens any more each honest node soon has all that its honest peers may give it, all is
 //!   acknowledged, nothing is on its way, and it stays so.
 //!
+//! There is no bulk: what is small, or takes something back, is prompt.
+//!
 //! A failure names its seed. `MITHAQ_SEED=7` replays it, and with `MITHAQ_TOLD=1` each event is told on standard error;
 //! `MITHAQ_SEEDS=100000` is the long run, which begins at `MITHAQ_SEED` if that is set too.
 //!

@@ -74,7 +74,7 @@ fn with_journal(releases: u32) -> (Cert, Cert, Vec<Cursor>) {
         let (id, index) = (release.id(), u64::from(number) + 1);
         chain = chain.after(id);
         cursors.push(Cursor { store: *us.node.store.id().as_bytes(), index, chain });
-        let key = [b"j/", &outbox.name()[..], &index.to_be_bytes()].concat();
+        let key = [crate::journals::ENTRIES, &outbox.name()[..], &index.to_be_bytes()].concat();
         let state = vec![StateChange::set(key, [id.as_bytes(), &chain.as_bytes()[..], &[1]].concat())];
         let arrivals = vec![Arrival { release, bodies }];
         us.node.commit(Batch { arrivals, state, ..Batch::default() }).unwrap();
@@ -95,7 +95,7 @@ async fn a_cursor_that_has_passed_what_was_gone_counts_as_long_as_the_peer_is_se
         assert_eq!(first.resumes_at(cursors[2]), 3);
         let second = Served::anew(&us, &peer);
         assert_eq!([0, 1, 2].map(|place| second.resumes_at(cursors[place])), [1, 0, 0]);
-        // A daemon that is killed has asked for nothing in vain, and a peer that is served anew once more neither.
+        // The note outlives another restart: nothing was acknowledged in between.
         let third = Served::anew(&us, &peer);
         assert_eq!([0, 1, 2].map(|place| third.resumes_at(cursors[place])), [1, 0, 0]);
     }
@@ -121,7 +121,7 @@ async fn what_was_gone_is_forgotten_once_the_peer_has_all_that_the_log_had() {
     second.entry.scanned.store(2, Ordering::Release);
     second.outbox.set_acknowledged(2, 0).unwrap();
     assert_eq!(second.resumes_at(cursors[1]), 2);
-    let prefix = [b"g/", &peer.id().as_bytes()[..]].concat();
+    let prefix = [crate::passed::PASSED, &peer.id().as_bytes()[..]].concat();
     assert!(us.node.store.state(&prefix).unwrap().is_none(), "nothing is left of it");
 }
 
