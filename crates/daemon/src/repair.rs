@@ -3,7 +3,7 @@
 //! The store takes the damage out of the way and says which releases would mend it. That we hold them was noted for each
 //! peer that they came from (`held.rs`); these notes go, so that what a peer offers of them is new to us. A mark for each
 //! of these peers has the next sessions begin without a cursor, until one has set a new cursor: so the peer finds out
-//! anew what we lack, by a sketch where it can.
+//! anew what we lack, by a sketch where it can. A store that is put back from a backup has such marks too (`revive.rs`).
 //!
 //! Peers do not send our own releases back, so what we released ourselves is named, to be pushed again.
 
@@ -17,7 +17,7 @@ use mithaq_store::{Batch, Lacking, Repaired, StateChange, Store, StoreError};
 
 use crate::held;
 
-/// Before the key of a mark: peer, time of the repair.
+/// Before the key of a mark: peer, time of the repair or the restore.
 const AGAIN: &[u8] = b"ra/";
 
 /// The key of a mark that a repair has begun and not come to its end.
@@ -41,6 +41,11 @@ pub(crate) struct Repair {
 
 fn marks_of(peer: CertId) -> Vec<u8> {
     [AGAIN, peer.as_bytes()].concat()
+}
+
+/// A mark by which the next session with a peer begins without a cursor.
+pub(crate) fn mark(peer: CertId, now: Time) -> StateChange {
+    StateChange::set([&marks_of(peer)[..], &now.as_micros().to_be_bytes()].concat(), Vec::new())
 }
 
 /// The keys of the marks by which the next session with a peer begins without a cursor. Once such a session has set one,
@@ -137,9 +142,7 @@ fn is_wanted(store: &dyn Store, release: ReleaseId, us: CertId, lacking: &Lackin
 /// Forgets that we hold releases of a peer, and has it find out anew what we lack.
 fn ask_again(store: &dyn Store, peer: CertId, releases: &BTreeSet<ReleaseId>, now: Time) -> Result<(), StoreError> {
     // The mark first: what comes of a crash between the two is at the worst a needless sketch.
-    let key = [&marks_of(peer)[..], &now.as_micros().to_be_bytes()].concat();
-    let mark = StateChange::set(key, Vec::new());
-    commit(store, vec![mark], now)?;
+    commit(store, vec![mark(peer, now)], now)?;
     let changes: Vec<_> = releases.iter().map(|release| held::forget(peer, *release)).collect();
     for changes in changes.chunks(CHANGES) {
         commit(store, changes.to_vec(), now)?;

@@ -1,8 +1,8 @@
 //! After a restore: readers wait until peers have told what the store lacks.
 //!
-//! What a backup holds may have been withdrawn since. Peers tell withdrawals again, behind our cursors into their
-//! journals; until then SIEMs are not served. A journal has no end, so each session asks its peer where it ends now, and the
-//! peer counts as heard once all up to there is durable here.
+//! What a backup holds may have been withdrawn since. The next sessions begin without a cursor (`revive.rs`), so that peers
+//! find out what we lack, withdrawals among it; until then SIEMs are not served. A journal has no end, so each session asks
+//! its peer where it ends now, and the peer counts as heard once all up to there is durable here.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -200,7 +200,7 @@ impl Gate {
 }
 
 /// The CERTs whose journals we have cursors into. Blocks.
-fn givers(store: &dyn Store) -> Result<BTreeSet<CertId>, StoreError> {
+pub(crate) fn givers(store: &dyn Store) -> Result<BTreeSet<CertId>, StoreError> {
     let (mut givers, mut after) = (BTreeSet::new(), None::<Vec<u8>>);
     loop {
         let rows = store.state_range(CURSOR, after.as_deref(), ROWS)?;

@@ -3,6 +3,9 @@
 //! What was committed stays: releases, holds, withdrawals, the ledger's entries, cursors into the journals of peers. What
 //! only means something together with the old id goes: our journals, our checkpoints, and the consents, which their
 //! origins tell again, since one may have been taken back.
+//!
+//! The cursors say which peers gave us something. They are told to none of them: a peer that gave since what it had let go
+//! before (`passed.rs`) would find it behind a cursor that is older than that.
 
 use mithaq_api::{
     home::with_sources,
@@ -11,7 +14,12 @@ use mithaq_api::{
 use mithaq_core::{code::Code, id::CertId, merkle::Frontier};
 use mithaq_store::{Batch, Options, SledStore, StateChange, Store, StoreError, adopt};
 
-use crate::{ledger, passed::PASSED, restored::Restored};
+use crate::{
+    ledger,
+    passed::PASSED,
+    repair,
+    restored::{Restored, givers},
+};
 
 /// Before the keys of state that goes: positions, journals and acknowledgements (`outbox.rs`), what cursors into them
 /// must not hide (`passed.rs`), our checkpoints and their cosignatures (`ledger/checkpoints.rs`), answers of origins
@@ -40,7 +48,9 @@ fn try_revive(revival: &Revival) -> Result<Revived, StoreError> {
         remove(&store, prefix, revival)?;
     }
     let restored = Restored::new(revival.backup_at, id.was, &ledgers);
-    store.commit(Batch { state: vec![restored.to_change()], ..Batch::default() }, revival.now)?;
+    let marks = givers(&store)?.into_iter().map(|peer| repair::mark(peer, revival.now));
+    let state = marks.chain([restored.to_change()]).collect();
+    store.commit(Batch { state, ..Batch::default() }, revival.now)?;
     let mut problems = store.problems().to_vec();
     problems.extend(store.verify()?.problems);
     let (stats, head) = (store.stats(), store.head());
@@ -82,5 +92,30 @@ fn remove(store: &SledStore, prefix: &[u8], revival: &Revival) -> Result<(), Sto
         }
         let gone = |(key, _)| StateChange { key, expect: mithaq_store::Expect::Anything, value: None };
         store.commit(Batch { state: rows.into_iter().map(gone).collect(), ..Batch::default() }, revival.now)?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mithaq_core::time::Time;
+
+    use super::*;
+
+    const NOW: Time = Time::from_micros(1_800_000_000_000_000);
+    const GIVER: CertId = CertId::from_bytes([1; 32]);
+    const OTHER: CertId = CertId::from_bytes([2; 32]);
+
+    #[test]
+    fn a_revived_store_has_its_cursors_and_tells_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || SledStore::open(dir.path(), Options { free_bytes_min: 0, ..Options::default() }).unwrap();
+        let key = [b"c/", &GIVER.as_bytes()[..], &[3; 32]].concat();
+        let state = vec![StateChange::set(key.clone(), vec![4])];
+        open().commit(Batch { state, ..Batch::default() }, NOW).unwrap();
+        revive(&Revival { dir: dir.path().into(), backup_at: NOW, now: NOW }).unwrap();
+        let store = open();
+        assert_eq!(store.state(&key).unwrap(), Some(vec![4]), "who gave something is not known any more");
+        let marks = [GIVER, OTHER].map(|peer| repair::marks(&store, peer).unwrap().len());
+        assert_eq!(marks, [1, 0]);
     }
 }

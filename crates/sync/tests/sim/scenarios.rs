@@ -92,6 +92,27 @@ fn what_was_gone_and_may_go_again_is_behind_no_cursor() {
     assert!(gone > 0, "all went before the relay fell out");
 }
 
+/// A sink is put back to the moment between a relay's `Gone` and the release's coming again, when the relay has forgotten
+/// what it had passed over.
+#[test]
+fn what_was_gone_and_came_again_is_behind_no_cursor_of_a_store_that_was_put_back() {
+    let mut gone = 0;
+    for seed in 0..20 {
+        let actions = [
+            (1, Action::Publish(0)),
+            (4, Action::Terminate { edge: 0, by: 1 }),
+            (20, Action::Renew { edge: 0, terms: OPEN, later: seconds(1) }),
+            (22, Action::Backup(2)),
+            (60, Action::Restore { node: 2, fresh_id: true, down: seconds(1) }),
+        ];
+        let slow = Duration::from_secs(2);
+        let world = run(Plan { seed, answer: slow, ..world(3, &[[0, 1], [1, 2]], &actions) });
+        gone += world.counts.gone;
+        assert!(has_first(&world, 2, 0, false), "seed {seed}");
+    }
+    assert!(gone > 0, "all went before the relay fell out");
+}
+
 /// A store that was put back goes on differently: the sink's cursor is of an entry that the journal has again, with
 /// another release in it.
 #[test]

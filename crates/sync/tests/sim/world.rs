@@ -355,7 +355,7 @@ impl World {
         if fresh_id {
             let mut store = [0xfe; 16];
             store[..8].copy_from_slice(&self.rng.next().to_be_bytes());
-            self.nodes[node].disk.store = store;
+            self.nodes[node].disk.become_another(store);
         }
         self.records.restored(node, &self.nodes[node].disk);
         self.requests.restored(node);
