@@ -100,7 +100,10 @@ pub const LINK_BYTES_PER_SECOND_MIN: u64 = 8 * 1024;
 /// A journal of no more entries is offered whole: that costs less than finding out what of it is missing.
 pub const RECONCILE_ENTRIES_MIN: u64 = 64;
 
-/// The fewest cells of the first frame of a sketch.
+/// The cells of the first frame of a sketch where both sides hold as many releases, which are most likely the same.
+pub const CELLS_FIRST_EQUAL: usize = 8;
+
+/// The fewest cells of the first frame of a sketch where one side holds more.
 pub const CELLS_FIRST_MIN: usize = 32;
 
 /// The most cells in one frame.

@@ -24,7 +24,7 @@ pub use self::{
     compare::{Compared, compare},
     decode::{Difference, Undecided, decode},
 };
-use crate::limits::{CELLS_FIRST_MIN, CELLS_FRAME_MAX, CELLS_MAX};
+use crate::limits::{CELLS_FIRST_EQUAL, CELLS_FIRST_MIN, CELLS_FRAME_MAX, CELLS_MAX};
 
 /// What a cell takes on the wire.
 pub const CELL_BYTES: usize = 12;
@@ -35,10 +35,13 @@ const CELLS_KEPT: usize = 2_048;
 /// The domain of the hash that makes short ids.
 const DOMAIN: &[u8] = b"mithaq-sketch/1\0";
 
-/// How many cells the first frame has for two sets of so many releases: enough for a difference that is all in one
+/// How many cells the first frame has for two sets of so many releases: enough for none or a difference that is all in one
 /// direction.
 #[must_use]
 pub fn first_cells(one: u64, other: u64) -> usize {
+    if one == other {
+        return CELLS_FIRST_EQUAL;
+    }
     let more = usize::try_from(one.abs_diff(other)).unwrap_or(CELLS_FRAME_MAX);
     more.saturating_add(more / 2).saturating_add(16).clamp(CELLS_FIRST_MIN, CELLS_FRAME_MAX)
 }
