@@ -321,6 +321,10 @@ impl World {
 
     /// What is not named as lacking is held, and the peer may know that.
     fn check_missing(&mut self, key: EndKey, missing: &Missing) {
+        if missing.give_up {
+            // All is offered then, also what came or was gone by the sketch.
+            self.watch(key).acknowledged.clear();
+        }
         let Some(peer) = self.honest_peer(key) else { return };
         self.counts.unreadable += usize::from(missing.give_up);
         let shorts = missing.shorts.as_chunks::<8>().0.iter().map(|short| u64::from_be_bytes(*short));
