@@ -92,6 +92,29 @@ fn what_was_gone_and_may_go_again_is_behind_no_cursor() {
     assert!(gone > 0, "all went before the relay fell out");
 }
 
+/// The same, but for a journal in between that has nothing of it: its sink acknowledges all that there is, and its cursor
+/// stays what it was.
+#[test]
+fn what_was_gone_is_behind_no_cursor_also_after_a_journal_without_it() {
+    let mut gone = 0;
+    for seed in 0..20 {
+        let restrict = |onward| Action::Restrict { node: 1, policy: Policy { amber: true, onward } };
+        let actions = [
+            (1, Action::Publish(0)),
+            (4, Action::Terminate { edge: 0, by: 1 }),
+            (10, restrict(false)),
+            (15, Action::Crash { node: 2, down: seconds(1) }),
+            (25, restrict(true)),
+            (30, Action::Renew { edge: 0, terms: OPEN, later: seconds(1) }),
+        ];
+        let slow = Duration::from_secs(2);
+        let world = run(Plan { seed, answer: slow, ..world(3, &[[0, 1], [1, 2]], &actions) });
+        gone += world.counts.gone;
+        assert!(has_first(&world, 2, 0, false));
+    }
+    assert!(gone > 0, "all went before the relay fell out");
+}
+
 /// A store that was put back goes on differently: the sink's cursor is of an entry that the journal has again, with
 /// another release in it.
 #[test]
