@@ -437,10 +437,11 @@ fn store_part(
 }
 
 /// Notes what of a part came as a part of a bulk. What is here came otherwise before, and journals may not have it yet: no
-/// copy makes bulk of an alert.
+/// copy makes bulk of an alert. What is large goes behind alerts anyhow.
 fn note_bulk(node: &Node, part: &[Received]) -> Result<(), StoreError> {
+    let is_small = |one: &&Received| one.is_prompt() && one.release.contents().len() <= PROMPT_OBJECTS_MAX;
     let mut fresh = Vec::new();
-    for release in part.iter().filter(|one| one.is_bulk()).map(|one| one.release.id()) {
+    for release in part.iter().filter(|one| one.is_bulk()).filter(is_small).map(|one| one.release.id()) {
         if !branches::is_here(node, release)? {
             fresh.push(release);
         }
