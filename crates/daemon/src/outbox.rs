@@ -365,9 +365,13 @@ impl Outbox {
     /// Where the journal goes on for a peer with this cursor: at the cursor if it is into this very journal and hides
     /// nothing that may go by now, else at the start. Blocks.
     pub(crate) fn resume_at(&self, cursor: Option<Cursor>) -> Result<u64, StoreError> {
-        let index = cursor.map_or(0, |cursor| cursor.index);
-        let may_resume = passed::may_resume(&self.node, &self.entry, index)?;
-        let Some(cursor) = cursor.filter(|cursor| cursor.index > 0 && may_resume) else {
+        let index = self.fitting(cursor)?;
+        Ok(if passed::may_resume(&self.node, &self.entry, index)? { index } else { 0 })
+    }
+
+    /// The index of a cursor, if it is into this very journal, else 0. Blocks.
+    fn fitting(&self, cursor: Option<Cursor>) -> Result<u64, StoreError> {
+        let Some(cursor) = cursor.filter(|cursor| cursor.index > 0) else {
             return Ok(0);
         };
         let Some(value) = self.node.store.state(&self.entry_key(cursor.index))? else {
@@ -385,7 +389,7 @@ impl Outbox {
     /// Remembers how many entries the peer has acknowledged, of a journal of which `lag` more were known. Blocks.
     pub(crate) fn set_acknowledged(&self, index: u64, lag: u64) -> Result<(), StoreError> {
         if lag == 0 {
-            passed::forget(&self.node, &self.entry, |row| self.are_acknowledged(index, row))?;
+            self.entry.acknowledged.fetch_max(index, Ordering::AcqRel);
         }
         let change = StateChange::set(self.acknowledged_key(), index.to_be_bytes().to_vec());
         self.node.commit(Batch { state: vec![change], takes_back: true, ..Batch::default() }).map(drop)
@@ -394,15 +398,6 @@ impl Outbox {
     /// Notes that an entry is about to be answered with `Gone`. Blocks.
     pub(crate) fn pass(&self, index: u64) -> Result<(), StoreError> {
         passed::note(&self.node, &self.entry, index)
-    }
-
-    /// Whether all that comes of the log up to `row` is among the first entries of the journal. Blocks.
-    fn are_acknowledged(&self, entries: u64, row: u64) -> Result<bool, StoreError> {
-        if !self.is_scanned(row)? {
-            return Ok(false);
-        }
-        let Some(next) = self.read(entries, 1)?.pop() else { return Ok(true) };
-        Ok(self.node.store.release(next)?.is_some_and(|(seq, _)| seq > row))
     }
 }
 

@@ -6,9 +6,11 @@
 //! anew: what the peer lacks is found by a sketch. That is so too if the journal is the same: it may have been another
 //! meanwhile.
 //!
-//! No cursor tells which journal of a CERT it was set by, so the note stays until no cursor can hide anything: until the
-//! peer has acknowledged, in a session that passed nothing by, all that the log had when it was last served otherwise.
-//! To go by the noted index alone would not do, since what was gone above it is not noted.
+//! No cursor tells which journal of a CERT it was set by, so the note stays until no cursor can hide anything. That the
+//! peer has acknowledged all of a journal is not enough: that journal may have nothing of what was gone, and the peer's
+//! cursor may still be the one of before. But a peer has one cursor only. Once it tells one, after that, into what it has
+//! acknowledged, all before that came or was noted anew. To go by the noted index alone would not do, since what was gone
+//! above it is not noted.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -26,33 +28,27 @@ struct Passed {
     here: u64,
     /// Before: its cursor may not.
     before: u64,
-    /// The last row of the log when `before` was written: all that was passed over is of that row or an earlier one.
-    row: u64,
 }
 
 /// Behind all entries.
 const NONE: u64 = u64::MAX;
 
 impl Passed {
-    const NOTHING: Self = Self { here: NONE, before: NONE, row: 0 };
+    const NOTHING: Self = Self { here: NONE, before: NONE };
 
     fn to_bytes(self) -> Vec<u8> {
-        [self.here, self.before, self.row].map(u64::to_be_bytes).concat()
+        [self.here, self.before].map(u64::to_be_bytes).concat()
     }
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let numbers: &[[u8; 8]; 3] = bytes.as_chunks().0.try_into().ok().filter(|_| bytes.len() == 24)?;
-        let [here, before, row] = numbers.map(u64::from_be_bytes);
-        Some(Self { here, before, row })
+        let numbers: &[[u8; 8]; 2] = bytes.as_chunks().0.try_into().ok().filter(|_| bytes.len() == 16)?;
+        let [here, before] = numbers.map(u64::from_be_bytes);
+        Some(Self { here, before })
     }
 }
 
 /// Changes the row of a peer, if that changes anything, and returns it. Blocks.
-fn change(
-    node: &Node,
-    entry: &PeerEntry,
-    change: impl Fn(Passed) -> Result<Passed, StoreError>,
-) -> Result<Passed, StoreError> {
+fn change(node: &Node, entry: &PeerEntry, change: impl Fn(Passed) -> Passed) -> Result<Passed, StoreError> {
     let key = [PASSED, entry.cert().as_bytes()].concat();
     loop {
         let stored = node.store.state(&key)?;
@@ -61,7 +57,7 @@ fn change(
             Some(bytes) => Passed::from_bytes(bytes)
                 .ok_or_else(|| StoreError::Corrupt { what: "what a peer's cursor must not hide".into() })?,
         };
-        let after = change(before)?;
+        let after = change(before);
         if after == before {
             return Ok(after);
         }
@@ -83,42 +79,25 @@ fn is_served(node: &Node, entry: &Arc<PeerEntry>) -> bool {
 /// Notes that a cursor is about to pass an entry that did not go. Commits only if the entry is lower than what is noted,
 /// or the peer is served otherwise by now. Blocks.
 pub(crate) fn note(node: &Node, entry: &Arc<PeerEntry>, index: u64) -> Result<(), StoreError> {
-    change(node, entry, |passed| Ok(Passed { here: passed.here.min(index), ..passed }))?;
+    change(node, entry, |passed| Passed { here: passed.here.min(index), ..passed })?;
     // Who takes our place after this look finds what we noted.
     if !is_served(node, entry) {
-        change(node, entry, |passed| {
-            Ok(Passed { before: passed.before.min(index), row: node.store.head(), ..passed })
-        })?;
+        change(node, entry, |passed| Passed { before: passed.before.min(index), ..passed })?;
     }
     Ok(())
 }
 
-/// Says whether a cursor into the journal towards a peer hides nothing that may go by now. The first time since the peer
-/// is served as it is, what was passed over until then counts as from before. Blocks.
-pub(crate) fn may_resume(node: &Node, entry: &PeerEntry, index: u64) -> Result<bool, StoreError> {
+/// Says whether a cursor that fits the journal towards a peer hides nothing that may go by now. The first time since the
+/// peer is served as it is, what was passed over until then counts as from before. Blocks.
+pub(crate) fn may_resume(node: &Node, entry: &Arc<PeerEntry>, index: u64) -> Result<bool, StoreError> {
     let is_first = !entry.looked_back.load(Ordering::Acquire);
-    let passed = change(node, entry, |passed| {
-        let before = passed.before.min(passed.here);
-        let is_over = is_first && passed.here != NONE;
-        Ok(if is_over { Passed { here: NONE, before, row: node.store.head() } } else { passed })
+    let is_known = (1..=entry.acknowledged.load(Ordering::Acquire)).contains(&index);
+    let passed = change(node, entry, |passed| match passed {
+        Passed { here, before } if is_first => Passed { here: NONE, before: before.min(here) },
+        // What we ourselves passed over is from before to who takes our place.
+        Passed { here, .. } if is_known && is_served(node, entry) => Passed { here, before: NONE },
+        passed => passed,
     })?;
     entry.looked_back.store(true, Ordering::Release);
     Ok(index < passed.before)
-}
-
-/// Forgets what was passed over before, since the peer has acknowledged all of its journal up to a row; `is_through` says
-/// whether it has as far as one. Blocks.
-pub(crate) fn forget(
-    node: &Node,
-    entry: &Arc<PeerEntry>,
-    is_through: impl Fn(u64) -> Result<bool, StoreError>,
-) -> Result<(), StoreError> {
-    if !entry.looked_back.load(Ordering::Acquire) || !is_served(node, entry) {
-        return Ok(());
-    }
-    change(node, entry, |passed| {
-        let is_over = passed.before != NONE && is_through(passed.row)?;
-        Ok(if is_over { Passed { before: NONE, row: 0, ..passed } } else { passed })
-    })
-    .map(drop)
 }

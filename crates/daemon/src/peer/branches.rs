@@ -1,6 +1,9 @@
 //! What the releases that a session brings tell of its place in the trees of their origins.
 
-use mithaq_core::{id::CertId, release::VerifiedRelease};
+use mithaq_core::{
+    id::{CertId, ReleaseId},
+    release::VerifiedRelease,
+};
 use mithaq_store::StoreError;
 use mithaq_sync::{Arrival, Input, Manner};
 
@@ -20,15 +23,20 @@ pub(super) fn arrival(
     if manner == Manner::Asked {
         return Ok(None);
     }
-    let is_here = match node.store.release(id) {
-        // What is damaged is taken in again.
-        Err(StoreError::Corrupt { .. }) => false,
-        read => read?.is_some(),
-    };
+    let is_here = is_here(node, id)?;
     let may_be_told = !is_here || held::is_held(node, from, id)?;
     let is_new = !is_here || (manner == Manner::AskedLate && !may_be_told);
     let is_noted = is_new || may_be_told;
     Ok(is_noted.then_some(Arrival { origin, release: id, is_direct: origin == from, manner, is_new }))
+}
+
+/// Whether we hold a release. Blocks.
+pub(super) fn is_here(node: &Node, release: ReleaseId) -> Result<bool, StoreError> {
+    match node.store.release(release) {
+        // What is damaged is taken in again.
+        Err(StoreError::Corrupt { .. }) => Ok(false),
+        read => Ok(read?.is_some()),
+    }
 }
 
 /// Notes what has been stored; gives what the session is to be told of it.

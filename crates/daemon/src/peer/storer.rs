@@ -408,7 +408,7 @@ fn store_part(
     batch.state.extend(successor.as_ref().map(Successor::to_change));
     let mut entries = Vec::with_capacity(part.len());
     let mut held = held::Rows::default();
-    node.in_bulk.note(part.iter().filter(|one| one.is_bulk()).map(|one| one.release.id()));
+    note_bulk(node, &part)?;
     for Received { index, release, bodies, changes, .. } in part {
         let judgement = match release.manifest().kind {
             Kind::Withdraw => {
@@ -434,6 +434,20 @@ fn store_part(
     held.note(node);
     successors.extend(successor);
     Ok(entries)
+}
+
+/// Notes what of a part came as a part of a bulk. What is here came otherwise before, and journals may not have it yet: no
+/// copy makes bulk of an alert. What is large goes behind alerts anyhow.
+fn note_bulk(node: &Node, part: &[Received]) -> Result<(), StoreError> {
+    let is_small = |one: &&Received| one.is_prompt() && one.release.contents().len() <= PROMPT_OBJECTS_MAX;
+    let mut fresh = Vec::new();
+    for release in part.iter().filter(|one| one.is_bulk()).filter(is_small).map(|one| one.release.id()) {
+        if !branches::is_here(node, release)? {
+            fresh.push(release);
+        }
+    }
+    node.in_bulk.note(fresh);
+    Ok(())
 }
 
 /// About how many bytes a batch of withdrawals takes in the store.
@@ -479,7 +493,7 @@ mod tests {
         keys::SecretKey,
         label::{Category, Label},
         release::ReleaseDraft,
-        stix::Tlp,
+        stix::{Object, Tlp},
     };
 
     use super::*;
@@ -569,5 +583,21 @@ mod tests {
         assert!(!is_known(1, Manner::Unasked, true) && !is_known(2, Manner::AskedLate, true));
         assert!(is_known(3, Manner::Asked, true) && is_known(4, Manner::Unasked, false));
         assert!(is_known(5, Manner::AskedLate, false));
+    }
+
+    #[tokio::test]
+    async fn an_alert_that_comes_again_as_bulk_stays_an_alert() {
+        let cert = Cert::new(50);
+        let text =
+            br#"{"type":"url","spec_version":"2.1","id":"url--00000000-0000-4000-8000-000000000000","value":"x"}"#;
+        let body = Body::of(&Object::parse(text).unwrap()).unwrap();
+        let first = received(1, body.id(), 1, Kind::Publish).release;
+        for (from, inline) in [(1, true), (2, false)] {
+            let (from, row) = (CertId::from_bytes([from; 32]), CursorRow { key: vec![1], marks: Vec::new() });
+            let (release, bodies) = (first.clone(), vec![body.clone()]);
+            let part = vec![Received { release, bodies, inline, ..received(1, body.id(), 1, Kind::Publish) }];
+            store_part(&cert.node, from, Batch::default(), part, None, &row, &mut Vec::new()).unwrap();
+            assert!(!cert.node.in_bulk.has(first.id()), "{inline}");
+        }
     }
 }

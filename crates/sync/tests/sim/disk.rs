@@ -80,13 +80,11 @@ pub(crate) struct Passed {
     pub(crate) here: u64,
     /// Before: its cursor may not.
     pub(crate) before: u64,
-    /// How many rows the log had when `before` was written.
-    pub(crate) rows: usize,
 }
 
 impl Default for Passed {
     fn default() -> Self {
-        Self { here: u64::MAX, before: u64::MAX, rows: 0 }
+        Self { here: u64::MAX, before: u64::MAX }
     }
 }
 

@@ -87,6 +87,8 @@ pub(crate) struct Node {
     outboxes: BTreeMap<usize, Outbox>,
     /// By which edition it was looked last what was passed over before.
     looked_back: BTreeMap<usize, Edition>,
+    /// How many entries of its journal a peer had acknowledged when it lacked none.
+    acknowledged: BTreeMap<(usize, Edition), u64>,
     /// By connection. They live on until all that a session verified is stored.
     pub(crate) storers: BTreeMap<u64, Storer>,
     /// Who brings what first.
@@ -113,6 +115,7 @@ impl Node {
             policy_version: 1,
             outboxes: BTreeMap::new(),
             looked_back: BTreeMap::new(),
+            acknowledged: BTreeMap::new(),
             storers: BTreeMap::new(),
             grove: Grove::default(),
             claims: Claims::default(),
@@ -226,35 +229,33 @@ impl Node {
 
     /// An entry is about to be answered with `Gone`.
     pub(crate) fn pass(&mut self, peer: usize, edition: Edition, index: u64) {
-        let (is_served, rows) = (edition == self.edition(peer), self.disk.log.len());
+        let is_served = edition == self.edition(peer);
         let passed = self.disk.passed.entry(peer).or_default();
         passed.here = passed.here.min(index);
         if !is_served {
             passed.before = passed.before.min(index);
-            passed.rows = rows;
         }
     }
 
     /// Where the journal towards a peer goes on for this cursor.
     pub(crate) fn resume_at(&mut self, peer: usize, edition: Edition, cursor: Option<Cursor>) -> u64 {
-        let rows = self.disk.log.len();
+        let index = self.disk.journal(peer, edition).map_or(0, |journal| journal.resume_at(cursor));
+        let acknowledged = self.acknowledged.get(&(peer, edition)).copied().unwrap_or(0);
+        let (is_first, is_served) =
+            (self.looked_back.insert(peer, edition) != Some(edition), edition == self.edition(peer));
         let passed = self.disk.passed.entry(peer).or_default();
-        if self.looked_back.insert(peer, edition) != Some(edition) && passed.here != u64::MAX {
-            *passed = Passed { here: u64::MAX, before: passed.before.min(passed.here), rows };
+        if is_first {
+            *passed = Passed { here: u64::MAX, before: passed.before.min(passed.here) };
+        } else if is_served && (1..=acknowledged).contains(&index) {
+            passed.before = u64::MAX;
         }
-        let cursor = cursor.filter(|cursor| cursor.index < passed.before);
-        self.disk.journal(peer, edition).map_or(0, |journal| journal.resume_at(cursor))
+        if index < passed.before { index } else { 0 }
     }
 
     /// A session is over in which the peer has acknowledged all of a journal that was known, so many entries.
     pub(crate) fn acknowledged(&mut self, peer: usize, edition: Edition, entries: u64) {
-        let Some(passed) = self.disk.passed.get(&peer).copied() else { return };
-        let is_looked_back = self.looked_back.get(&peer) == Some(&edition) && edition == self.edition(peer);
-        let rows = &self.disk.log[..passed.rows.min(self.disk.log.len())];
-        let next = self.disk.journal(peer, edition).and_then(|journal| journal.ids().nth(entries.try_into().unwrap()));
-        if is_looked_back && self.is_scanned(peer, edition, passed.rows) && next.is_none_or(|id| !rows.contains(&id)) {
-            self.disk.passed.insert(peer, Passed { before: u64::MAX, rows: 0, ..passed });
-        }
+        let acknowledged = self.acknowledged.entry((peer, edition)).or_default();
+        *acknowledged = entries.max(*acknowledged);
     }
 
     pub(crate) fn enqueue(&mut self, job: Job) {
@@ -289,6 +290,7 @@ impl Node {
         self.waiting.clear();
         self.outboxes.clear();
         self.looked_back.clear();
+        self.acknowledged.clear();
         self.storers.clear();
         self.grove = Grove::default();
         self.claims = Claims::default();

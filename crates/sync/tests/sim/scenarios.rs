@@ -73,44 +73,50 @@ fn a_new_agreement_with_an_origin_lets_go_what_was_withheld_from_third_nodes() {
     assert!(has_first(&world, 2, 0, false));
 }
 
-/// A relay falls out with an origin after it has disclosed a release and before it sends it, and agrees with it anew: the
-/// journal that then begins is like the one before as far as the cursor, which has passed what was gone.
-#[test]
-fn what_was_gone_and_may_go_again_is_behind_no_cursor() {
+/// A relay falls out with an origin after it has disclosed a release to its sink and before it sends it; and then these
+/// events. The sink has the release in the end.
+#[track_caller]
+fn assert_comes_after_gone(then: &[(u64, Action)]) {
+    let begin = [(1, Action::Publish(0)), (4, Action::Terminate { edge: 0, by: 1 })];
+    let plan = world(3, &[[0, 1], [1, 2]], &[&begin, then].concat());
     let mut gone = 0;
     for seed in 0..20 {
-        let actions = [
-            (1, Action::Publish(0)),
-            (4, Action::Terminate { edge: 0, by: 1 }),
-            (20, Action::Renew { edge: 0, terms: OPEN, later: seconds(1) }),
-        ];
-        let slow = Duration::from_secs(2);
-        let world = run(Plan { seed, answer: slow, ..world(3, &[[0, 1], [1, 2]], &actions) });
-        gone += world.counts.gone;
-        assert!(has_first(&world, 2, 0, false));
-    }
-    assert!(gone > 0, "all went before the relay fell out");
-}
-
-/// A sink is put back to the moment between a relay's `Gone` and the release's coming again, when the relay has forgotten
-/// what it had passed over.
-#[test]
-fn what_was_gone_and_came_again_is_behind_no_cursor_of_a_store_that_was_put_back() {
-    let mut gone = 0;
-    for seed in 0..20 {
-        let actions = [
-            (1, Action::Publish(0)),
-            (4, Action::Terminate { edge: 0, by: 1 }),
-            (20, Action::Renew { edge: 0, terms: OPEN, later: seconds(1) }),
-            (22, Action::Backup(2)),
-            (60, Action::Restore { node: 2, fresh_id: true, down: seconds(1) }),
-        ];
-        let slow = Duration::from_secs(2);
-        let world = run(Plan { seed, answer: slow, ..world(3, &[[0, 1], [1, 2]], &actions) });
+        let world = run(Plan { seed, answer: seconds(2), ..plan.clone() });
         gone += world.counts.gone;
         assert!(has_first(&world, 2, 0, false), "seed {seed}");
     }
     assert!(gone > 0, "all went before the relay fell out");
+}
+
+/// The relay agrees with the origin anew: the journal that then begins is like the one before as far as the cursor, which
+/// has passed what was gone.
+#[test]
+fn what_was_gone_and_may_go_again_is_behind_no_cursor() {
+    assert_comes_after_gone(&[(20, Action::Renew { edge: 0, terms: OPEN, later: seconds(1) })]);
+}
+
+/// A journal in between has nothing of what was gone: the sink acknowledges all that there is, and its cursor stays what it
+/// was.
+#[test]
+fn what_was_gone_is_behind_no_cursor_also_after_a_journal_without_it() {
+    let restrict = |onward| Action::Restrict { node: 1, policy: Policy { amber: true, onward } };
+    assert_comes_after_gone(&[
+        (10, restrict(false)),
+        (15, Action::Crash { node: 2, down: seconds(1) }),
+        (25, restrict(true)),
+        (30, Action::Renew { edge: 0, terms: OPEN, later: seconds(1) }),
+    ]);
+}
+
+/// The sink is put back to the moment between the `Gone` and the release's coming again, when the relay has forgotten what
+/// it had passed over.
+#[test]
+fn what_was_gone_and_came_again_is_behind_no_cursor_of_a_store_that_was_put_back() {
+    assert_comes_after_gone(&[
+        (20, Action::Renew { edge: 0, terms: OPEN, later: seconds(1) }),
+        (22, Action::Backup(2)),
+        (60, Action::Restore { node: 2, fresh_id: true, down: seconds(1) }),
+    ]);
 }
 
 /// A store that was put back goes on differently: the sink's cursor is of an entry that the journal has again, with

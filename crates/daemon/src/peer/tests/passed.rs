@@ -1,6 +1,6 @@
 //! What was answered with `Gone`: no cursor hides it once the peer is served anew, and for no longer than need be.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 
 use mithaq_core::id::ReleaseId;
 use mithaq_store::{Arrival, Batch, StateChange};
@@ -12,27 +12,23 @@ use super::{
 };
 use crate::{
     fetching::Seat,
-    node::PeerEntry,
     outbox::Outbox,
     peer::loader::{Loader, Request},
 };
 
 /// A peer as it is served from one restart of its tasks to the next.
 struct Served {
-    entry: Arc<PeerEntry>,
     outbox: Outbox,
     loader: Loader,
 }
 
 impl Served {
-    /// The rule was asked of all of the log.
     fn new(us: &Cert, peer: &Cert) -> Self {
         let entry = us.node.peer(peer.id()).unwrap();
-        entry.scanned.store(us.node.store.head(), Ordering::Release);
         let outbox = Outbox::new(Arc::clone(&us.node), Arc::clone(&entry)).unwrap();
         let seat = Arc::new(Seat::new(&us.node.fetching));
-        let loader = Loader::new(Arc::clone(&us.node), outbox.clone(), Arc::clone(&entry), seat);
-        Self { entry, outbox, loader }
+        let loader = Loader::new(Arc::clone(&us.node), outbox.clone(), entry, seat);
+        Self { outbox, loader }
     }
 
     fn anew(us: &Cert, peer: &Cert) -> Self {
@@ -102,7 +98,7 @@ async fn a_cursor_that_has_passed_what_was_gone_counts_as_long_as_the_peer_is_se
 }
 
 #[tokio::test]
-async fn what_was_gone_is_forgotten_once_the_peer_has_all_that_the_log_had() {
+async fn what_was_gone_is_forgotten_once_the_peer_tells_a_cursor_into_what_it_has_acknowledged() {
     let (us, peer, cursors) = with_journal(2);
     let first = Served::new(&us, &peer);
     first.withhold(2);
@@ -113,16 +109,30 @@ async fn what_was_gone_is_forgotten_once_the_peer_has_all_that_the_log_had() {
     second.outbox.set_acknowledged(2, 1).unwrap();
     second.outbox.set_acknowledged(1, 0).unwrap();
     first.outbox.set_acknowledged(2, 0).unwrap();
-    assert_eq!(second.resumes_at(cursors[1]), 0);
-    // The journal may grow by what the log has already.
-    second.entry.scanned.store(1, Ordering::Release);
+    assert_eq!([first.resumes_at(cursors[1]), second.resumes_at(cursors[1])], [0, 0]);
     second.outbox.set_acknowledged(2, 0).unwrap();
-    assert_eq!(second.resumes_at(cursors[1]), 0);
-    second.entry.scanned.store(2, Ordering::Release);
-    second.outbox.set_acknowledged(2, 0).unwrap();
-    assert_eq!(second.resumes_at(cursors[1]), 2);
+    let foreign = Cursor { chain: Chain::START, ..cursors[1] };
+    assert_eq!([foreign, cursors[1]].map(|cursor| second.resumes_at(cursor)), [0, 2]);
     let prefix = [crate::passed::PASSED, &peer.id().as_bytes()[..]].concat();
     assert!(us.node.store.state(&prefix).unwrap().is_none(), "nothing is left of it");
+}
+
+/// The peer has all of a journal that lacks what was gone, by which its cursor does not move.
+#[tokio::test]
+async fn what_was_gone_is_not_forgotten_by_a_journal_without_it() {
+    let (us, peer, cursors) = with_journal(2);
+    let first = Served::new(&us, &peer);
+    first.withhold(1);
+    let prefix = [crate::journals::ENTRIES, &first.outbox.name()[..]].concat();
+    let rows = us.node.store.state_range(&prefix, None, 9).unwrap();
+    crate::journals::clear(&us.node, &first.outbox.name()).unwrap();
+    let without = Served::anew(&us, &peer);
+    assert_eq!(without.resumes_at(cursors[1]), 0);
+    without.outbox.set_acknowledged(0, 0).unwrap();
+    assert_eq!(without.resumes_at(cursors[1]), 0);
+    let state = rows.into_iter().map(|(key, value)| StateChange::set(key, value)).collect();
+    us.node.commit(Batch { state, ..Batch::default() }).unwrap();
+    assert_eq!(Served::anew(&us, &peer).resumes_at(cursors[1]), 0);
 }
 
 #[tokio::test]
@@ -135,7 +145,9 @@ async fn what_is_gone_since_is_not_forgotten_with_what_was_before() {
     second.outbox.set_acknowledged(3, 0).unwrap();
     assert_eq!(second.resumes_at(cursors[2]), 3);
     let third = Served::anew(&us, &peer);
+    // A session that has outlived its journal forgets nothing of what counts for the next.
     assert_eq!([0, 1, 2].map(|place| third.resumes_at(cursors[place])), [1, 0, 0]);
+    assert_eq!([second.resumes_at(cursors[2]), third.resumes_at(cursors[2])], [0, 0]);
 }
 
 #[tokio::test]
