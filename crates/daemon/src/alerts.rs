@@ -49,9 +49,9 @@ const PAUSE_OF_PEER: Duration = ARRIVING.saturating_mul(4);
 #[derive(Debug, Default)]
 pub(crate) struct Alerts {
     /// When the last one will have passed: microseconds of the daemon's clock, and one; 0 if none did.
-    passed: AtomicU64,
+    passing_until: AtomicU64,
     /// When each peer may have bulk stand back for a whole burst again. Only peers have an entry.
-    spent: Mutex<HashMap<CertId, Duration>>,
+    spent_until: Mutex<HashMap<CertId, Duration>>,
     /// The row of the log that the last one has, or one of the rows behind it.
     row: watch::Sender<u64>,
 }
@@ -71,8 +71,8 @@ impl Alerts {
     }
 
     /// Notes that a peer's alert passes, unless too many of this peer did of late.
-    pub(crate) fn note_of(&self, peer: CertId) {
-        self.note_of_at(peer, clock::now().monotonic);
+    pub(crate) fn note_from(&self, peer: CertId) {
+        self.note_from_at(peer, clock::now().monotonic);
     }
 
     /// Notes that the log has an alert, at this row at the latest.
@@ -105,26 +105,26 @@ impl Alerts {
 
     /// How long a piece still waits that has waited since `asked`.
     fn stands_back(&self, asked: Duration, now: Duration) -> Option<Duration> {
-        let until = self.passed()?.min(asked + STANDS_BACK_MAX);
+        let until = self.passing_until()?.min(asked + STANDS_BACK_MAX);
         until.checked_sub(now).filter(|wait| !wait.is_zero())
     }
 
-    fn passed(&self) -> Option<Duration> {
-        self.passed.load(Ordering::Relaxed).checked_sub(1).map(Duration::from_micros)
+    fn passing_until(&self) -> Option<Duration> {
+        self.passing_until.load(Ordering::Relaxed).checked_sub(1).map(Duration::from_micros)
     }
 
     fn note_at(&self, now: Duration) {
         self.passes_until(now + PASSING);
     }
 
-    fn passes_until(&self, passed: Duration) {
-        let micros = u64::try_from(passed.as_micros()).unwrap_or(u64::MAX - 1);
-        self.passed.fetch_max(micros + 1, Ordering::Relaxed);
+    fn passes_until(&self, until: Duration) {
+        let micros = u64::try_from(until.as_micros()).unwrap_or(u64::MAX - 1);
+        self.passing_until.fetch_max(micros + 1, Ordering::Relaxed);
     }
 
-    fn note_of_at(&self, peer: CertId, now: Duration) {
-        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
-        let until = spent.entry(peer).or_default();
+    fn note_from_at(&self, peer: CertId, now: Duration) {
+        let mut spent_until = self.spent_until.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = spent_until.entry(peer).or_default();
         let next = now.max(*until) + PAUSE_OF_PEER;
         if next <= now + PAUSE_OF_PEER * BURST_OF_PEER {
             *until = next;
@@ -133,7 +133,7 @@ impl Alerts {
     }
 
     fn are_about(&self, now: Duration) -> bool {
-        self.passed().is_some_and(|passed| now < passed + RECENT)
+        self.passing_until().is_some_and(|until| now < until + RECENT)
     }
 }
 
@@ -171,9 +171,9 @@ mod tests {
         let (alerts, second) = (Alerts::default(), Duration::from_secs(1));
         let [flood, other] = [1, 2].map(|byte| CertId::from_bytes([byte; 32]));
         let is_noted = |peer, now| {
-            alerts.passed.store(0, Ordering::Relaxed);
-            alerts.note_of_at(peer, now);
-            alerts.passed() == Some(now + ARRIVING)
+            alerts.passing_until.store(0, Ordering::Relaxed);
+            alerts.note_from_at(peer, now);
+            alerts.passing_until() == Some(now + ARRIVING)
         };
         let noted = |peer, now| (0..100).filter(|_| is_noted(peer, now)).count();
         assert_eq!(noted(flood, second), 16);
@@ -194,7 +194,7 @@ mod tests {
             });
             waits.count()
         };
-        let of_peer = of_ten_seconds(&|alerts, now| alerts.note_of_at(CertId::from_bytes([1; 32]), now));
+        let of_peer = of_ten_seconds(&|alerts, now| alerts.note_from_at(CertId::from_bytes([1; 32]), now));
         assert!((2_400..2_600).contains(&of_peer), "{of_peer} ms");
         assert_eq!(of_ten_seconds(&|alerts, now| alerts.note_at(now)), 10_000);
     }

@@ -357,7 +357,7 @@ impl Outbox {
     }
 
     /// Whether an entry need not wait for older ones. Blocks.
-    pub(crate) fn is_prompt(&self, index: u64) -> Result<bool, StoreError> {
+    pub(crate) fn goes_ahead(&self, index: u64) -> Result<bool, StoreError> {
         let value = self.node.store.state(&self.entry_key(index))?;
         Ok(value.is_some_and(|value| Hint::of_row(&value) != Hint::Large))
     }
@@ -365,8 +365,7 @@ impl Outbox {
     /// Where the journal goes on for a peer with this cursor: at the cursor if it is into this very journal and hides
     /// nothing that may go by now, else at the start. Blocks.
     pub(crate) fn resume_at(&self, cursor: Option<Cursor>) -> Result<u64, StoreError> {
-        let index = self.fitting(cursor)?;
-        Ok(if passed::may_resume(&self.node, &self.entry, index)? { index } else { 0 })
+        passed::resume_at(&self.node, &self.entry, self.fitting(cursor)?)
     }
 
     /// The index of a cursor, if it is into this very journal, else 0. Blocks.

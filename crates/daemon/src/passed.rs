@@ -25,7 +25,7 @@ pub(crate) const PASSED: &[u8] = b"g/";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Passed {
     /// Since the peer is served as it is: its cursor may pass that.
-    here: u64,
+    since: u64,
     /// Before: its cursor may not.
     before: u64,
 }
@@ -34,21 +34,21 @@ struct Passed {
 const NONE: u64 = u64::MAX;
 
 impl Passed {
-    const NOTHING: Self = Self { here: NONE, before: NONE };
+    const NOTHING: Self = Self { since: NONE, before: NONE };
 
     fn to_bytes(self) -> Vec<u8> {
-        [self.here, self.before].map(u64::to_be_bytes).concat()
+        [self.since, self.before].map(u64::to_be_bytes).concat()
     }
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let numbers: &[[u8; 8]; 2] = bytes.as_chunks().0.try_into().ok().filter(|_| bytes.len() == 16)?;
-        let [here, before] = numbers.map(u64::from_be_bytes);
-        Some(Self { here, before })
+        let [since, before] = numbers.map(u64::from_be_bytes);
+        Some(Self { since, before })
     }
 }
 
 /// Changes the row of a peer, if that changes anything, and returns it. Blocks.
-fn change(node: &Node, entry: &PeerEntry, change: impl Fn(Passed) -> Passed) -> Result<Passed, StoreError> {
+fn update(node: &Node, entry: &PeerEntry, change: impl Fn(Passed) -> Passed) -> Result<Passed, StoreError> {
     let key = [PASSED, entry.cert().as_bytes()].concat();
     loop {
         let stored = node.store.state(&key)?;
@@ -61,7 +61,7 @@ fn change(node: &Node, entry: &PeerEntry, change: impl Fn(Passed) -> Passed) -> 
         if after == before {
             return Ok(after);
         }
-        let value = (after.here.min(after.before) != NONE).then(|| after.to_bytes());
+        let value = (after.since.min(after.before) != NONE).then(|| after.to_bytes());
         let state = vec![StateChange { key: key.clone(), expect: stored.map_or(Expect::Absent, Expect::Value), value }];
         // A disk that is full must not keep a withdrawal back.
         match node.commit(Batch { state, takes_back: true, ..Batch::default() }) {
@@ -79,25 +79,25 @@ fn is_served(node: &Node, entry: &Arc<PeerEntry>) -> bool {
 /// Notes that a cursor is about to pass an entry that did not go. Commits only if the entry is lower than what is noted,
 /// or the peer is served otherwise by now. Blocks.
 pub(crate) fn note(node: &Node, entry: &Arc<PeerEntry>, index: u64) -> Result<(), StoreError> {
-    change(node, entry, |passed| Passed { here: passed.here.min(index), ..passed })?;
+    update(node, entry, |passed| Passed { since: passed.since.min(index), ..passed })?;
     // Who takes our place after this look finds what we noted.
     if !is_served(node, entry) {
-        change(node, entry, |passed| Passed { before: passed.before.min(index), ..passed })?;
+        update(node, entry, |passed| Passed { before: passed.before.min(index), ..passed })?;
     }
     Ok(())
 }
 
-/// Says whether a cursor that fits the journal towards a peer hides nothing that may go by now. The first time since the
-/// peer is served as it is, what was passed over until then counts as from before. Blocks.
-pub(crate) fn may_resume(node: &Node, entry: &Arc<PeerEntry>, index: u64) -> Result<bool, StoreError> {
+/// Where the journal towards a peer goes on for a cursor that fits it: behind it, or at 0 if it hides what may go by now.
+/// The first time since the peer is served as it is, what was passed over until then counts as from before. Blocks.
+pub(crate) fn resume_at(node: &Node, entry: &Arc<PeerEntry>, index: u64) -> Result<u64, StoreError> {
     let is_first = !entry.looked_back.load(Ordering::Acquire);
     let is_known = (1..=entry.acknowledged.load(Ordering::Acquire)).contains(&index);
-    let passed = change(node, entry, |passed| match passed {
-        Passed { here, before } if is_first => Passed { here: NONE, before: before.min(here) },
+    let passed = update(node, entry, |passed| match passed {
+        Passed { since, before } if is_first => Passed { since: NONE, before: before.min(since) },
         // What we ourselves passed over is from before to who takes our place.
-        Passed { here, .. } if is_known && is_served(node, entry) => Passed { here, before: NONE },
+        Passed { since, .. } if is_known && is_served(node, entry) => Passed { since, before: NONE },
         passed => passed,
     })?;
     entry.looked_back.store(true, Ordering::Release);
-    Ok(index < passed.before)
+    Ok(if index < passed.before { index } else { 0 })
 }

@@ -64,8 +64,8 @@ pub(super) enum Request {
 }
 
 impl Request {
-    /// Whether an alert needs the answer, which is then quick to find.
-    fn is_prompt(&self) -> bool {
+    /// Whether alerts wait for the answer, which is then quick to find.
+    fn is_for_alerts(&self) -> bool {
         match self {
             Self::OpenJournal { .. } | Self::ReadJournal { .. } | Self::ReadTail { .. } => true,
             Self::LoadRelease { inline, .. } => *inline,
@@ -90,7 +90,7 @@ pub(super) struct Requests {
 impl Requests {
     /// Asks. The machine bounds how much it asks for before it is answered, so these queues are bounded too.
     pub(super) fn send(&mut self, request: Request) {
-        if request.is_prompt() {
+        if request.is_for_alerts() {
             return self.prompt.push_back(request);
         }
         let lane = match request {
@@ -317,7 +317,7 @@ impl Loader {
             self.outbox.pass(index)?;
         }
         let inline = match &release {
-            Some(release) if inline && self.outbox.is_prompt(index)? => unless_damaged(self.small_bodies(release))?,
+            Some(release) if inline && self.outbox.goes_ahead(index)? => unless_damaged(self.small_bodies(release))?,
             _ => None,
         };
         steps::passed(Step::Loaded, id, release.as_ref().map_or(0, |release| release.contents.len()));

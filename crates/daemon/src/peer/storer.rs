@@ -72,7 +72,7 @@ impl Received {
     }
 
     /// Whether it overtakes what is large.
-    fn is_prompt(&self) -> bool {
+    fn is_small(&self) -> bool {
         self.bytes() <= INLINE_BYTES_MAX
     }
 
@@ -134,13 +134,13 @@ impl Storer {
     pub(super) fn store(&mut self, received: Received) {
         let is_parted = self.parted.remove(&received.release.id());
         if received.is_alert() {
-            self.node.alerts.note_of(self.from);
+            self.node.alerts.note_from(self.from);
         }
         let lane = match () {
             () if is_parted => &self.bulk,
             () if received.takes_back() => &self.back,
             () if received.is_alert() => &self.alert,
-            () if received.is_prompt() => &self.prompt,
+            () if received.is_small() => &self.prompt,
             () => &self.bulk,
         };
         let _ = lane.send(Item::Release(lock(&self.order).begin(received.cursor), Box::new(received)));
@@ -439,9 +439,9 @@ fn store_part(
 /// Notes what of a part came as a part of a bulk. What is here came otherwise before, and journals may not have it yet: no
 /// copy makes bulk of an alert. What is large goes behind alerts anyhow.
 fn note_bulk(node: &Node, part: &[Received]) -> Result<(), StoreError> {
-    let is_small = |one: &&Received| one.is_prompt() && one.release.contents().len() <= PROMPT_OBJECTS_MAX;
+    let may_hurry = |one: &&Received| one.is_small() && one.release.contents().len() <= PROMPT_OBJECTS_MAX;
     let mut fresh = Vec::new();
-    for release in part.iter().filter(|one| one.is_bulk()).filter(is_small).map(|one| one.release.id()) {
+    for release in part.iter().filter(|one| one.is_bulk()).filter(may_hurry).map(|one| one.release.id()) {
         if !branches::is_here(node, release)? {
             fresh.push(release);
         }

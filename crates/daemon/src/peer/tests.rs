@@ -20,7 +20,7 @@ use mithaq_core::{
     code::Code,
     id::CertId,
     keys::{PublicKey, SecretKey, Suite},
-    label::Confidence,
+    label::{Category, Confidence},
     stix::{Tlp, marking::Pap},
     time::Time,
 };
@@ -122,7 +122,7 @@ impl Cert {
     /// Makes `other` an active peer.
     fn pair(&self, other: &Self) {
         let terms = AgreementTerms {
-            community: None,
+            community: Some("CERTs".to_owned()),
             purposes: [].into(),
             valid_from: Time::from_micros(0),
             valid_until: Time::from_micros(i64::MAX),
@@ -130,7 +130,7 @@ impl Cert {
             flow: Flow {
                 from: None,
                 tlp_max: Tlp::Amber,
-                categories: [].into(),
+                categories: [Category::Threat].into(),
                 sectors: Scope::Any,
                 markings: [].into(),
                 statements: Permission::Deny,

@@ -77,14 +77,14 @@ pub(crate) type Lot = (ReleaseId, Vec<ContentId>);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Passed {
     /// Since the peer is served as it is: its cursor may pass that.
-    pub(crate) here: u64,
+    pub(crate) since: u64,
     /// Before: its cursor may not.
     pub(crate) before: u64,
 }
 
 impl Default for Passed {
     fn default() -> Self {
-        Self { here: u64::MAX, before: u64::MAX }
+        Self { since: u64::MAX, before: u64::MAX }
     }
 }
 

@@ -231,7 +231,7 @@ impl Node {
     pub(crate) fn pass(&mut self, peer: usize, edition: Edition, index: u64) {
         let is_served = edition == self.edition(peer);
         let passed = self.disk.passed.entry(peer).or_default();
-        passed.here = passed.here.min(index);
+        passed.since = passed.since.min(index);
         if !is_served {
             passed.before = passed.before.min(index);
         }
@@ -245,7 +245,7 @@ impl Node {
             (self.looked_back.insert(peer, edition) != Some(edition), edition == self.edition(peer));
         let passed = self.disk.passed.entry(peer).or_default();
         if is_first {
-            *passed = Passed { here: u64::MAX, before: passed.before.min(passed.here) };
+            *passed = Passed { since: u64::MAX, before: passed.before.min(passed.since) };
         } else if is_served && (1..=acknowledged).contains(&index) {
             passed.before = u64::MAX;
         }

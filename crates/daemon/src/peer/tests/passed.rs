@@ -59,7 +59,12 @@ impl Served {
     }
 }
 
-/// A CERT with so many releases in log and journal, its peer, and the cursors behind each of them.
+/// A row of a journal: the entry, the chain up to it, and how it goes (0 large, 1 small, 2 urgent).
+fn row(id: ReleaseId, chain: Chain, hint: u8) -> Vec<u8> {
+    [id.as_bytes(), &chain.as_bytes()[..], &[hint]].concat()
+}
+
+/// A CERT with so many small releases in log and journal, its peer, and the cursors behind each of them.
 fn with_journal(releases: u32) -> (Cert, Cert, Vec<Cursor>) {
     let (us, peer) = pair();
     let outbox = Served::new(&us, &peer).outbox;
@@ -71,7 +76,7 @@ fn with_journal(releases: u32) -> (Cert, Cert, Vec<Cursor>) {
         chain = chain.after(id);
         cursors.push(Cursor { store: *us.node.store.id().as_bytes(), index, chain });
         let key = [crate::journals::ENTRIES, &outbox.name()[..], &index.to_be_bytes()].concat();
-        let state = vec![StateChange::set(key, [id.as_bytes(), &chain.as_bytes()[..], &[1]].concat())];
+        let state = vec![StateChange::set(key, row(id, chain, 1))];
         let arrivals = vec![Arrival { release, bodies }];
         us.node.commit(Batch { arrivals, state, ..Batch::default() }).unwrap();
     }
@@ -158,4 +163,20 @@ async fn what_a_session_answers_that_has_outlived_its_journal_counts_at_once() {
     assert_eq!(second.resumes_at(cursors[1]), 2);
     first.withhold(2);
     assert_eq!([0, 1].map(|place| second.resumes_at(cursors[place])), [1, 0]);
+}
+
+/// What a journal has as a part of a bulk goes without its bodies, however small it is.
+#[tokio::test]
+async fn only_what_goes_ahead_is_loaded_with_its_bodies() {
+    let (us, peer, cursors) = with_journal(1);
+    let served = Served::new(&us, &peer);
+    let key = [crate::journals::ENTRIES, &served.outbox.name()[..], &1_u64.to_be_bytes()].concat();
+    let id = ReleaseId::from_bytes(us.node.store.state(&key).unwrap().unwrap()[..32].try_into().unwrap());
+    for (hint, goes_ahead) in [(0, false), (1, true), (2, true)] {
+        let state = vec![StateChange::set(key.clone(), row(id, cursors[0].chain, hint))];
+        us.node.commit(Batch { state, ..Batch::default() }).unwrap();
+        let loaded = served.loader.answer(Request::LoadRelease { index: 1, id, inline: true }).unwrap();
+        let Input::ReleaseLoaded { release: Some(_), inline, .. } = loaded else { panic!("{loaded:?}") };
+        assert_eq!(inline.is_some(), goes_ahead, "{hint}");
+    }
 }

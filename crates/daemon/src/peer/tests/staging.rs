@@ -3,7 +3,7 @@
 use mithaq_core::{
     body::Body,
     id::{ContentId, ReleaseId, sha256_of},
-    label::{Category, Label},
+    label::Label,
     release::{ReleaseDraft, VerifiedRelease},
     stix::Object,
 };
