@@ -27,7 +27,14 @@ impl Publishing {
     /// can wait for each other. Blocks.
     pub(crate) fn turn(&self, contents: impl IntoIterator<Item = ContentId>) -> Turn<'_> {
         let contents: HashSet<_> = contents.into_iter().collect();
-        let is_taken = |taken: &mut HashSet<ContentId>| contents.iter().any(|content| taken.contains(content));
+        // All pushes wait for this lock: what was in the way is asked for first, before a bulk looks for more.
+        let mut in_the_way: Option<ContentId> = None;
+        let is_taken = |taken: &mut HashSet<ContentId>| {
+            in_the_way = in_the_way
+                .filter(|content| taken.contains(content))
+                .or_else(|| contents.iter().copied().find(|content| taken.contains(content)));
+            in_the_way.is_some()
+        };
         let taken = self.changed.wait_while(self.lock(), is_taken);
         taken.unwrap_or_else(PoisonError::into_inner).extend(&contents);
         Turn { publishing: self, contents }
