@@ -115,8 +115,8 @@ pub(crate) struct PeerEntry {
     pub(crate) scanned: AtomicU64,
     /// Whether it was looked what was passed over before it was served as it is (`passed.rs`).
     pub(crate) looked_back: AtomicBool,
-    /// How many entries of the journal it had acknowledged when it lacked none that was known, since it is served as it is.
-    pub(crate) acknowledged: AtomicU64,
+    /// How many entries the journal had when the peer lacked none of them, since it is served as it is (`passed.rs`).
+    pub(crate) acknowledged_whole: AtomicU64,
     pub(crate) status: Mutex<crate::peer::LinkStatus>,
     /// Of our journal towards it, and of what it releases to us.
     pub(crate) sketches: Sketches,
@@ -136,7 +136,7 @@ impl PeerEntry {
             journal_head: watch::Sender::new(0),
             scanned: AtomicU64::new(0),
             looked_back: AtomicBool::new(false),
-            acknowledged: AtomicU64::new(0),
+            acknowledged_whole: AtomicU64::new(0),
             status,
             sketches: Sketches::default(),
             resumed: Resumed::default(),

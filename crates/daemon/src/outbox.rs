@@ -362,14 +362,14 @@ impl Outbox {
         Ok(value.is_some_and(|value| Hint::of_row(&value) != Hint::Large))
     }
 
-    /// Where the journal goes on for a peer with this cursor: at the cursor if it is into this very journal and hides
-    /// nothing that may go by now, else at the start. Blocks.
+    /// Where the journal goes on for a peer with this cursor: at the cursor if it is into this very journal and has passed
+    /// nothing that is noted as gone, else at the start. Blocks.
     pub(crate) fn resume_at(&self, cursor: Option<Cursor>) -> Result<u64, StoreError> {
-        passed::resume_at(&self.node, &self.entry, self.fitting(cursor)?)
+        passed::resume_at(&self.node, &self.entry, self.index_of(cursor)?)
     }
 
     /// The index of a cursor, if it is into this very journal, else 0. Blocks.
-    fn fitting(&self, cursor: Option<Cursor>) -> Result<u64, StoreError> {
+    fn index_of(&self, cursor: Option<Cursor>) -> Result<u64, StoreError> {
         let Some(cursor) = cursor.filter(|cursor| cursor.index > 0) else {
             return Ok(0);
         };
@@ -387,8 +387,9 @@ impl Outbox {
 
     /// Remembers how many entries the peer has acknowledged, of a journal of which `lag` more were known. Blocks.
     pub(crate) fn set_acknowledged(&self, index: u64, lag: u64) -> Result<(), StoreError> {
+        // Entries are acknowledged in any order: only if none lacks are they the first ones.
         if lag == 0 {
-            self.entry.acknowledged.fetch_max(index, Ordering::AcqRel);
+            self.entry.acknowledged_whole.fetch_max(index, Ordering::AcqRel);
         }
         let change = StateChange::set(self.acknowledged_key(), index.to_be_bytes().to_vec());
         self.node.commit(Batch { state: vec![change], takes_back: true, ..Batch::default() }).map(drop)

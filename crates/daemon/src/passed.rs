@@ -8,9 +8,9 @@
 //!
 //! No cursor tells which journal of a CERT it was set by, so the note stays until no cursor can hide anything. That the
 //! peer has acknowledged all of a journal is not enough: that journal may have nothing of what was gone, and the peer's
-//! cursor may still be the one of before. But a peer has one cursor only. Once it tells one, after that, into what it has
-//! acknowledged, all before that came or was noted anew. To go by the noted index alone would not do, since what was gone
-//! above it is not noted.
+//! cursor may still be the one of before. But a peer has one cursor only under its agreement. Once it has acknowledged all
+//! of the journal towards it and then tells a cursor into this, all that the cursor covers has come or was noted since. To
+//! go by the noted index alone would not do, since what was gone above it is not noted.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -87,14 +87,14 @@ pub(crate) fn note(node: &Node, entry: &Arc<PeerEntry>, index: u64) -> Result<()
     Ok(())
 }
 
-/// Where the journal towards a peer goes on for a cursor that fits it: behind it, or at 0 if it hides what may go by now.
-/// The first time since the peer is served as it is, what was passed over until then counts as from before. Blocks.
+/// Where the journal towards a peer goes on for a cursor that fits it: behind it, or at 0 if it has passed what was gone;
+/// `index` is 0 if none fits. The first time since the peer is served as it is, what was passed over until then counts as from before. Blocks.
 pub(crate) fn resume_at(node: &Node, entry: &Arc<PeerEntry>, index: u64) -> Result<u64, StoreError> {
     let is_first = !entry.looked_back.load(Ordering::Acquire);
-    let is_known = (1..=entry.acknowledged.load(Ordering::Acquire)).contains(&index);
+    let is_known = (1..=entry.acknowledged_whole.load(Ordering::Acquire)).contains(&index);
     let passed = update(node, entry, |passed| match passed {
         Passed { since, before } if is_first => Passed { since: NONE, before: before.min(since) },
-        // What we ourselves passed over is from before to who takes our place.
+        // Only who serves the peer may: to who took our place, what we passed over ourselves is from before.
         Passed { since, .. } if is_known && is_served(node, entry) => Passed { since, before: NONE },
         passed => passed,
     })?;

@@ -4,8 +4,8 @@
 //! only means something together with the old id goes: our journals, our checkpoints, and the consents, which their
 //! origins tell again, since one may have been taken back.
 //!
-//! The cursors say which peers gave us something. They are told to none of them: a peer that gave since what it had let go
-//! before (`passed.rs`) would find it behind a cursor that is older than that.
+//! The cursors say which peers gave us something. None is told: a peer that has given since what it had answered with
+//! `Gone` before (`passed.rs`) would go on behind it for a cursor from before that.
 
 use mithaq_api::{
     home::with_sources,

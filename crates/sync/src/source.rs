@@ -281,6 +281,8 @@ impl Source {
     }
 
     pub(crate) fn tail_read(&mut self, through: u64, entries: Vec<Prompt>, outputs: &mut Outputs) {
+        // The journal may have grown before we heard of it, and what goes ahead is no more than there is.
+        self.head = self.head.max(through);
         for Prompt { index, id, urgent } in self.tail.take(through, entries, self.next) {
             let channel = if urgent { Channel::Urgent } else { Channel::Live };
             self.entries.insert(index, Entry { id, asked: false, state: State::Queued });

@@ -1,12 +1,10 @@
 //! What the releases that a session brings tell of its place in the trees of their origins.
 
-use mithaq_core::{
-    id::{CertId, ReleaseId},
-    release::VerifiedRelease,
-};
+use mithaq_core::{id::CertId, release::VerifiedRelease};
 use mithaq_store::StoreError;
 use mithaq_sync::{Arrival, Input, Manner};
 
+use super::storer::is_here;
 use crate::{fetching::Seat, held, node::Node};
 
 /// What there is to note of a release that a peer sent, before it is stored. One that is here and of which the peer may not
@@ -28,15 +26,6 @@ pub(super) fn arrival(
     let is_new = !is_here || (manner == Manner::AskedLate && !may_be_told);
     let is_noted = is_new || may_be_told;
     Ok(is_noted.then_some(Arrival { origin, release: id, is_direct: origin == from, manner, is_new }))
-}
-
-/// Whether we hold a release. Blocks.
-pub(super) fn is_here(node: &Node, release: ReleaseId) -> Result<bool, StoreError> {
-    match node.store.release(release) {
-        // What is damaged is taken in again.
-        Err(StoreError::Corrupt { .. }) => Ok(false),
-        read => Ok(read?.is_some()),
-    }
 }
 
 /// Notes what has been stored; gives what the session is to be told of it.

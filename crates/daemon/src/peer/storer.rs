@@ -436,18 +436,28 @@ fn store_part(
     Ok(entries)
 }
 
-/// Notes what of a part came as a part of a bulk. What is here came otherwise before, and journals may not have it yet: no
-/// copy makes bulk of an alert. What is large goes behind alerts anyhow.
+/// Notes which releases of a part came as a part of a bulk, of those that would go ahead by their size. One that is here
+/// goes by how it came first: journals may not have it yet, and no copy makes bulk of an alert.
 fn note_bulk(node: &Node, part: &[Received]) -> Result<(), StoreError> {
-    let may_hurry = |one: &&Received| one.is_small() && one.release.contents().len() <= PROMPT_OBJECTS_MAX;
+    let may_go_ahead =
+        |one: &&Received| !one.takes_back() && one.is_small() && one.release.contents().len() <= PROMPT_OBJECTS_MAX;
     let mut fresh = Vec::new();
-    for release in part.iter().filter(|one| one.is_bulk()).filter(may_hurry).map(|one| one.release.id()) {
-        if !branches::is_here(node, release)? {
+    for release in part.iter().filter(|one| one.is_bulk()).filter(may_go_ahead).map(|one| one.release.id()) {
+        if !is_here(node, release)? {
             fresh.push(release);
         }
     }
     node.in_bulk.note(fresh);
     Ok(())
+}
+
+/// Whether we hold a release. Blocks.
+pub(super) fn is_here(node: &Node, release: ReleaseId) -> Result<bool, StoreError> {
+    match node.store.release(release) {
+        // What is damaged is taken in again.
+        Err(StoreError::Corrupt { .. }) => Ok(false),
+        read => Ok(read?.is_some()),
+    }
 }
 
 /// About how many bytes a batch of withdrawals takes in the store.

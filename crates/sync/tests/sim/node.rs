@@ -245,6 +245,7 @@ impl Node {
             (self.looked_back.insert(peer, edition) != Some(edition), edition == self.edition(peer));
         let passed = self.disk.passed.entry(peer).or_default();
         if is_first {
+            self.acknowledged.remove(&(peer, edition));
             *passed = Passed { since: u64::MAX, before: passed.before.min(passed.since) };
         } else if is_served && (1..=acknowledged).contains(&index) {
             passed.before = u64::MAX;
