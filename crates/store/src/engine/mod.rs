@@ -18,6 +18,7 @@ mod salvage;
 mod survey;
 #[cfg(test)]
 mod tests;
+mod upheld;
 mod verify;
 
 mod plan;

@@ -7,6 +7,7 @@ use mithaq_core::id::{ContentId, ReleaseId};
 use super::{
     Shared,
     aside::{Aside, Piece},
+    upheld::Told,
 };
 use crate::{
     contract::{LACKING_MAX, Report, StoreError},
@@ -66,6 +67,7 @@ struct Check<'a> {
     /// What is noted of the frame that is looked at, and how many tombstones were not noted so far.
     noted: Vec<Note>,
     unnoted: u64,
+    state: Told,
 }
 
 impl Shared {
@@ -86,6 +88,7 @@ impl Shared {
             notes: self.marks.reader(),
             noted: Vec::new(),
             unnoted: 0,
+            state: Told::nothing(),
         };
         check.packs()?;
         check.opening();
@@ -141,6 +144,7 @@ impl Check<'_> {
             match scanned {
                 Scanned::Damage { at, .. } if at >= reached => break,
                 Scanned::Damage { at, bytes } => {
+                    self.state.damaged();
                     let is_aside = self.damage(Piece { at, bytes }, &format!("{bytes} bytes are no frame"))?;
                     self.is_aside_behind |= is_aside;
                     self.found.lost.state |= !is_aside;
@@ -151,6 +155,18 @@ impl Check<'_> {
             }
         }
         self.notes();
+        self.state(reached)
+    }
+
+    fn state(&mut self, reached: Position) -> Result<(), StoreError> {
+        let told = std::mem::replace(&mut self.state, Told::nothing());
+        let otherwise = told.beside(self.shared, reached)?;
+        for key in otherwise.keys {
+            self.contradiction(format!("state {}: the packs hold something else", key.escape_ascii()));
+        }
+        if otherwise.missing > 0 {
+            self.contradiction(format!("the index lacks {} rows of state", otherwise.missing));
+        }
         Ok(())
     }
 
@@ -208,7 +224,10 @@ impl Check<'_> {
             GroupKind::Releases if is_aside => self.rows_aside.push(numbers),
             // From now on the store says that it does not have them, so that they can come again.
             GroupKind::Bodies | GroupKind::Staged => numbers.for_each(|number| self.shared.index.set_damaged(number)),
-            GroupKind::State => self.found.lost.state |= !is_aside,
+            GroupKind::State => {
+                self.found.lost.state |= !is_aside;
+                self.state.damaged();
+            }
             GroupKind::Purges => self.found.lost.purges |= !is_aside,
             GroupKind::Releases => {}
         }
@@ -223,7 +242,10 @@ impl Check<'_> {
                 self.tombstones(entry, group);
                 Ok(())
             }
-            GroupKind::State => Ok(()),
+            GroupKind::State => {
+                self.state.take(group);
+                Ok(())
+            }
         }
     }
 

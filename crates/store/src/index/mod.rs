@@ -14,7 +14,7 @@ mod filter;
 mod finder;
 mod flush;
 mod gone;
-mod keyed;
+pub(crate) mod keyed;
 mod manifest;
 mod memory;
 mod merge;

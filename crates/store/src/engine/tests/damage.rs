@@ -170,6 +170,30 @@ fn a_store_opens_on_a_disk_that_takes_no_index() {
     }
 }
 
+/// sled skips a damaged message where it takes a segment to be half written, and says nothing.
+#[test]
+fn state_that_the_index_has_lost_or_changed_is_told_and_comes_back_from_the_packs() {
+    let (mut temporary, model) = filled(tiny());
+    temporary.close();
+    let sled = sled::open(temporary.dir.path().join("index")).unwrap();
+    assert!(sled.remove(b"skey/1").unwrap().is_some());
+    assert!(sled.insert(b"skey/2", &[0, 9]).unwrap().is_some());
+    drop(sled);
+    let store = temporary.reopen(tiny());
+    assert_eq!(store.state(b"key/1").unwrap(), None);
+    let wrong = ["state key/2: the packs hold something else", "the index lacks 1 rows of state"];
+    assert_eq!(store.verify().unwrap().problems, wrong);
+    let batch = Batch { state: vec![StateChange::set(b"key/2".to_vec(), vec![2])], ..Batch::default() };
+    store.commit(batch.clone(), time(20)).unwrap();
+    model.commit(batch, time(20)).unwrap();
+    assert_eq!(store.verify().unwrap().problems, wrong[1..], "what was set anew is right");
+    assert_eq!(store.repair(time(21)).unwrap().report.problems, wrong[1..]);
+    let store = temporary.reopen(tiny());
+    assert!(store.problems()[0].contains("contradicts the packs"), "{:?}", store.problems());
+    assert_same(store, &model);
+    assert_eq!(temporary.reopen(tiny()).verify().unwrap().problems, [""; 0]);
+}
+
 #[test]
 fn a_condemned_index_is_not_used_again_though_it_could_not_be_moved_aside() {
     for is_full in [true, false] {
